@@ -1,0 +1,89 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "quern",
+    products: [
+        .library(name: "QuernStore", targets: ["QuernStore"]),
+        .library(name: "Quern", targets: ["Quern"]),
+        .library(name: "QuernTesting", targets: ["QuernTesting"]),
+        .executable(name: "quern", targets: ["QuernTool"]),
+        .executable(name: "dirscan", targets: ["dirscan"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // The C side: the system's LZ4, and kernels that Swift cannot express.
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .target(name: "CQuernKernels"),
+
+        // The store: ids, parents, outcomes and bytes.
+        .target(
+            name: "QuernStore",
+            dependencies: [
+                "CLZ4", "CQuernKernels",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict),
+
+        // Tasks on the store.
+        .target(
+            name: "Quern",
+            dependencies: [
+                "QuernStore",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+
+        // A simulated file system and a manual clock, for our tests and for users' tests.
+        .target(name: "QuernTesting", dependencies: ["QuernStore", "Quern"], swiftSettings: strict),
+
+        // The commands.
+        .executableTarget(
+            name: "QuernTool",
+            dependencies: [
+                "QuernStore",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "DirScanKit", dependencies: ["Quern"], path: "Examples/DirScan/Kit",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "dirscan",
+            dependencies: [
+                "DirScanKit",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Examples/DirScan/Command",
+            swiftSettings: strict),
+
+        // Tests: a folder a module.
+        .testTarget(
+            name: "QuernStoreTests", dependencies: ["QuernStore", "QuernTesting", "CQuernKernels"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QuernTests", dependencies: ["Quern", "QuernTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "QuernTestingTests", dependencies: ["QuernTesting"], swiftSettings: strict),
+        .testTarget(
+            name: "DirScanTests", dependencies: ["DirScanKit", "QuernTesting", "dirscan"],
+            swiftSettings: strict),
+        .testTarget(name: "DocumentationTests", dependencies: ["Quern", "QuernTesting"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+    ]
+)

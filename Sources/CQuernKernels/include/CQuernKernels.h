@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CQUERN_KERNELS_H
+#define CQUERN_KERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+/// CRC32C (Castagnoli) of `length` bytes, continued from `crc` (0 to start). Uses SSE4.2 or the ARMv8 CRC
+/// instructions where the processor has them, slice-by-8 tables elsewhere.
+uint32_t quern_crc32c(uint32_t crc, const void *bytes, size_t length);
+
+/// The same by tables alone: what every machine can run, and what tests compare the hardware with.
+uint32_t quern_crc32c_portable(uint32_t crc, const void *bytes, size_t length);
+
+/// The name of the implementation that `quern_crc32c` chose: "sse4.2", "armv8" or "portable".
+const char *quern_crc32c_implementation(void);
+
+/// Byte shuffle: `count` records of `width` bytes become `width` planes of `count` bytes.
+/// `source` and `target` hold `count * width` bytes each and do not overlap.
+void quern_shuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width);
+
+/// The inverse of `quern_shuffle`.
+void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width);
+#endif

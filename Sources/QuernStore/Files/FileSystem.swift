@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+public import SystemPackage
+
+/// The only door to the operating system (S16): the store makes every file call through it, so that tests can put
+/// a simulated one in its place that loses unsynced writes, tears them, fills up and fails calls.
+///
+/// All calls block; none may run on the cooperative pool.
+public protocol FileSystem: Sendable {
+    /// Opens a file. Files are created with mode 0600, and links are not followed in the last component.
+    func open(_ path: FilePath, _ mode: FileOpenMode) throws(FileError) -> any StoreFile
+
+    /// The names in a directory, without `.` and `..`, in no order.
+    func list(_ directory: FilePath) throws(FileError) -> [String]
+
+    /// Creates a directory with mode 0700, its missing parents too. It is no error when it is there already.
+    func createDirectory(_ path: FilePath) throws(FileError)
+
+    /// Replaces `target` by `source` in one step. Durable after ``synchronizeDirectory(_:)``.
+    func rename(_ source: FilePath, to target: FilePath) throws(FileError)
+
+    /// Removes a file. What is mapped or open stays readable. Durable after ``synchronizeDirectory(_:)``.
+    func remove(_ path: FilePath) throws(FileError)
+
+    /// Makes the names in a directory durable.
+    func synchronizeDirectory(_ path: FilePath) throws(FileError)
+
+    /// Takes an exclusive lock on a file (created when missing), without waiting.
+    ///
+    /// - Throws: `FileError` with ``Errno/resourceTemporarilyUnavailable`` when another process or another lock
+    ///   of this process holds it.
+    func lock(_ path: FilePath) throws(FileError) -> any FileLock
+}
+
+public enum FileOpenMode: Sendable {
+    /// An existing file, to read.
+    case readOnly
+    /// An existing file, to read and write.
+    case readWrite
+    /// A new file, to read and write; an error when the name is taken.
+    case createNew
+}
+
+/// A lock that holds until it is released or its last reference goes.
+public protocol FileLock: AnyObject, Sendable {
+    /// What the holder wrote into the file.
+    func read() throws(FileError) -> String
+    /// Replaces the content of the file, for the message that a second writer sees.
+    func write(_ holder: String) throws(FileError)
+    func release()
+}
+
+/// An open file. Safe to use from several threads; writes at distinct places do not disturb each other.
+public protocol StoreFile: AnyObject, Sendable {
+    var path: FilePath { get }
+
+    /// The length in bytes.
+    func size() throws(FileError) -> Int
+
+    /// Reads up to `buffer.count` bytes at `offset`. Fewer only at the end of the file.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int
+
+    /// Writes all bytes at `offset`, or throws.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError)
+
+    /// Returns when what was written is on disk (fdatasync; F_FULLFSYNC on macOS).
+    func synchronize() throws(FileError)
+
+    /// Maps the first `length` bytes to read. `length` must not exceed the size of the file.
+    func map(length: Int) throws(FileError) -> FileMapping
+}
+
+/// A file call that failed: which, on what, and the system's reason.
+public struct FileError: Error, Sendable, Equatable {
+    /// The call: "open", "write", "fdatasync".
+    public var operation: String
+    public var path: FilePath
+    public var offset: Int?
+    public var errno: Errno
+
+    public init(operation: String, path: FilePath, offset: Int? = nil, errno: Errno) {
+        self.operation = operation
+        self.path = path
+        self.offset = offset
+        self.errno = errno
+    }
+}
+
+extension FileError: CustomStringConvertible {
+    public var description: String {
+        let place = offset.map { " at byte \($0)" } ?? ""
+        return "\(operation) \(path)\(place): \(errno)"
+    }
+}
