@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a batch of transactions changed, told once a batch and in commit order.
+///
+/// Its size follows runs, parents and root tasks, never children.
+public struct CommitChanges: Sendable {
+    /// New tasks, in id order.
+    public var spawned: [SpawnRun] = []
+    /// Every parent of which a child was spawned or ended, or that was advanced or asked to cancel, as it is after the batch.
+    public var touched: [ParentStatus] = []
+    /// The root tasks that ended.
+    public var endedRoots: [EndedTask] = []
+
+    public init() {}
+}
+
+/// A parent's durable state: what "ready for finalize" is derived from (T3, T9).
+public struct ParentStatus: Sendable, Equatable {
+    public var id: TaskID
+    /// The phase that ``Transaction/advance(_:to:value:)`` set; 0 at first.
+    public var phase: UInt8 = 0
+    public var cancelRequested = false
+    /// Children without an outcome.
+    public var liveChildren: UInt64 = 0
+    /// Children with an outcome.
+    public var counts = OutcomeCounts()
+    /// The first child that ended in failure, or `none`.
+    public var firstFailure: TaskID = .none
+
+    public init(id: TaskID) { self.id = id }
+}
+
+/// A task's outcome with its memo or error bytes.
+public struct EndedTask: Sendable, Equatable {
+    public var id: TaskID
+    public var label: Label
+    public var kind: OutcomeKind
+    public var attempts: UInt32
+    public var startedAt: Timestamp
+    public var endedAt: Timestamp
+    /// The memo of a completed task, the error of another.
+    public var value: [UInt8]
+}
+
+/// Is told of each batch, on the store's writer thread, after the batch reached its durability level and before any
+/// caller hears of it. Must return soon and must not call back into the store's blocking functions.
+public protocol CommitObserver: AnyObject, Sendable {
+    func storeDidCommit(_ changes: CommitChanges)
+    /// The store will commit nothing any more.
+    func storeDidFail(_ error: StoreError)
+}
+
+/// The tasks without an outcome, as a store that was just opened knows them.
+public struct LiveTasks: Sendable {
+    public struct Run: Sendable {
+        public var run: SpawnRun
+        /// A bit for each task of the run that is live.
+        public var live: UInt64
+    }
+
+    /// What is known of a live task beyond its run.
+    public struct Detail: Sendable, Equatable {
+        public var phase: UInt8 = 0
+        public var attempts: UInt32 = 0
+        public var notBefore = Timestamp(milliseconds: .min)
+        public var cancelRequested = false
+        /// How often the process died while the task ran, as ``Transaction/noteCrash(_:count:)`` noted.
+        public var crashes: UInt8 = 0
+
+        public init() {}
+    }
+
+    /// In id order.
+    public var runs: [Run] = []
+    /// Only for tasks with something to tell.
+    public var details: [TaskID: Detail] = [:]
+    /// The live tasks that have or had children, or were advanced.
+    public var parents: [ParentStatus] = []
+    /// The tasks that the last note of ``Transaction/noteInFlight(_:)`` named and that have no outcome.
+    public var inFlight: [TaskID] = []
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+public import SystemPackage
+
+/// What went wrong, on which file, and why.
+public struct StoreError: Error, Sendable, Equatable {
+    /// The kind of an error. New kinds may come, so that a `switch` over them needs a default.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        public let description: String
+        init(_ description: String) { self.description = description }
+
+        /// Another writer, in this process or another, holds the store.
+        public static let locked = Code("locked")
+        /// There is no store at the path.
+        public static let notFound = Code("not found")
+        /// A file is not what its name says, or does not belong to this store.
+        public static let notAStore = Code("not a store")
+        /// The store was written by a version that this one cannot read.
+        public static let unsupportedVersion = Code("unsupported version")
+        /// Bytes that must be right are wrong: nothing was changed; the offline tool can salvage the rest.
+        public static let damaged = Code("damaged")
+        /// A file call failed. Nothing was acknowledged that is not on disk.
+        public static let inputOutput = Code("input/output")
+        /// The disk or a quota is full. Nothing is lost; writing goes on when there is space.
+        public static let noSpace = Code("no space")
+        /// A sync failed: whether this batch is on disk is unknown, and the store takes no more (S4).
+        public static let indeterminate = Code("indeterminate")
+        /// An earlier write failed for good, so that this one was not tried.
+        public static let poisoned = Code("poisoned")
+        /// The transaction breaks a rule: an unknown task or parent, a second outcome, an end before its children's.
+        public static let rejected = Code("rejected")
+        /// A value is larger than the format allows.
+        public static let tooLarge = Code("too large")
+        /// The store was closed.
+        public static let closed = Code("closed")
+    }
+
+    public var code: Code
+    public var message: String
+    public var file: FilePath?
+    public var offset: Int?
+    public var cause: FileError?
+
+    public init(_ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil) {
+        self.code = code
+        self.message = message
+        self.file = file
+        self.offset = offset
+        self.cause = cause
+    }
+}
+
+extension StoreError: CustomStringConvertible {
+    public var description: String {
+        var text = "\(code): \(message)"
+        if let file { text += " [\(file)" + (offset.map { " at byte \($0)" } ?? "") + "]" }
+        if let cause { text += ": \(cause)" }
+        return text
+    }
+}

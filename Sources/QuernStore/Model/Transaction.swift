@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What one call commits, whole or not at all (T6): tasks spawned, tasks ended, and notes on live tasks.
+///
+/// Fill one with as many operations as belong together; the store writes them as a few columns, so that an
+/// operation costs bytes and not allocations.
+///
+/// ```swift
+/// var transaction = Transaction()
+/// transaction.spawn(under: parent, label: label, at: now) { $0.append(contentsOf: payload) }
+/// transaction.end(.init(task: child, parent: parent, label: label, kind: .completed, endedAt: now)) { ... }
+/// let commit = try await store.append(transaction)
+/// ```
+public struct Transaction: Sendable {
+    /// Consecutive spawns that differ only in their payload.
+    struct SpawnGroup: Sendable, Equatable {
+        var parent: TaskID
+        var label: Label
+        var priority: UInt8
+        var submittedAt: Timestamp
+        var count: Int
+    }
+
+    /// The facts of an outcome, without its memo or error.
+    public struct Outcome: Sendable, BitwiseCopyable {
+        public var task: TaskID
+        public var parent: TaskID
+        public var label: Label
+        public var kind: OutcomeKind
+        /// How often the task was tried, this time included; 0 when it never ran.
+        public var attempts: UInt32
+        public var startedAt: Timestamp
+        public var endedAt: Timestamp
+
+        public init(
+            task: TaskID, parent: TaskID, label: Label, kind: OutcomeKind, attempts: UInt32 = 1,
+            startedAt: Timestamp? = nil, endedAt: Timestamp
+        ) {
+            self.task = task
+            self.parent = parent
+            self.label = label
+            self.kind = kind
+            self.attempts = attempts
+            self.startedAt = startedAt ?? endedAt
+            self.endedAt = endedAt
+        }
+    }
+
+    /// A change of a live task that does not end it.
+    enum Note: Sendable, Equatable {
+        case advance(TaskID, phase: UInt8, value: [UInt8])
+        case attempt(TaskID, attempts: UInt32, notBefore: Timestamp, error: [UInt8])
+        case cancel(TaskID)
+        case crash(TaskID, count: UInt8)
+        case define(Label, name: String)
+        case inFlight([TaskID])
+    }
+
+    var spawnGroups: [SpawnGroup] = []
+    var payloadLengths: [UInt32] = []
+    var payloads = ByteWriter()
+    var outcomes: [Outcome] = []
+    var valueLengths: [UInt32] = []
+    var values = ByteWriter()
+    var notes: [Note] = []
+
+    public init() {}
+
+    /// Whether there is nothing to commit.
+    public var isEmpty: Bool { spawnGroups.isEmpty && outcomes.isEmpty && notes.isEmpty }
+
+    /// How many tasks it spawns.
+    public var spawnCount: Int { payloadLengths.count }
+
+    /// How many tasks it ends.
+    public var outcomeCount: Int { outcomes.count }
+
+    /// Roughly what it holds in memory and will write before compression, in bytes.
+    public var estimatedBytes: Int {
+        payloads.count + values.count + payloadLengths.count * 8 + outcomes.count * 48 + notes.count * 64 + 64
+    }
+
+    /// Adds a task under `parent` (``TaskID/none`` for a root task). Its id is known once the transaction is committed.
+    ///
+    /// - Parameters:
+    ///   - priority: lower runs first; the store only keeps it.
+    ///   - encode: appends the payload. When it throws, nothing was added.
+    public mutating func spawn<Failure: Error>(
+        under parent: TaskID, label: Label, priority: UInt8 = 128, at submittedAt: Timestamp,
+        encode: (inout ByteWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        let start = payloads.count
+        do { try encode(&payloads) } catch {
+            payloads.truncate(to: start)
+            throw error
+        }
+        payloadLengths.append(UInt32(clamping: payloads.count - start))
+        if let last = spawnGroups.last, last.parent == parent, last.label == label, last.priority == priority,
+            last.submittedAt == submittedAt
+        {
+            spawnGroups[spawnGroups.count - 1].count += 1
+        } else {
+            spawnGroups.append(
+                SpawnGroup(parent: parent, label: label, priority: priority, submittedAt: submittedAt, count: 1))
+        }
+    }
+
+    /// Ends a task. Its children must have ended before.
+    ///
+    /// - Parameter encode: appends the memo of a completed task, the error of another. When it throws, nothing was added.
+    public mutating func end<Failure: Error>(
+        _ outcome: Outcome, encode: (inout ByteWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        let start = values.count
+        do { try encode(&values) } catch {
+            values.truncate(to: start)
+            throw error
+        }
+        valueLengths.append(UInt32(clamping: values.count - start))
+        outcomes.append(outcome)
+    }
+
+    /// Ends a task that leaves no bytes.
+    public mutating func end(_ outcome: Outcome) {
+        valueLengths.append(0)
+        outcomes.append(outcome)
+    }
+
+    /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5). Resets its attempts.
+    public mutating func advance(_ task: TaskID, to phase: UInt8, value: [UInt8]) {
+        notes.append(.advance(task, phase: phase, value: value))
+    }
+
+    /// Notes a failed attempt of a live task, so that a restart neither forgets it nor tries again too early (T15).
+    public mutating func noteAttempt(_ task: TaskID, attempts: UInt32, notBefore: Timestamp, error: [UInt8]) {
+        notes.append(.attempt(task, attempts: attempts, notBefore: notBefore, error: error))
+    }
+
+    /// Notes that a live task is to be cancelled with all below it, so that a restart goes on with it (T10).
+    public mutating func requestCancel(_ task: TaskID) { notes.append(.cancel(task)) }
+
+    /// Notes which tasks are about to run (T14). After an unclean end the last such note is in ``LiveTasks/inFlight``.
+    public mutating func noteInFlight(_ tasks: [TaskID]) { notes.append(.inFlight(tasks)) }
+
+    /// Notes how often the process died while a task ran (T14).
+    public mutating func noteCrash(_ task: TaskID, count: UInt8) { notes.append(.crash(task, count: count)) }
+
+    /// Adds all operations of `other` behind these.
+    public mutating func append(_ other: Transaction) {
+        spawnGroups.append(contentsOf: other.spawnGroups)
+        payloadLengths.append(contentsOf: other.payloadLengths)
+        payloads.append(contentsOf: other.payloads.bytes)
+        outcomes.append(contentsOf: other.outcomes)
+        valueLengths.append(contentsOf: other.valueLengths)
+        values.append(contentsOf: other.values.bytes)
+        notes.append(contentsOf: other.notes)
+    }
+}
+
+/// What a committed transaction got.
+public struct Commit: Sendable, Equatable {
+    /// The commit position of its first outcome, or of the next outcome when it has none.
+    public var sequence: UInt64
+    /// The ids of the spawned tasks, a range for each stretch of consecutive spawns that share parent, label,
+    /// priority and time, in the order of the calls.
+    public var spawned: [Range<UInt64>]
+
+    public init(sequence: UInt64, spawned: [Range<UInt64>]) {
+        self.sequence = sequence
+        self.spawned = spawned
+    }
+}
