@@ -69,18 +69,6 @@ public struct ChildSnapshot: Sendable {
     public func makeCursor(columns: ChildColumns = .all) -> ChildCursor { fatalError() }
 }
 
-/// Which columns a walk decodes.
-public struct ChildColumns: OptionSet, Sendable {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-    /// Memos; kinds and labels always come.
-    public static let memos = ChildColumns(rawValue: 1)
-    public static let errors = ChildColumns(rawValue: 2)
-    /// Ids, sequences, attempts and times.
-    public static let facts = ChildColumns(rawValue: 4)
-    public static let all: ChildColumns = [.memos, .errors, .facts]
-}
-
 /// A walk over a snapshot, a block at a time, in constant memory. Blocking calls; not Sendable state is yours.
 public struct ChildCursor: Sendable {
     /// Decodes the next block into `block`, whose buffers are used again. False at the end.
@@ -88,26 +76,3 @@ public struct ChildCursor: Sendable {
     public mutating func next(into block: inout ChildBlock) throws(StoreError) -> Bool { fatalError() }
 }
 
-/// Children of one parent in sequence order, as columns.
-public struct ChildBlock: Sendable {
-    public init() {}
-    public internal(set) var count = 0
-    public func kind(at index: Int) -> OutcomeKind { fatalError() }
-    public func label(at index: Int) -> Label { fatalError() }
-    public func id(at index: Int) -> TaskID { fatalError() }
-    public func sequence(at index: Int) -> UInt64 { fatalError() }
-    public func attempts(at index: Int) -> UInt32 { fatalError() }
-    public func startedAt(at index: Int) -> Timestamp { fatalError() }
-    public func endedAt(at index: Int) -> Timestamp { fatalError() }
-    /// The memo of a completed child, the error of another (when their column was decoded).
-    public func withValue<Result, Failure: Error>(
-        at index: Int, _ body: (RawSpan) throws(Failure) -> Result
-    ) throws(Failure) -> Result { fatalError() }
-    /// Non-nil when all children of the block completed with one label and memos of one length: the memos lie side by side.
-    public var uniform: (label: Label, memoLength: Int)? { fatalError() }
-    /// The memos of a uniform block as values of a fixed layout; empty when their length is not the layout's.
-    @inlinable
-    public func withMemos<Memo: BitwiseCopyable, Result, Failure: Error>(
-        as type: Memo.Type, _ body: (Span<Memo>) throws(Failure) -> Result
-    ) throws(Failure) -> Result { fatalError() }
-}
