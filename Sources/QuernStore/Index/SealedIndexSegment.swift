@@ -7,7 +7,12 @@ struct SealedIndexSegment: Sendable {
     let directoryOffset: UInt64
     let entryCount: Int
 
-    var length: Int { Int(directoryOffset) + FrameHeader.size + (entryCount * DirectoryEntry.size + 7) & ~7 }
+    var length: Int { Self.length(directoryOffset: directoryOffset, entryCount: entryCount) }
+
+    /// The file's length up to and with the directory.
+    static func length(directoryOffset: UInt64, entryCount: Int) -> Int {
+        Int(clamping: directoryOffset) + FrameHeader.size + (entryCount * DirectoryEntry.size + 7) & ~7
+    }
 
     /// Calls `body` with each of the parent's blocks, in sequence order. A binary search in the mapped directory.
     func forEachEntry(

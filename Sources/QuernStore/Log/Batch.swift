@@ -29,13 +29,16 @@ struct Batch: Sendable {
     private var outcomeBlocks: [OutcomeBlock] = []
     private var outcomeIndex: [TaskID: Int] = [:]
     private var notes: [Transaction.Note] = []
+    private var definitions: [(label: Label, name: String)] = []
     private var endedTasks: [TaskID] = []
     private var countedParents: Set<TaskID> = []
     private var nextSequence: UInt64 = 0
     private var firstID: [UInt64] = []
     private(set) var transactionCount = 0
 
-    var isEmpty: Bool { spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty }
+    var isEmpty: Bool {
+        spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty && definitions.isEmpty
+    }
 
     /// Begins a new batch on `state`.
     mutating func begin(_ state: StoreState) {
@@ -60,7 +63,7 @@ struct Batch: Sendable {
             throw error
         }
         transactionCount += 1
-        notes.append(contentsOf: transaction.notes)
+        gatherNotes(transaction, state)
         var receipt = Receipt(sequence: nextSequence, spawns: [])
         gatherOutcomes(transaction)
         gatherSpawns(transaction, into: wantsReceipt ? { receipt.spawns.append($0) } : nil)
@@ -149,6 +152,18 @@ struct Batch: Sendable {
     }
 
     // MARK: Gathering
+
+    private mutating func gatherNotes(_ transaction: borrowing Transaction, _ state: StoreState) {
+        for note in transaction.notes {
+            guard case .define(let name) = note else {
+                notes.append(note)
+                continue
+            }
+            guard state.labels[name] == nil, !definitions.contains(where: { $0.name == name }) else { continue }
+            let number = UInt32(state.names.count + definitions.count + 1)
+            definitions.append((Label(rawValue: number), name))
+        }
+    }
 
     private mutating func gatherOutcomes(_ transaction: borrowing Transaction) {
         var offset = 0
@@ -239,8 +254,9 @@ struct Batch: Sendable {
                 emitIfFull(&body)
             }
         }
+        for (label, name) in definitions { LogRecord.append(label, name: name, to: &body) }
         for note in notes {
-            _ = LogRecord.append(note, to: &body)
+            LogRecord.append(note, to: &body)
             emitIfFull(&body)
         }
         for block in outcomeBlocks {

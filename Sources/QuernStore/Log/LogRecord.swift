@@ -26,36 +26,39 @@ enum LogRecord {
         return start
     }
 
-    /// Appends a note and returns true when it has bytes that are to be found again (an advance).
-    static func append(_ note: Transaction.Note, to body: inout ByteWriter) -> Int {
+    static func append(_ label: Label, name: String, to body: inout ByteWriter) {
+        append(Kind.define.rawValue, to: &body) {
+            $0.append(littleEndian: label.rawValue)
+            $0.append(contentsOf: name.utf8)
+        }
+    }
+
+    static func append(_ note: Transaction.Note, to body: inout ByteWriter) {
         switch note {
         case .advance(let task, let phase, let value):
-            return append(Kind.advance.rawValue, to: &body) {
+            append(Kind.advance.rawValue, to: &body) {
                 $0.append(littleEndian: task.rawValue)
                 $0.append(phase)
                 $0.append(contentsOf: value)
             }
         case .attempt(let task, let attempts, let notBefore, let error):
-            return append(Kind.attempt.rawValue, to: &body) {
+            append(Kind.attempt.rawValue, to: &body) {
                 $0.append(littleEndian: task.rawValue)
                 $0.append(littleEndian: attempts)
                 $0.append(littleEndian: notBefore.rawValue)
                 $0.append(contentsOf: error)
             }
         case .cancel(let task):
-            return append(Kind.cancel.rawValue, to: &body) { $0.append(littleEndian: task.rawValue) }
+            append(Kind.cancel.rawValue, to: &body) { $0.append(littleEndian: task.rawValue) }
         case .crash(let task, let count):
-            return append(Kind.crash.rawValue, to: &body) {
+            append(Kind.crash.rawValue, to: &body) {
                 $0.append(littleEndian: task.rawValue)
                 $0.append(count)
             }
-        case .define(let label, let name):
-            return append(Kind.define.rawValue, to: &body) {
-                $0.append(littleEndian: label.rawValue)
-                $0.append(contentsOf: name.utf8)
-            }
+        case .define:
+            preconditionFailure("a batch gives names their labels before it is encoded")
         case .inFlight(let tasks):
-            return append(Kind.inFlight.rawValue, to: &body) {
+            append(Kind.inFlight.rawValue, to: &body) {
                 for task in tasks { $0.append(littleEndian: task.rawValue) }
             }
         }

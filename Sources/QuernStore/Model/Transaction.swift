@@ -52,7 +52,7 @@ public struct Transaction: Sendable {
         case attempt(TaskID, attempts: UInt32, notBefore: Timestamp, error: [UInt8])
         case cancel(TaskID)
         case crash(TaskID, count: UInt8)
-        case define(Label, name: String)
+        case define(String)
         case inFlight([TaskID])
     }
 
@@ -144,6 +144,9 @@ public struct Transaction: Sendable {
 
     /// Notes how often the process died while a task ran (T14).
     public mutating func noteCrash(_ task: TaskID, count: UInt8) { notes.append(.crash(task, count: count)) }
+
+    /// Gives a name a label, unless it has one.
+    mutating func define(_ name: String) { notes.append(.define(name)) }
 
     /// Adds all operations of `other` behind these.
     public mutating func append(_ other: Transaction) {

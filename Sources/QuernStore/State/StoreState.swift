@@ -39,7 +39,7 @@ struct StoreState: Sendable {
         }
     }
 
-    private mutating func apply(
+    mutating func apply(
         _ kind: LogRecord.Kind, _ fields: UnsafeRawBufferPointer, at place: LogPlace, changes: inout ChangeCollector
     ) throws(DecodingFailure) {
         var reader = ByteReader(fields)
