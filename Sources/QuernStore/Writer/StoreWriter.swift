@@ -245,14 +245,22 @@ struct StoreWriter: Sendable {
         }
         let newest = segments.last ?? 0
         if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
-        segments.removeAll { number in
-            guard number < log.segment, !needed.contains(number) else { return false }
-            do throws(FileError) { try files.fileSystem.remove(files.path(.log, UInt64(number))) } catch {
-                return error.errno == .noSuchFileOrDirectory
-            }
-            shared.bodies.forget(segment: number)
-            return true
+        let current = log.segment
+        var kept: [UInt32] = []
+        for number in segments {
+            if number < current, !needed.contains(number), remove(segment: number) { continue }
+            kept.append(number)
         }
+        segments = kept
+    }
+
+    /// False when the file could not be removed.
+    private func remove(segment number: UInt32) -> Bool {
+        do throws(FileError) { try shared.files.fileSystem.remove(shared.files.path(.log, UInt64(number))) } catch {
+            return error.errno == .noSuchFileOrDirectory
+        }
+        shared.bodies.forget(segment: number)
+        return true
     }
 
     // MARK: The end
