@@ -56,7 +56,7 @@ struct StoreModel {
             default:
                 // Everything was committed with a sync, so that a loss of power may take nothing.
                 let policy: CrashPolicy = Bool.random(using: &random) ? .dropAll : .keepAll
-                let crashed = fileSystem.crash(policy)
+                let crashed = fileSystem.crash(keeping: policy)
                 try await store.close()
                 fileSystem = crashed
                 store = try await MemoStore.open(at: directory, configuration: configuration, fileSystem: fileSystem)

@@ -45,6 +45,7 @@ public struct ChildCursor: Sendable {
 
     private mutating func decode(_ extent: BlockExtent, into block: inout ChildBlock) throws(StoreError) {
         let mapping = try extent.file.mapped(length: extent.offset + extent.length)
+        defer { withExtendedLifetime(mapping) {} }
         let seed = snapshot.identity.seed
         func damaged(_ reason: String) -> StoreError {
             StoreError(.damaged, reason, file: extent.file.file.path, offset: extent.offset)

@@ -19,6 +19,7 @@ struct SealedIndexSegment: Sendable {
         of parent: TaskID, _ body: (DirectoryEntry) -> Void
     ) throws(StoreError) {
         let mapping = try file.mapped(length: length)
+        defer { withExtendedLifetime(mapping) {} }
         let start = Int(directoryOffset) + FrameHeader.size
         let directory = UnsafeRawBufferPointer(
             rebasing: mapping.bytes[start..<(start + entryCount * DirectoryEntry.size)])
@@ -48,6 +49,7 @@ struct SealedIndexSegment: Sendable {
     /// Checks the directory's frame: header, checksum and length.
     func verifyDirectory(identity: StoreIdentity) throws(StoreError) {
         let mapping = try file.mapped(length: length)
+        defer { withExtendedLifetime(mapping) {} }
         let seed = identity.seed
         guard
             let header = FrameHeader(

@@ -135,6 +135,7 @@ struct Recovery {
             let file = try fileSystem.open(path, .readOnly)
             return try file.map(length: try file.size())
         }
+        defer { withExtendedLifetime(mapping) {} }
         let header = try Self.header(
             of: mapping.bytes, path: path, kind: .checkpoint, number: manifest.checkpointNumber,
             identity: manifest.identity)
@@ -172,6 +173,7 @@ struct Recovery {
                 of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
             opened.append((number, header, mapping, path))
         }
+        defer { withExtendedLifetime(opened) {} }
         var tails: [Tail] = []
         var start = position
         for (index, segment) in opened.enumerated() {
@@ -258,13 +260,15 @@ struct Recovery {
 
     /// Applies the frames that the scan found good.
     private func replay(_ tail: Tail, into state: inout StoreState, _ index: inout MemoIndex) throws(StoreError) {
+        let mapping = tail.mapping
+        defer { withExtendedLifetime(mapping) {} }
         let seed = tail.header.identity.seed
         var offset = Int(tail.start.offset)
         while offset < Int(tail.scan.end.offset) {
             do throws(DecodingFailure) {
                 guard
-                    let frame = FrameHeader(tail.mapping.bytes, at: offset, segment: tail.number, seed: seed),
-                    let stored = frame.body(in: tail.mapping.bytes, seed: seed)
+                    let frame = FrameHeader(mapping.bytes, at: offset, segment: tail.number, seed: seed),
+                    let stored = frame.body(in: mapping.bytes, seed: seed)
                 else { throw DecodingFailure("a frame changed while it was read") }
                 var changes = ChangeCollector()
                 let body = try frame.decoded(stored)
