@@ -9,6 +9,6 @@ import Testing
     @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8] as [UInt64])
     func answersLikeADictionaryAcrossReopenings(seed: UInt64) async throws {
         var model = StoreModel(seed: seed)
-        try await model.run(operations: 400)
+        try await model.run(operations: 120)
     }
 }

@@ -54,6 +54,7 @@ public struct PosixFileSystem: FileSystem {
     private func makeDirectories(_ path: FilePath) throws {
         do {
             try SystemCalls.makeDirectory(path)
+            try synchronizeParent(of: path)
         } catch Errno.fileExists {
             guard try path.stat().type == .directory else { throw Errno.fileExists }
         } catch Errno.noSuchFileOrDirectory {
@@ -66,7 +67,13 @@ public struct PosixFileSystem: FileSystem {
                 // Another process was faster.
                 guard try path.stat().type == .directory else { throw Errno.fileExists }
             }
+            try synchronizeParent(of: path)
         }
+    }
+
+    private func synchronizeParent(of path: FilePath) throws {
+        let parent = path.removingLastComponent()
+        try synchronizeDirectory(parent.isEmpty ? "." : parent)
     }
 
     /// The corresponding C function is `rename`. The error names the source.

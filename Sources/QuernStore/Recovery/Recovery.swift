@@ -101,7 +101,6 @@ struct Recovery {
         var state = checkpoint.state
         var index = try openIndex(checkpoint, files: files)
         var report = RecoveryReport()
-        report.wasClean = manifest.isClean
         for tail in tails {
             try replay(tail, into: &state, &index)
             report.replayedFrames += tail.scan.frames
@@ -109,7 +108,7 @@ struct Recovery {
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
-        if manifest.isClean, report.replayedFrames == 0 { state.inFlight = [] }
+        report.wasClean = manifest.isClean && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(

@@ -55,6 +55,12 @@ public final class SimulatedFileSystem: FileSystem {
     public func createDirectory(_ path: FilePath) throws(FileError) {
         try perform(.createDirectory, path, changing: true) { (state) throws(Errno) in
             try state.createDirectory(path)
+            var parent = path.removingLastComponent()
+            while !parent.isEmpty {
+                try state.synchronizeDirectory(parent)
+                if parent == parent.removingLastComponent() { break }
+                parent = parent.removingLastComponent()
+            }
         }
     }
 
