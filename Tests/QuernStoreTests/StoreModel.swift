@@ -107,7 +107,8 @@ struct StoreModel {
             let parents = candidates.filter { !endedNow.contains($0) }
             let parent = Int.random(in: 0..<4, using: &random) == 0 ? 0 : parents.randomElement(using: &random) ?? 0
             let label = labels.randomElement(using: &random)!
-            for _ in 0..<Int.random(in: 0..<10, using: &random) == 0 ? 100 : Int.random(in: 1...25, using: &random) {
+            let count = Int.random(in: 0..<10, using: &random) == 0 ? 100 : Int.random(in: 1...25, using: &random)
+            for _ in 0..<count {
                 let payload = bytes(upTo: 60)
                 transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
                     $0.append(contentsOf: payload)
