@@ -50,10 +50,11 @@ public struct ByteWriter: Sendable {
 
     /// Appends `count` bytes that `body` fills in. `body` returns how many of them it used.
     mutating func append(upTo count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) {
-        let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: count))
-        let used = bytes.withUnsafeMutableBytes { body(UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
-        bytes.removeLast(count - used)
+        bytes.append(addingCapacity: count) { span in
+            span.withUnsafeMutableBufferPointer { buffer, used in
+                used = body(UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
+            }
+        }
     }
 
     /// Drops everything behind the first `count` bytes.
