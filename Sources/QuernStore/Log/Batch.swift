@@ -32,6 +32,8 @@ struct Batch: Sendable {
     private var definitions: [(label: Label, name: String)] = []
     private var endedTasks: [TaskID] = []
     private var countedParents: Set<TaskID> = []
+    /// Tasks that became parents in the state for the checks of this batch.
+    private var newParents: [TaskID] = []
     private var nextSequence: UInt64 = 0
     private var firstID: [UInt64] = []
     private(set) var transactionCount = 0
@@ -120,6 +122,7 @@ struct Batch: Sendable {
             }
         }
         for group in transaction.spawnGroups where group.parent != .none {
+            if state.parents[group.parent] == nil { newParents.append(group.parent) }
             state.withParent(group.parent) { $0.arrivingChildren += UInt64(group.count) }
             countedParents.insert(group.parent)
         }
@@ -139,6 +142,7 @@ struct Batch: Sendable {
     /// Takes the marks of all transactions back: nothing of the batch was written.
     mutating func undo(in state: inout StoreState) {
         for task in endedTasks { state.live.revive(task) }
+        for parent in newParents { state.parents[parent] = nil }
         settle(in: &state)
     }
 

@@ -25,6 +25,7 @@ struct Recovery {
     private struct Tail {
         var number: UInt32
         var header: FileHeader
+        var file: any StoreFile
         var mapping: FileMapping
         var path: FilePath
         var start: LogPosition
@@ -33,7 +34,9 @@ struct Recovery {
 
     func run() throws(StoreError) -> Result {
         let names = try wrapping("cannot list the store") { () throws(FileError) in
-            try fileSystem.list(directory)
+            // Names, too, must be on disk before a decision is built on them: what they replaced is removed then (F21).
+            try fileSystem.synchronizeDirectory(directory)
+            return try fileSystem.list(directory)
         }
         guard names.contains(StoreFiles.manifestName) else { return try create(names) }
         return try open(names)
@@ -110,6 +113,7 @@ struct Recovery {
         }
         report.wasClean = manifest.isClean && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
+        try rewrite(last)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
                 files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
@@ -159,18 +163,18 @@ struct Recovery {
                 .damaged, "the log segment of the checkpoint is missing",
                 file: directory.appending(StoreFiles.name(.log, UInt64(position.segment))))
         }
-        var opened: [(number: UInt32, header: FileHeader, mapping: FileMapping, path: FilePath)] = []
+        var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] = []
         for number in wanted {
             let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
-            let mapping = try wrapping("cannot read a log segment") { () throws(FileError) in
+            let (file, mapping) = try wrapping("cannot read a log segment") { () throws(FileError) in
                 let file = try fileSystem.open(path, .readWrite)
                 // What is read must be what is on disk, before a decision is built on it (F21).
                 try file.synchronize()
-                return try file.map(length: try file.size())
+                return (file, try file.map(length: try file.size()))
             }
             let header = try Self.header(
                 of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
-            opened.append((number, header, mapping, path))
+            opened.append((number, header, file, mapping, path))
         }
         defer { withExtendedLifetime(opened) {} }
         var tails: [Tail] = []
@@ -190,12 +194,25 @@ struct Recovery {
             }
             tails.append(
                 Tail(
-                    number: segment.number, header: segment.header, mapping: segment.mapping, path: segment.path,
-                    start: start, scan: scan))
+                    number: segment.number, header: segment.header, file: segment.file, mapping: segment.mapping,
+                    path: segment.path, start: start, scan: scan))
             start = LogPosition(
                 segment: segment.number + 1, offset: UInt64(FileHeader.size), checksum: scan.end.checksum)
         }
         return tails
+    }
+
+    /// Writes the last segment's tail once more, byte for byte, and syncs it. When the sync of another process failed,
+    /// reads show bytes that the disk never got, and only bytes that are written anew are written by the next sync (F21).
+    private func rewrite(_ tail: Tail) throws(StoreError) {
+        let place = Int(tail.start.offset)..<Int(tail.scan.end.offset)
+        guard !place.isEmpty else { return }
+        defer { withExtendedLifetime(tail.mapping) {} }
+        let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])
+        try wrapping("cannot write the log's tail anew") { () throws(FileError) in
+            try tail.file.write(bytes, at: place.lowerBound)
+            try tail.file.synchronize()
+        }
     }
 
     private func removeLeftovers(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 import SystemPackage
+import Testing
 
 @testable import QuernStore
 
@@ -109,4 +110,13 @@ struct StoreFacts: Equatable {
         ]
         return found.compactMap(\.self).joined(separator: "; ")
     }
+}
+
+/// Expects the same facts, and says of a difference where it is, not what the stores hold.
+func expectSame(
+    _ facts: StoreFacts?, _ expected: StoreFacts, _ place: String, sourceLocation: SourceLocation = #_sourceLocation
+) {
+    let isSame = facts == expected
+    #expect(
+        isSame, "\(place): \(facts?.difference(from: expected) ?? "nothing")", sourceLocation: sourceLocation)
 }

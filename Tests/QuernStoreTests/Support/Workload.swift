@@ -83,6 +83,15 @@ struct Workload {
         try await MemoStore.open(at: Self.directory, configuration: configuration, fileSystem: files)
     }
 
+    /// Ends a store as the death of its process would, without the work of closing.
+    static func abandon(_ store: MemoStore?, on files: SimulatedFileSystem) async {
+        files.faults = .crashing(afterCall: 0)
+        try? await store?.close()
+    }
+
+    /// Closes a store whatever comes of it.
+    static func close(_ store: MemoStore?) async { try? await store?.close() }
+
     /// Takes one step. Returns why it failed.
     mutating func take(_ step: Step, _ store: inout MemoStore, _ files: SimulatedFileSystem) async -> StoreError? {
         do throws(StoreError) {
