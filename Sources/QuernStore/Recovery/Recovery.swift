@@ -51,16 +51,19 @@ struct Recovery {
     // MARK: A new store
 
     private func create(_ names: [String]) throws(StoreError) -> Result {
-        // A creation that was interrupted leaves files without content. With content, the manifest was lost.
+        // An interrupted creation leaves at most the first log segment, empty, and the first checkpoint. Anything more
+        // is a store that lost its manifest.
         for name in names {
-            guard let (kind, _) = StoreFiles.parse(name), kind == .log else { continue }
+            guard let (kind, number) = StoreFiles.parse(name) else { continue }
             let path = directory.appending(name)
-            let size = try wrapping("cannot read a log segment") { () throws(FileError) in
+            let size = try wrapping("cannot read a file") { () throws(FileError) in
                 try fileSystem.open(path, .readOnly).size()
             }
-            if size > FileHeader.size { throw StoreError(.damaged, "the manifest is missing", file: path) }
+            guard number == 1, kind == .checkpoint || (kind == .log && size <= FileHeader.size) else {
+                throw StoreError(.damaged, "the manifest is missing", file: path)
+            }
         }
-        for name in names where StoreFiles.parse(name) != nil || name.hasSuffix(StoreFiles.temporarySuffix) {
+        for name in names where StoreFiles.parse(name) != nil || StoreFiles.isTemporary(name) {
             try wrapping("cannot remove a leftover") { () throws(FileError) in
                 try fileSystem.remove(directory.appending(name))
             }
@@ -111,7 +114,8 @@ struct Recovery {
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
-        report.wasClean = manifest.isClean && report.replayedFrames == 0
+        // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
+        report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
         try rewrite(last)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
@@ -124,6 +128,16 @@ struct Recovery {
             segments: numbers + [last.number + 1])
     }
 
+    /// Opens a file that the manifest or the checkpoint names: when it is missing, that is damage.
+    private func openNamed(
+        _ path: FilePath, _ mode: FileOpenMode, _ name: String
+    ) throws(StoreError) -> any StoreFile {
+        do throws(FileError) { return try fileSystem.open(path, mode) } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw StoreError("cannot open \(name)", error) }
+            throw StoreError(.damaged, "\(name) is missing", file: path, cause: error)
+        }
+    }
+
     private func readManifest() throws(StoreError) -> Manifest {
         let path = directory.appending(StoreFiles.manifestName)
         let bytes = try wrapping("cannot read the manifest") { () throws(FileError) in
@@ -134,9 +148,9 @@ struct Recovery {
 
     private func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
         let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
+        let file = try openNamed(path, .readOnly, "the checkpoint")
         let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
-            let file = try fileSystem.open(path, .readOnly)
-            return try file.map(length: try file.size())
+            try file.map(length: try file.size())
         }
         defer { withExtendedLifetime(mapping) {} }
         let header = try Self.header(
@@ -223,7 +237,7 @@ struct Recovery {
             switch StoreFiles.parse(name) {
             case (.index, let number)?: isLeftover = number >= UInt64(checkpoint.nextIndexNumber)
             case (.checkpoint, let number)?: isLeftover = number != manifest.checkpointNumber
-            case nil: isLeftover = name.hasSuffix(StoreFiles.temporarySuffix)
+            case nil: isLeftover = StoreFiles.isTemporary(name)
             default: isLeftover = false
             }
             guard isLeftover else { continue }
@@ -236,10 +250,8 @@ struct Recovery {
     private func openIndex(_ checkpoint: Checkpoint, files: StoreFiles) throws(StoreError) -> MemoIndex {
         func openFile(_ number: UInt32, _ mode: FileOpenMode, length: Int) throws(StoreError) -> IndexFile {
             let path = files.path(.index, UInt64(number))
-            let (file, size) = try wrapping("cannot open an index segment") { () throws(FileError) in
-                let file = try fileSystem.open(path, mode)
-                return (file, try file.size())
-            }
+            let file = try openNamed(path, mode, "an index segment")
+            let size = try wrapping("cannot read an index segment") { () throws(FileError) in try file.size() }
             guard size >= length, length >= FileHeader.size else {
                 throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
             }
