@@ -59,7 +59,7 @@ struct OutcomeBlockHeader: Equatable {
         factsStored = Int(try reader.littleEndian(UInt32.self))
         memosRaw = Int(try reader.littleEndian(UInt32.self))
         memosStored = Int(try reader.littleEndian(UInt32.self))
-        guard rowCount > 0, rowCount <= Limits.frameBytes / 4, failureCount <= rowCount else {
+        guard rowCount > 0, rowCount <= Limits.blockRows, failureCount <= rowCount else {
             throw DecodingFailure("block of \(rowCount) rows")
         }
         for (raw, stored, codec) in [(factsRaw, factsStored, facts), (memosRaw, memosStored, memos)] {
