@@ -113,6 +113,7 @@ import Testing
         try bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
             try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
         }
+        block.hasFacts = columns.contains(.facts)
         return block
     }
 

@@ -14,21 +14,27 @@ import Testing
         var random = SeededGenerator(seed: seed)
         var configuration = MemoStore.Configuration()
         configuration.indexSegmentBytes = 4 << 10
-        configuration.openBlockBytes = 3 << 10
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        configuration.openBlockBytes = 1
+        var store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         let other = try await store.append(.spawning(1)).spawned[0].lowerBound
         var expected: [StoreFacts.Child] = []
         var sequence: UInt64 = 1
         for round in 0..<12 {
+            if round == 11 {
+                // The last block stays in memory.
+                try await store.close()
+                configuration.openBlockBytes = 1 << 20
+                store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+            }
             let children = try await store.append(.spawning(20, under: root)).spawned[0]
             let aside = try await store.append(.spawning(5, under: other)).spawned[0]
             var transaction = Transaction()
             for child in children {
-                // Whole blocks of equal children, and others.
-                let kind = round % 3 == 0 ? OutcomeKind.completed : random.pick(OutcomeKind.allCases)
-                let value = random.bytes(round % 3 == 0 ? 24 : random.below(120))
-                let label = UInt32(round % 3 == 0 ? 1 : 1 + random.below(3))
+                // Blocks of equal children, and others.
+                let kind = round % 3 == 2 ? OutcomeKind.completed : random.pick(OutcomeKind.allCases)
+                let value = random.bytes(round % 3 == 2 ? 24 : random.below(120))
+                let label = UInt32(round % 3 == 2 ? 1 : 1 + random.below(3))
                 transaction.end(
                     .init(
                         task: TaskID(child), parent: TaskID(root), label: Label(rawValue: label), kind: kind,
@@ -145,6 +151,7 @@ import Testing
             var block = ChildBlock()
             // The last block comes from memory.
             for _ in 0..<(snapshot.extents.count + snapshot.memoryBlocks.count) { _ = try cursor.next(into: &block) }
+            #expect(block.uniform != nil)
             _ = block.attempts(at: 0)
         }
     }

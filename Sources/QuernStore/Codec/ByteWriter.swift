@@ -40,7 +40,7 @@ public struct ByteWriter: Sendable {
 
     /// Appends `count` zero bytes.
     public mutating func append(zeros count: Int) {
-        bytes.append(contentsOf: repeatElement(0, count: count))
+        bytes.append(zeros: count)
     }
 
     /// Overwrites bytes that were appended before.
@@ -61,4 +61,16 @@ public struct ByteWriter: Sendable {
     public mutating func truncate(to count: Int) { bytes.removeLast(bytes.count - count) }
 
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+}
+
+extension Array<UInt8> {
+    /// Appends `count` zero bytes at once, in debug builds too.
+    mutating func append(zeros count: Int) {
+        append(addingCapacity: count) { span in
+            span.withUnsafeMutableBufferPointer { buffer, used in
+                buffer.extracting(..<count).initialize(repeating: 0)
+                used = count
+            }
+        }
+    }
 }

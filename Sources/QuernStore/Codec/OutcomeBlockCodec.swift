@@ -119,7 +119,7 @@ enum OutcomeBlockCodec {
         if shuffles, let width = memoLength {
             let count = block.memos.count
             scratch.memos.removeAll(keepingCapacity: true)
-            scratch.memos.append(contentsOf: repeatElement(0, count: count))
+            scratch.memos.append(zeros: count)
             block.memos.withUnsafeBufferPointer { source in
                 scratch.memos.withUnsafeMutableBufferPointer { target in
                     quern_shuffle(source.baseAddress, target.baseAddress, count / width, width)
