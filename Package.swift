@@ -7,8 +7,11 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
 let package = Package(
     name: "quern",
+    platforms: [.macOS(.v15)],
     products: [
         .library(name: "QuernStore", targets: ["QuernStore"]),
         .library(name: "Quern", targets: ["Quern"]),
@@ -33,7 +36,7 @@ let package = Package(
             name: "QuernStore",
             dependencies: [
                 "CLZ4", "CQuernKernels",
-                .product(name: "SystemPackage", package: "swift-system"),
+                systemPackage,
             ],
             swiftSettings: strict),
 
@@ -50,7 +53,7 @@ let package = Package(
             swiftSettings: strict),
 
         // A simulated file system and a manual clock, for our tests and for users' tests.
-        .target(name: "QuernTesting", dependencies: ["QuernStore", "Quern"], swiftSettings: strict),
+        .target(name: "QuernTesting", dependencies: ["QuernStore", "Quern", systemPackage], swiftSettings: strict),
 
         // The commands.
         .executableTarget(
@@ -61,7 +64,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "DirScanKit", dependencies: ["Quern"], path: "Examples/DirScan/Kit",
+            name: "DirScanKit", dependencies: ["Quern", systemPackage], path: "Examples/DirScan/Kit",
             swiftSettings: strict),
         .executableTarget(
             name: "dirscan",
@@ -74,16 +77,16 @@ let package = Package(
 
         // Tests: a folder a module.
         .testTarget(
-            name: "QuernStoreTests", dependencies: ["QuernStore", "QuernTesting", "CQuernKernels"],
+            name: "QuernStoreTests", dependencies: ["QuernStore", "QuernTesting", "CQuernKernels", systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "QuernTests", dependencies: ["Quern", "QuernTesting"], swiftSettings: strict),
+            name: "QuernTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(
-            name: "QuernTestingTests", dependencies: ["QuernTesting"], swiftSettings: strict),
+            name: "QuernTestingTests", dependencies: ["QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(
-            name: "DirScanTests", dependencies: ["DirScanKit", "QuernTesting", "dirscan"],
+            name: "DirScanTests", dependencies: ["DirScanKit", "QuernTesting", "dirscan", systemPackage],
             swiftSettings: strict),
-        .testTarget(name: "DocumentationTests", dependencies: ["Quern", "QuernTesting"], swiftSettings: strict),
+        .testTarget(name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

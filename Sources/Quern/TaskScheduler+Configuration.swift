@@ -14,12 +14,9 @@ extension TaskScheduler {
         public var logger = Logger(label: "quern")
         /// How a store is opened that the scheduler opens itself.
         public var store = MemoStore.Configuration()
-        public var fileSystem: any FileSystem
+        /// The door to the operating system, of a store that the scheduler opens itself.
+        public var fileSystem: any FileSystem = PosixFileSystem()
 
-        /// - Parameter fileSystem: the door to the operating system, of a store that the scheduler opens itself.
-        public init(concurrency: Int = 32, fileSystem: any FileSystem) {
-            self.concurrency = concurrency
-            self.fileSystem = fileSystem
-        }
+        public init() {}
     }
 }

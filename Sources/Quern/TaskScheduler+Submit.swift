@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HeapModule
 public import QuernStore
 
 extension TaskScheduler {
@@ -166,11 +167,7 @@ extension MemoStore {
         var block = ChildBlock()
         while try cursor.next(into: &block) {
             for index in 0..<block.count where block.id(at: index) == id {
-                return EndedTask(
-                    id: id, label: block.label(at: index), kind: block.kind(at: index),
-                    attempts: block.attempts(at: index), startedAt: block.startedAt(at: index),
-                    endedAt: block.endedAt(at: index),
-                    value: block.withValue(at: index) { bytes in bytes.withUnsafeBytes { [UInt8]($0) } })
+                return EndedTask(at: index, in: block)
             }
         }
         return nil

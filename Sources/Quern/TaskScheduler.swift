@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Logging
 public import QuernStore
 public import ServiceLifecycle
 public import SystemPackage
@@ -53,7 +52,7 @@ public final class TaskScheduler: Service {
             try register(&registry)
             let types = try await registry.makeTable(in: store)
             core = SchedulerCore(store: store, types: types, configuration: configuration)
-            store.setObserver(CommitRelay(core))
+            store.setObserver(core)
             try await core.recover()
         } catch {
             try? await store.close()

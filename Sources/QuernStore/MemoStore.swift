@@ -1,113 +1,174 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 public import SystemPackage
 
+/// A durable store of task trees: who is whose child, how each child ended, and the memo that it left.
+///
+/// It knows ids, parents, outcomes and bytes; what they mean is its caller's. Transactions go to a writer thread that
+/// gathers them into batches and syncs once a batch; the children of a parent are read back as a sequential scan.
+///
+/// ```swift
+/// let store = try await MemoStore.open(at: "/var/lib/service/memos")
+/// let label = try await store.label(for: "resize")
+/// var spawn = Transaction()
+/// spawn.spawn(under: .none, label: label, at: now) { $0.append(contentsOf: payload) }
+/// let root = TaskID(try await store.append(spawn).spawned[0].lowerBound)
+/// ```
+///
+/// All calls may be made from any thread. One process at a time may open a store to write.
 public final class MemoStore: Sendable {
-    public struct Configuration: Sendable {
-        public var durability: Durability = .synced
-        public init() {}
+    let shared: StoreShared
+    private let configuration: Configuration
+
+    /// What opening found and did.
+    public let recovery: RecoveryReport
+
+    private init(shared: StoreShared, configuration: Configuration, recovery: RecoveryReport) {
+        self.shared = shared
+        self.configuration = configuration
+        self.recovery = recovery
     }
 
-    /// Opens or creates the store in a directory; recovery included. Runs off the cooperative pool.
+    deinit { shared.queue.withLock { $0.beginClosing(); return true } }
+
+    // MARK: Opening and closing
+
+    /// Opens the store in a directory, or creates it. Recovery runs on a thread of its own.
+    ///
+    /// The time it takes depends on the log behind the last checkpoint and on the live tasks, not on history.
+    ///
+    /// - Throws: ``StoreError/Code/locked`` when another writer has it; ``StoreError/Code/damaged`` naming file, offset
+    ///   and what is wrong, with nothing changed; ``StoreError/Code/notAStore``,
+    ///   ``StoreError/Code/unsupportedVersion`` or ``StoreError/Code/inputOutput``.
     public static func open(
         at directory: FilePath, configuration: Configuration = Configuration(),
-        fileSystem: any FileSystem
-    ) async throws(StoreError) -> MemoStore { fatalError() }
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) async throws(StoreError) -> MemoStore {
+        try await SystemThread.run { () throws(StoreError) in
+            try openBlocking(at: directory, configuration: configuration, fileSystem: fileSystem)
+        }
+    }
 
-    /// Sets who is told of commits. Call once, before the first append.
-    public func setObserver(_ observer: any CommitObserver) { fatalError() }
+    private static func openBlocking(
+        at directory: FilePath, configuration: Configuration, fileSystem: any FileSystem
+    ) throws(StoreError) -> MemoStore {
+        let lock = try acquireLock(directory, fileSystem)
+        do throws(StoreError) {
+            let recovered = try Recovery(directory: directory, fileSystem: fileSystem, configuration: configuration)
+                .run()
+            let shared = StoreShared(
+                files: recovered.files, state: recovered.state, index: recovered.index,
+                bodies: LogBodies(files: recovered.files, capacity: configuration.payloadCacheBytes))
+            let writer = StoreWriter(shared: shared, configuration: configuration, lock: lock, recovered: recovered)
+            SystemThread.start {
+                var writer = writer
+                writer.run()
+            }
+            return MemoStore(shared: shared, configuration: configuration, recovery: recovered.report)
+        } catch {
+            lock.release()
+            throw error
+        }
+    }
 
-    /// The number of a name; the same for the life of the store. Durable at return.
-    public func label(for name: String) async throws(StoreError) -> Label { fatalError() }
+    private static func acquireLock(
+        _ directory: FilePath, _ fileSystem: any FileSystem
+    ) throws(StoreError) -> any FileLock {
+        let path = directory.appending(StoreFiles.lockName)
+        do throws(FileError) {
+            try fileSystem.createDirectory(directory)
+            let lock = try fileSystem.lock(path)
+            try lock.write(LockHolder.current)
+            return lock
+        } catch {
+            guard error.errno == .resourceTemporarilyUnavailable || error.errno == .wouldBlock else {
+                throw StoreError("cannot lock the store", error)
+            }
+            let holder = LockHolder.read(path, fileSystem)
+            throw StoreError(.locked, "another writer has the store: \(holder)", file: path)
+        }
+    }
 
-    /// The name of a label.
-    public func name(of label: Label) -> String? { fatalError() }
+    /// Commits what was handed over, writes a checkpoint and gives the store free for the next writer. Commits that
+    /// come later fail with ``StoreError/Code/closed``. Closing twice is no error.
+    ///
+    /// - Throws: why the last checkpoint could not be written, or what stopped the writer before. Everything that was
+    ///   acknowledged is on disk all the same.
+    public func close() async throws(StoreError) {
+        let error = await withCheckedContinuation { (continuation: CheckedContinuation<StoreError?, Never>) in
+            shared.queue.withLock { queue in
+                let done = queue.close { continuation.resume(returning: $0) }
+                if let done { continuation.resume(returning: done) }
+                return true
+            }
+        }
+        if let error { throw error }
+    }
 
-    /// Commits; returns when the durability level is reached.
+    // MARK: Committing
+
+    /// Commits a transaction whole or not at all; returns when its durability level is reached.
+    ///
+    /// - Throws: ``StoreError/Code/rejected`` or ``StoreError/Code/tooLarge`` when the transaction breaks a rule,
+    ///   ``StoreError/Code/noSpace`` when the disk is full (try again later), ``StoreError/Code/indeterminate`` when
+    ///   its sync failed, ``StoreError/Code/poisoned`` after that, ``StoreError/Code/closed``.
     @discardableResult
     public func append(
         _ transaction: Transaction, durability: Durability? = nil
-    ) async throws(StoreError) -> Commit { fatalError() }
+    ) async throws(StoreError) -> Commit {
+        let result = await withCheckedContinuation { continuation in
+            enqueue(transaction, durability: durability) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
 
-    /// Commits without waiting. `completion` is called on the writer thread (after the observer): keep it short.
+    /// Commits without waiting.
+    ///
+    /// - Parameter completion: called once, on the writer thread, after the observer. It must be short and must not
+    ///   wait for the store.
     public func enqueue(
         _ transaction: Transaction, durability: Durability? = nil,
         completion: (@Sendable (Result<Commit, StoreError>) -> Void)? = nil
-    ) { fatalError() }
+    ) {
+        let item = CommitQueue.Pending(
+            transaction: transaction, durability: durability ?? configuration.durability, completion: completion)
+        var isTaken = false
+        shared.queue.withLock { queue in
+            isTaken = queue.add(item)
+            return isTaken
+        }
+        if !isTaken { completion?(.failure(StoreError(.closed, "the store is closed"))) }
+    }
 
-    /// Everything without an outcome. O(live).
-    public func liveTasks() -> LiveTasks { fatalError() }
+    /// Sets who is told of each batch. The store does not keep it alive. Set it before the first commit.
+    public func setObserver(_ observer: any CommitObserver) {
+        shared.observer.withLock { $0.value = observer }
+    }
 
-    public func isLive(_ task: TaskID) -> Bool { fatalError() }
+    // MARK: Labels
 
-    /// A live task's state as a parent, if it has or had children or was advanced.
-    public func status(of parent: TaskID) -> ParentStatus? { fatalError() }
+    /// The number that stands for a name, the same for the life of the store. Durable at return.
+    ///
+    /// - Throws: ``StoreError/Code/tooLarge`` for an empty name or one above ``Limits/nameBytes``.
+    public func label(for name: String) async throws(StoreError) -> Label {
+        guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
+            throw StoreError(.tooLarge, "a name has 1 to \(Limits.nameBytes) bytes")
+        }
+        if let label = knownLabel(for: name) { return label }
+        var transaction = Transaction()
+        transaction.define(name)
+        try await append(transaction, durability: .synced)
+        guard let label = knownLabel(for: name) else { throw StoreError(.rejected, "the name was not kept") }
+        return label
+    }
 
-    /// The live tasks below `tasks` (at any depth) that have live children themselves. One pass over the live runs.
-    public func liveParents(below tasks: Set<TaskID>) -> Set<TaskID> { fatalError() }
+    /// The number of a name that the store has already.
+    public func knownLabel(for name: String) -> Label? {
+        shared.committed.withLock { $0.state.labels[name] }
+    }
 
-    /// Reads payloads of a run, for each set bit of `indexes`, in order. Blocking, usually served from memory.
-    /// `body` gets the index in the run and the payload.
-    public func withPayloads(
-        of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void
-    ) throws(StoreError) { fatalError() }
-
-    /// The bytes of the last advance of a live task. Blocking.
-    public func handover(of task: TaskID) throws(StoreError) -> [UInt8] { fatalError() }
-
-    /// A snapshot of a parent's ended children, in sequence order (S11).
-    public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot { fatalError() }
-
-    /// Writes a checkpoint and closes. Idempotent. Commits after it fail with `closed`.
-    public func close() async throws(StoreError) { fatalError() }
-}
-
-/// The outcomes of one parent's children, exactly those that were committed when it was taken.
-public struct ChildSnapshot: Sendable {
-    public var parent: TaskID
-    public var counts: OutcomeCounts
-    /// A new walk from the first child.
-    public func makeCursor(columns: ChildColumns = .all) -> ChildCursor { fatalError() }
-}
-
-/// Which columns a walk decodes.
-public struct ChildColumns: OptionSet, Sendable {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-    /// Memos; kinds and labels always come.
-    public static let memos = ChildColumns(rawValue: 1)
-    public static let errors = ChildColumns(rawValue: 2)
-    /// Ids, sequences, attempts and times.
-    public static let facts = ChildColumns(rawValue: 4)
-    public static let all: ChildColumns = [.memos, .errors, .facts]
-}
-
-/// A walk over a snapshot, a block at a time, in constant memory. Blocking calls; not Sendable state is yours.
-public struct ChildCursor: Sendable {
-    /// Decodes the next block into `block`, whose buffers are used again. False at the end.
-    /// After an error it throws the same error again.
-    public mutating func next(into block: inout ChildBlock) throws(StoreError) -> Bool { fatalError() }
-}
-
-/// Children of one parent in sequence order, as columns.
-public struct ChildBlock: Sendable {
-    public init() {}
-    public internal(set) var count = 0
-    public func kind(at index: Int) -> OutcomeKind { fatalError() }
-    public func label(at index: Int) -> Label { fatalError() }
-    public func id(at index: Int) -> TaskID { fatalError() }
-    public func sequence(at index: Int) -> UInt64 { fatalError() }
-    public func attempts(at index: Int) -> UInt32 { fatalError() }
-    public func startedAt(at index: Int) -> Timestamp { fatalError() }
-    public func endedAt(at index: Int) -> Timestamp { fatalError() }
-    /// The memo of a completed child, the error of another (when their column was decoded).
-    public func withValue<Result, Failure: Error>(
-        at index: Int, _ body: (RawSpan) throws(Failure) -> Result
-    ) throws(Failure) -> Result { fatalError() }
-    /// Non-nil when all children of the block completed with one label and memos of one length: the memos lie side by side.
-    public var uniform: (label: Label, memoLength: Int)? { fatalError() }
-    /// The memos of a uniform block as values of a fixed layout; empty when their length is not the layout's.
-    @inlinable
-    public func withMemos<Memo: BitwiseCopyable, Result, Failure: Error>(
-        as type: Memo.Type, _ body: (Span<Memo>) throws(Failure) -> Result
-    ) throws(Failure) -> Result { fatalError() }
+    /// The name behind a label.
+    public func name(of label: Label) -> String? {
+        shared.committed.withLock { $0.state.names[label] }
+    }
 }

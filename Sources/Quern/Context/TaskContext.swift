@@ -77,7 +77,7 @@ extension Transaction {
             do { try task.encodePayload(into: &writer) } catch {
                 throw SchedulerError(.payloadNotEncodable, "a \(Work.type) cannot be stored: \(error)")
             }
-            guard writer.count - start <= TaskLimits.maximumValueLength else {
+            guard writer.count - start <= Limits.valueBytes else {
                 throw SchedulerError(.payloadTooLarge, "a \(Work.type) of \(writer.count - start) bytes")
             }
         }

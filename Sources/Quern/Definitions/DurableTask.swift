@@ -40,9 +40,3 @@ extension DurableTask {
         try BinaryCodec.decode(Self.self, from: bytes)
     }
 }
-
-/// What the scheduler accepts of a task: limits that keep one task from taking a process down.
-public enum TaskLimits {
-    /// The largest payload, memo or hand-over of a task, in bytes: 16 MiB.
-    public static let maximumValueLength = 16 << 20
-}

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HeapModule
 import QuernStore
 
 extension Dispatcher {

@@ -4,14 +4,16 @@ import QuernStore
 extension Dispatcher {
     /// Takes over the tasks that a store has when it is opened (T3, T4, T14): pending, delayed, waiting for
     /// children or to be cancelled, each as its durable state says.
-    mutating func recover(_ live: LiveTasks, now: Timestamp) {
+    ///
+    /// - Parameter wasClean: whether the last process closed the store; if not, one of the tasks may have killed it.
+    mutating func recover(_ live: LiveTasks, wasClean: Bool, now: Timestamp) {
         // First what is to be cancelled, so that everything else finds its place.
         for status in live.parents where status.cancelRequested { doomed.insert(status.id) }
         for (id, detail) in live.details where detail.cancelRequested { doomed.insert(id) }
         recoverParents(live, now: now)
         for entry in live.runs { recover(entry, details: live.details, now: now) }
         for status in live.parents { touched(status) }
-        if !live.runs.isEmpty { carefulPulls = 4 * limits.concurrency }
+        if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
     /// Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.

@@ -56,7 +56,7 @@ enum SealedHandover {
         do { try BinaryCodec.encode(handover, into: &writer) } catch {
             throw PermanentError(reason: "hand-over cannot be encoded", detail: String(describing: error))
         }
-        guard writer.count - 8 <= TaskLimits.maximumValueLength else {
+        guard writer.count - 8 <= Limits.valueBytes else {
             throw PermanentError(reason: "hand-over too large", detail: "\(writer.count - 8) bytes")
         }
         return writer.bytes
@@ -83,7 +83,7 @@ extension Transaction {
             do { try memo.encodeMemo(into: &writer) } catch {
                 throw PermanentError(reason: "memo cannot be encoded", detail: String(describing: error))
             }
-            guard writer.count - start <= TaskLimits.maximumValueLength else {
+            guard writer.count - start <= Limits.valueBytes else {
                 throw PermanentError(reason: "memo too large", detail: "\(writer.count - start) bytes")
             }
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import QuernStore
 
 extension SchedulerCore {
@@ -62,6 +63,8 @@ extension SchedulerCore {
         for (watch, ended) in answers { watch.answer(.success(ended)) }
     }
 
+    func storeDidFail(_ error: StoreError) { storeFailed(error) }
+
     /// The store cannot go on, or said something that must not be: `run()` throws it.
     func storeFailed(_ error: StoreError) {
         let isFirst = perform { state in
@@ -95,7 +98,7 @@ extension SchedulerCore {
         if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
         let current = crashes.isEmpty ? live : store.liveTasks()
         let held = perform { state in
-            state.dispatcher.recover(current, now: clock.now)
+            state.dispatcher.recover(current, wasClean: store.recovery.wasClean, now: clock.now)
             state.isRecovered = true
             return state.dispatcher.held.reduce(0) { $0 + $1.count }
         }

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// Every event takes the lock once, in ``perform(_:)``; the effects that the dispatcher asks for are carried out after
 /// the lock is released.
-final class SchedulerCore: Sendable {
+final class SchedulerCore: CommitObserver {
     let store: MemoStore
     let types: TypeTable
     let clock: any WallClock

@@ -24,9 +24,18 @@ public final class FileMapping: Sendable {
 
     deinit { unmap(bytes) }
 
-    /// All bytes. Valid as long as the mapping lives.
+    /// All bytes. Valid as long as the mapping lives, and reading them does not keep it alive: a mapping of which only
+    /// `bytes` is left may be gone before they are read. Prefer ``withBytes(_:)``, or hold the mapping in a property.
     public var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: address), count: length)
+    }
+
+    /// All bytes, with the mapping kept alive until `body` returns.
+    public func withBytes<Value, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        defer { withExtendedLifetime(self) {} }
+        return try body(bytes)
     }
 
     /// Says that the bytes of `range` will not be read again soon.

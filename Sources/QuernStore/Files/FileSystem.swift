@@ -12,7 +12,8 @@ public protocol FileSystem: Sendable {
     /// The names in a directory, without `.` and `..`, in no order.
     func list(_ directory: FilePath) throws(FileError) -> [String]
 
-    /// Creates a directory with mode 0700, its missing parents too. It is no error when it is there already.
+    /// Creates a directory with mode 0700, its missing parents too; durable at return. It is no error when it is there
+    /// already.
     func createDirectory(_ path: FilePath) throws(FileError)
 
     /// Replaces `target` by `source` in one step. Durable after ``synchronizeDirectory(_:)``.

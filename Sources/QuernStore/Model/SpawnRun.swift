@@ -13,11 +13,10 @@ public struct SpawnRun: Sendable, Equatable, BitwiseCopyable {
     public var label: Label
     public var count: UInt8
     public var priority: UInt8
-    /// Where the payloads are: log segment, frame, spawn record in the frame's body, index in that record.
+    /// Where the payloads are: log segment, frame, spawn record in the frame's body.
     var segment: UInt32
     var frameOffset: UInt64
     var recordOffset: UInt32
-    var indexInRecord: UInt32
 
     public func id(at index: Int) -> TaskID { TaskID(firstID.rawValue + UInt64(index)) }
 

@@ -57,3 +57,22 @@ extension StoreError: CustomStringConvertible {
         return text
     }
 }
+
+extension StoreError {
+    /// The error that a failed file call means.
+    init(_ message: String, _ cause: FileError) {
+        let code: Code =
+            switch cause.errno {
+            case .noSpace, .diskQuotaExceeded: .noSpace
+            default: .inputOutput
+            }
+        self.init(code, message, file: cause.path, offset: cause.offset, cause: cause)
+    }
+
+    /// Runs a file operation and says of its error what it was for.
+    static func wrapping<Result>(
+        _ message: String, _ body: () throws(FileError) -> Result
+    ) throws(StoreError) -> Result {
+        do throws(FileError) { return try body() } catch { throw StoreError(message, error) }
+    }
+}

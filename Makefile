@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# What people and CI call. `make` alone says what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The directory that `make scan` scans, and further arguments for the scanner.
+DIR ?= /usr
+ARGS ?=
+# Set by CI: a compiler's warning fails the build.
+STRICT ?=
+# Passed on to `swift test`, as in `make test TEST_ARGS='--filter TidyTests'`.
+TEST_ARGS ?=
+
+# Debug and release builds keep a folder each, so that neither rebuilds the other's.
+DEBUG := .build
+RELEASE := .build-release
+OURS := Sources Tests Examples Package.swift
+
+.PHONY: help scan test build format lint clean prerequisites
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), with the scanner's own ARGS
+	@swift build --configuration release --scratch-path $(RELEASE) --product dirscan
+	@status=0; $(RELEASE)/release/dirscan "$(DIR)" $(ARGS) || status=$$?; \
+	if [ $$status -eq 3 ]; then \
+	    echo "The scan is complete; the directories named above could not be read (dirscan ends with status 3)."; \
+	else \
+	    exit $$status; \
+	fi
+
+# STRICT reaches our own modules alone, and with it nothing but them is compiled anew.
+test: prerequisites ## Build for debugging and run all tests (TEST_ARGS='--filter Name' for some)
+	@swift test --disable-xctest --scratch-path $(DEBUG) $(if $(STRICT),-Xswiftc -warnings-as-errors) $(TEST_ARGS)
+
+build: prerequisites ## Build everything for release
+	@swift build --configuration release --scratch-path $(RELEASE)
+
+format: ## Rewrite the sources in the project's format
+	@swift format --in-place --recursive $(OURS)
+
+lint: ## Check the format and style of the sources, and change nothing
+	@swift format lint --strict --recursive $(OURS)
+	@clang -fsyntax-only -Wall -Wextra -Werror -I Sources/CQuernKernels/include Sources/CQuernKernels/*.c
+
+clean: ## Remove what was built
+	@rm -rf $(DEBUG) $(RELEASE)
+
+# The system's LZ4 with its header, and pkg-config, by which the package manager finds it.
+prerequisites:
+	@if pkg-config --exists liblz4 2>/dev/null; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	    echo "quern needs liblz4, its header and pkg-config. Install them and run make again:" >&2; \
+	    echo "  Fedora: dnf install lz4-devel pkgconf    macOS: brew install lz4 pkgconf" >&2; \
+	    exit 1; \
+	fi; \
+	as_root=(env DEBIAN_FRONTEND=noninteractive); \
+	if [ "$$(id -u)" -ne 0 ]; then as_root=(sudo "$${as_root[@]}"); fi; \
+	echo "Installing liblz4-dev and pkg-config"; \
+	"$${as_root[@]}" apt-get update -qq; \
+	"$${as_root[@]}" apt-get install -qq -y liblz4-dev pkg-config

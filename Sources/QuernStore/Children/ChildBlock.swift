@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Ended children of one parent in sequence order: a block as ``ChildCursor`` decodes it.
+///
+/// Use one block for a whole walk: its buffers are used again, so that a walk allocates nothing a child.
+/// Indexes run from 0 to ``count`` - 1; another index is a programming error and traps.
+public struct ChildBlock: Sendable {
+    struct Row: Sendable, BitwiseCopyable {
+        var outcome: OutcomeRow
+        var valueOffset: Int
+    }
+
+    /// Children in the block.
+    public private(set) var count = 0
+    public private(set) var parent = TaskID.none
+
+    /// Set when all children completed, with one label and memos of one length: the memos then lie side by side.
+    public internal(set) var uniform: (label: Label, memoLength: Int)?
+
+    private var rows: [Row] = []
+    @usableFromInline var memos: [UInt8] = []
+    var errors: [UInt8] = []
+    /// Memo bytes in the block, decoded or not.
+    var memoBytes = 0
+
+    public init() {}
+
+    mutating func reset(count: Int, parent: TaskID) {
+        self.count = count
+        self.parent = parent
+        uniform = nil
+        memoBytes = 0
+        rows.removeAll(keepingCapacity: true)
+        memos.removeAll(keepingCapacity: true)
+        errors.removeAll(keepingCapacity: true)
+    }
+
+    /// Hands out the row buffer, so that filling it needs no copy; ``put(_:)`` brings it back.
+    mutating func takeRows(reserving count: Int) -> [Row] {
+        var taken: [Row] = []
+        swap(&taken, &rows)
+        taken.reserveCapacity(count)
+        return taken
+    }
+
+    mutating func put(_ filled: [Row]) { rows = filled }
+
+    /// Rows from memory, for the part of a run that is not in a file yet.
+    mutating func fill(from block: OutcomeBlock) {
+        reset(count: block.rows.count, parent: block.parent)
+        memos.append(contentsOf: block.memos)
+        errors.append(contentsOf: block.errors)
+        memoBytes = block.memos.count
+        var memoOffset = 0
+        var errorOffset = 0
+        var uniform: (label: Label, memoLength: Int)?
+        var isUniform = true
+        for row in block.rows {
+            let completed = row.kind == .completed
+            rows.append(Row(outcome: row, valueOffset: completed ? memoOffset : errorOffset))
+            if completed { memoOffset += Int(row.valueLength) } else { errorOffset += Int(row.valueLength) }
+            let shape = (label: Label(rawValue: row.label), memoLength: Int(row.valueLength))
+            if !completed || (uniform.map { $0 != shape } ?? false) { isUniform = false }
+            uniform = uniform ?? shape
+        }
+        self.uniform = isUniform ? uniform : nil
+    }
+
+    /// How the child ended.
+    public func kind(at index: Int) -> OutcomeKind {
+        check(index)
+        return rows.isEmpty ? .completed : rows[index].outcome.kind
+    }
+
+    /// The label that the child was ended with.
+    public func label(at index: Int) -> Label {
+        check(index)
+        if let uniform { return uniform.label }
+        return Label(rawValue: rows[index].outcome.label)
+    }
+
+    /// The child's own id. Needs ``ChildColumns/facts``.
+    public func id(at index: Int) -> TaskID { TaskID(fact(index).task) }
+
+    /// The commit position of the outcome. Needs ``ChildColumns/facts``.
+    public func sequence(at index: Int) -> UInt64 { fact(index).sequence }
+
+    /// How often the child was tried. Needs ``ChildColumns/facts``.
+    public func attempts(at index: Int) -> UInt32 { fact(index).attempts }
+
+    /// When its last attempt began. Needs ``ChildColumns/facts``.
+    public func startedAt(at index: Int) -> Timestamp { Timestamp(milliseconds: fact(index).startedAt) }
+
+    /// When it ended. Needs ``ChildColumns/facts``.
+    public func endedAt(at index: Int) -> Timestamp { Timestamp(milliseconds: fact(index).endedAt) }
+
+    private func check(_ index: Int) {
+        precondition(index >= 0 && index < count, "child index out of range")
+    }
+
+    private func fact(_ index: Int) -> OutcomeRow {
+        check(index)
+        precondition(!rows.isEmpty, "this walk was asked not to decode facts")
+        return rows[index].outcome
+    }
+
+    /// The memo of a completed child, the error of another. The bytes are valid inside `body` only.
+    public func withValue<Result, Failure: Error>(
+        at index: Int, _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        check(index)
+        let length: Int
+        let offset: Int
+        let completed: Bool
+        if rows.isEmpty, let uniform {
+            (length, offset, completed) = (uniform.memoLength, index * uniform.memoLength, true)
+        } else {
+            let row = rows[index]
+            (length, offset, completed) = (Int(row.outcome.valueLength), row.valueOffset, row.outcome.kind == .completed)
+        }
+        let bytes = (completed ? memos : errors).span.bytes
+        precondition(offset + length <= bytes.byteCount, "this walk was asked not to decode these values")
+        return try body(bytes.extracting(offset..<(offset + length)))
+    }
+
+    /// The memos of a uniform block in place, as values of a fixed layout; an empty span when the block is not uniform
+    /// or its memos do not have the layout's size. Costs nothing a child.
+    @inlinable
+    public func withMemos<Memo: BitwiseCopyable, Result, Failure: Error>(
+        as type: Memo.Type, _ body: (Span<Memo>) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        guard let uniform, uniform.memoLength == MemoryLayout<Memo>.size,
+            MemoryLayout<Memo>.size == MemoryLayout<Memo>.stride, MemoryLayout<Memo>.size > 0
+        else { return try body([Memo]().span) }
+        return try memos.withUnsafeBufferPointer { (bytes) throws(Failure) -> Result in
+            try body(Span(_unsafeBytes: UnsafeRawBufferPointer(bytes)))
+        }
+    }
+}
+
+extension ChildBlock {
+    /// The same children as rows in memory. Needs all columns.
+    func outcomeBlock() -> OutcomeBlock {
+        var block = OutcomeBlock(parent: parent)
+        block.rows = rows.map(\.outcome)
+        block.memos = memos
+        block.errors = errors
+        return block
+    }
+}

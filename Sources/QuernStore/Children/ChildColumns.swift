@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which columns a walk over children decodes. Kinds and labels always come; leave out what you do not read.
+public struct ChildColumns: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The memos of completed children.
+    public static let memos = ChildColumns(rawValue: 1)
+    /// The errors of the others.
+    public static let errors = ChildColumns(rawValue: 2)
+    /// Ids, sequences, attempts and times.
+    public static let facts = ChildColumns(rawValue: 4)
+    public static let all: ChildColumns = [.memos, .errors, .facts]
+}

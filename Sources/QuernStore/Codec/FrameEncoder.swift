@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Appends frames of one file to a buffer, each continuing the chain of the one before. It writes nothing to disk.
+struct FrameEncoder: Sendable {
+    let identity: StoreIdentity
+    let segment: UInt32
+    /// Where the next frame goes in the file.
+    private(set) var position: UInt64
+    /// The header checksum that the next frame continues.
+    private(set) var checksum: UInt32
+
+    init(identity: StoreIdentity, segment: UInt32, position: UInt64, checksum: UInt32) {
+        self.identity = identity
+        self.segment = segment
+        self.position = position
+        self.checksum = checksum
+    }
+
+    /// Frames `body`, compressed when asked for and where that pays, and returns its header.
+    @discardableResult
+    mutating func append(
+        _ kind: FrameHeader.Kind, body: UnsafeRawBufferPointer, compress: Bool, firstSequence: UInt64 = 0,
+        firstID: UInt64 = 0, durableUpTo: UInt64 = 0, scratch: inout ByteWriter, to writer: inout ByteWriter
+    ) -> FrameHeader {
+        scratch.removeAll()
+        let compressed = compress && LZ4.compress(body, into: &scratch)
+        var header = FrameHeader(
+            kind: kind, codec: compressed ? .lz4 : .raw,
+            storedLength: compressed ? scratch.count : body.count, rawLength: body.count,
+            firstSequence: firstSequence, firstID: firstID, offset: position, durableUpTo: durableUpTo,
+            previousChecksum: checksum, segment: segment)
+        let seed = identity.seed
+        if compressed {
+            scratch.bytes.withUnsafeBytes { header.append(body: $0, seed: seed, to: &writer) }
+        } else {
+            header.append(body: body, seed: seed, to: &writer)
+        }
+        position += UInt64(header.totalLength)
+        checksum = header.checksum
+        return header
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLZ4
+
+/// LZ4 block format through the system's liblz4.
+enum LZ4 {
+    /// Appends the compressed form of `source` and returns true, or appends nothing where it would not be smaller.
+    static func compress(_ source: UnsafeRawBufferPointer, into writer: inout ByteWriter) -> Bool {
+        // Below 13 bytes the format cannot compress at all.
+        guard source.count > 12, source.count <= Limits.frameBytes else { return false }
+        let start = writer.count
+        writer.append(upTo: source.count - 1) { target in
+            let written = LZ4_compress_default(
+                source.baseAddress!.assumingMemoryBound(to: CChar.self),
+                target.baseAddress!.assumingMemoryBound(to: CChar.self),
+                CInt(source.count), CInt(target.count))
+            return Int(max(written, 0))
+        }
+        return writer.count > start
+    }
+
+    /// Fills `target` from the compressed bytes. Throws unless they decode to exactly its length.
+    static func decompress(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) throws(DecodingFailure) {
+        guard !source.isEmpty, !target.isEmpty else { throw DecodingFailure("empty compressed section") }
+        let written = LZ4_decompress_safe(
+            source.baseAddress!.assumingMemoryBound(to: CChar.self),
+            target.baseAddress!.assumingMemoryBound(to: CChar.self),
+            CInt(source.count), CInt(target.count))
+        guard written == target.count else { throw DecodingFailure("compressed bytes do not decode") }
+    }
+
+    /// Whether `stored` bytes can decode to `raw` bytes at all: the format's ratio is below 255 (F30).
+    static func isPlausible(raw: Int, stored: Int) -> Bool { raw <= 255 * stored + 64 }
+}

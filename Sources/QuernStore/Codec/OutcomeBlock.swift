@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One ended child without its memo or error bytes.
+struct OutcomeRow: Sendable, BitwiseCopyable, Equatable {
+    var task: UInt64
+    var sequence: UInt64
+    var startedAt: Int64
+    var endedAt: Int64
+    var label: UInt32
+    var attempts: UInt32
+    var valueLength: UInt32
+    var kind: OutcomeKind
+}
+
+/// Ended children of one parent, in sequence order, as rows in memory. ``OutcomeBlockCodec`` makes columns of them.
+struct OutcomeBlock: Sendable, Equatable {
+    var parent: TaskID
+    var rows: [OutcomeRow] = []
+    /// The memos of the completed rows, side by side.
+    var memos: [UInt8] = []
+    /// The errors of all other rows, side by side.
+    var errors: [UInt8] = []
+
+    init(parent: TaskID) { self.parent = parent }
+
+    var valueBytes: Int { memos.count + errors.count }
+
+    /// What it takes in memory, in bytes.
+    var footprint: Int { rows.count * MemoryLayout<OutcomeRow>.stride + valueBytes }
+
+    /// Whether it is time to write it to an index segment.
+    var isFull: Bool { valueBytes >= Limits.blockBytes || rows.count >= Limits.blockRows }
+
+    mutating func append(_ row: OutcomeRow, value: UnsafeRawBufferPointer) {
+        rows.append(row)
+        if row.kind == .completed { memos.append(contentsOf: value) } else { errors.append(contentsOf: value) }
+    }
+
+    /// Moves rows of `other` from `index` on behind these, until the block is full or `other` ends.
+    /// Returns the index of the first row that stayed. `memoOffset` and `errorOffset` follow the values.
+    mutating func fill(
+        from other: OutcomeBlock, at index: Int, memoOffset: inout Int, errorOffset: inout Int
+    ) -> Int {
+        var end = index
+        var memoBytes = 0
+        var errorBytes = 0
+        while end < other.rows.count {
+            let row = other.rows[end]
+            let length = Int(row.valueLength)
+            let bytes = valueBytes + memoBytes + errorBytes
+            // A value that does not fit begins the next block; one larger than a block gets a block of its own.
+            if rows.count + end - index >= Limits.blockRows || (bytes > 0 && bytes + length > Limits.blockBytes) {
+                break
+            }
+            if row.kind == .completed { memoBytes += length } else { errorBytes += length }
+            end += 1
+        }
+        rows.append(contentsOf: other.rows[index..<end])
+        memos.append(contentsOf: other.memos[memoOffset..<(memoOffset + memoBytes)])
+        errors.append(contentsOf: other.errors[errorOffset..<(errorOffset + errorBytes)])
+        memoOffset += memoBytes
+        errorOffset += errorBytes
+        return end
+    }
+
+    mutating func removeAll() {
+        rows.removeAll(keepingCapacity: true)
+        memos.removeAll(keepingCapacity: true)
+        errors.removeAll(keepingCapacity: true)
+    }
+}

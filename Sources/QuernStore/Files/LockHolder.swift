@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+import SystemPackage
+
+/// Who holds a store, as text in its lock file: for the message that a second writer sees (F25).
+enum LockHolder {
+    static var current: String { "process \(getpid())\n" }
+
+    /// What the lock file says, without taking the lock.
+    static func read(_ path: FilePath, _ fileSystem: any FileSystem) -> String {
+        guard let bytes = try? fileSystem.open(path, .readOnly).read(count: 256, at: 0), !bytes.isEmpty else {
+            return "unknown"
+        }
+        var text = String(decoding: bytes, as: UTF8.self)
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// The names in a store's directory, and how its files come into being (S7): written under a temporary name, synced,
+/// renamed, the directory synced.
+struct StoreFiles: Sendable {
+    let directory: FilePath
+    let fileSystem: any FileSystem
+    let identity: StoreIdentity
+    let epoch: UInt64
+
+    static let manifestName = "MANIFEST"
+    static let lockName = "LOCK"
+    static let temporarySuffix = ".new"
+
+    static func name(_ kind: FileHeader.Kind, _ number: UInt64) -> String {
+        let digits = String(number)
+        let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits
+        switch kind {
+        case .log: return "log-\(padded)"
+        case .index: return "index-\(padded)"
+        case .checkpoint: return "checkpoint-\(padded)"
+        case .manifest: return manifestName
+        }
+    }
+
+    /// Kind and number of a file by its name, or nil for a name that no store file has.
+    static func parse(_ name: String) -> (kind: FileHeader.Kind, number: UInt64)? {
+        for (prefix, kind) in [("log-", FileHeader.Kind.log), ("index-", .index), ("checkpoint-", .checkpoint)] {
+            guard name.hasPrefix(prefix) else { continue }
+            let digits = name.utf8.dropFirst(prefix.utf8.count)
+            guard digits.count >= 10, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
+                let number = UInt64(name.dropFirst(prefix.count)), number > 0, Self.name(kind, number) == name
+            else { return nil }
+            return (kind, number)
+        }
+        return nil
+    }
+
+    func path(_ kind: FileHeader.Kind, _ number: UInt64) -> FilePath {
+        directory.appending(Self.name(kind, number))
+    }
+
+    /// Creates a file of the store with `content` behind its header, durably and under its final name in one step.
+    func create(_ header: FileHeader, content: [UInt8] = []) throws(FileError) -> any StoreFile {
+        let path = path(header.kind, header.number)
+        let temporary = directory.appending(Self.name(header.kind, header.number) + Self.temporarySuffix)
+        do throws(FileError) {
+            return try create(header, content: content, temporary: temporary, path: path)
+        } catch {
+            // A leftover would only take space; the next opening removes it too.
+            try? fileSystem.remove(temporary)
+            throw error
+        }
+    }
+
+    private func create(
+        _ header: FileHeader, content: [UInt8], temporary: FilePath, path: FilePath
+    ) throws(FileError) -> any StoreFile {
+        do throws(FileError) { try fileSystem.remove(temporary) } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw error }
+        }
+        let file = try fileSystem.open(temporary, .createNew)
+        var writer = ByteWriter()
+        writer.append(contentsOf: header.encoded())
+        writer.append(contentsOf: content)
+        try file.write(writer, at: 0)
+        try file.synchronize()
+        try fileSystem.rename(temporary, to: path)
+        try fileSystem.synchronizeDirectory(directory)
+        // Opened again, so that errors name the file by the name that it has now.
+        return try fileSystem.open(path, .readWrite)
+    }
+
+    func header(_ kind: FileHeader.Kind, number: UInt64) -> FileHeader {
+        FileHeader(kind: kind, number: number, identity: identity, epoch: epoch)
+    }
+
+    func createIndexSegment(number: UInt32) throws(FileError) -> OpenIndexSegment {
+        let file = try create(header(.index, number: UInt64(number)))
+        return OpenIndexSegment(
+            file: IndexFile(number: number, file: file),
+            encoder: FrameEncoder(
+                identity: identity, segment: number, position: UInt64(FileHeader.size), checksum: 0))
+    }
+}

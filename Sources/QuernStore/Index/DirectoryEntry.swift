@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where one block of a parent's children is in an index segment, and how they ended.
+struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
+    static let size = 56
+
+    var parent: UInt64
+    var offset: UInt64
+    var firstSequence: UInt64
+    /// Children by outcome kind, completed first; with ``OutcomeKind`` raw values as one-based index.
+    var counts: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32)
+    /// The frame's length with header and padding.
+    var length: UInt32
+
+    init(block: OutcomeBlock, offset: UInt64, length: Int) {
+        parent = block.parent.rawValue
+        self.offset = offset
+        self.length = UInt32(length)
+        firstSequence = block.rows[0].sequence
+        var totals = OutcomeCounts()
+        for row in block.rows { totals[row.kind] += 1 }
+        counts = (
+            UInt32(totals.completed), UInt32(totals.failed), UInt32(totals.deadLettered), UInt32(totals.cancelled),
+            UInt32(totals.expired), UInt32(totals.superseded), UInt32(totals.dependencyFailed)
+        )
+    }
+
+    var outcomeCounts: OutcomeCounts {
+        var result = OutcomeCounts()
+        result.completed = UInt64(counts.0)
+        result.failed = UInt64(counts.1)
+        result.deadLettered = UInt64(counts.2)
+        result.cancelled = UInt64(counts.3)
+        result.expired = UInt64(counts.4)
+        result.superseded = UInt64(counts.5)
+        result.dependencyFailed = UInt64(counts.6)
+        return result
+    }
+
+    func append(to writer: inout ByteWriter) {
+        writer.append(littleEndian: parent)
+        writer.append(littleEndian: offset)
+        writer.append(littleEndian: firstSequence)
+        for count in [counts.0, counts.1, counts.2, counts.3, counts.4, counts.5, counts.6] {
+            writer.append(littleEndian: count)
+        }
+        writer.append(littleEndian: length)
+    }
+
+    init(_ reader: inout ByteReader) throws(DecodingFailure) {
+        parent = try reader.littleEndian()
+        offset = try reader.littleEndian()
+        firstSequence = try reader.littleEndian()
+        counts = (
+            try reader.littleEndian(), try reader.littleEndian(), try reader.littleEndian(),
+            try reader.littleEndian(), try reader.littleEndian(), try reader.littleEndian(),
+            try reader.littleEndian()
+        )
+        length = try reader.littleEndian()
+    }
+
+    static func == (left: DirectoryEntry, right: DirectoryEntry) -> Bool {
+        left.parent == right.parent && left.offset == right.offset && left.firstSequence == right.firstSequence
+            && left.length == right.length && left.outcomeCounts == right.outcomeCounts
+    }
+}
+
+extension OutcomeCounts {
+    static func += (left: inout OutcomeCounts, right: OutcomeCounts) {
+        for kind in OutcomeKind.allCases { left[kind] += right[kind] }
+    }
+}

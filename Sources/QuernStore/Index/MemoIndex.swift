@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// All index segments of a store: where the blocks of ended children go and where a parent's run is found.
+struct MemoIndex: Sendable {
+    private(set) var sealed: [SealedIndexSegment]
+    private(set) var open: OpenIndexSegment?
+    private(set) var nextNumber: UInt32
+    private let files: StoreFiles
+    private let segmentBytes: Int
+    private var scratch = IndexScratch()
+
+    init(
+        files: StoreFiles, segmentBytes: Int, sealed: [SealedIndexSegment] = [], open: OpenIndexSegment? = nil,
+        nextNumber: UInt32 = 1
+    ) {
+        self.files = files
+        self.segmentBytes = segmentBytes
+        self.sealed = sealed
+        self.open = open
+        self.nextNumber = nextNumber
+    }
+
+    /// Appends a block; begins and seals segments as needed. After an error the same block can be tried again.
+    mutating func append(_ block: OutcomeBlock) throws(FileError) {
+        if let current = open, current.length >= segmentBytes || current.entries.count >= Limits.directoryEntries {
+            sealed.append(try current.seal(scratch: &scratch))
+            open = nil
+        }
+        if open == nil {
+            open = try files.createIndexSegment(number: nextNumber)
+            nextNumber += 1
+        }
+        try open!.append(block, scratch: &scratch)
+    }
+
+    /// Makes everything appended so far durable.
+    func synchronize() throws(FileError) { try open?.file.file.synchronize() }
+
+    /// The blocks of a parent in sequence order, with how many children ended how.
+    func extents(of parent: TaskID) throws(StoreError) -> (extents: [BlockExtent], counts: OutcomeCounts) {
+        var extents: [BlockExtent] = []
+        var counts = OutcomeCounts()
+        func add(_ entry: DirectoryEntry, in file: IndexFile) {
+            extents.append(BlockExtent(file: file, offset: Int(entry.offset), length: Int(entry.length)))
+            counts += entry.outcomeCounts
+        }
+        for segment in sealed {
+            try segment.forEachEntry(of: parent) { add($0, in: segment.file) }
+        }
+        if let open {
+            for entry in open.entries(of: parent) { add(entry, in: open.file) }
+        }
+        return (extents, counts)
+    }
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The transactions of one group commit, checked and gathered by parent, so that each parent's children make columns.
+///
+/// A plain value: it checks against the state and marks ended tasks there, and touches no file. When the write fails,
+/// ``undo(in:)`` takes the marks back.
+struct Batch: Sendable {
+    private struct GroupKey: Hashable {
+        var parent: TaskID
+        var label: Label
+        var priority: UInt8
+    }
+
+    private struct SpawnGroup {
+        var key: GroupKey
+        var submittedAt: Timestamp
+        var lengths: [UInt32] = []
+        var payloads: [UInt8] = []
+    }
+
+    /// What a transaction got, in terms of groups whose ids are given out at the end.
+    struct Receipt {
+        var sequence: UInt64
+        fileprivate var spawns: [(group: Int, start: Int, count: Int)]
+    }
+
+    private var spawnGroups: [SpawnGroup] = []
+    private var spawnIndex: [GroupKey: Int] = [:]
+    private var outcomeBlocks: [OutcomeBlock] = []
+    private var outcomeIndex: [TaskID: Int] = [:]
+    private var notes: [Transaction.Note] = []
+    private var definitions: [(label: Label, name: String)] = []
+    private var endedTasks: [TaskID] = []
+    private var countedParents: Set<TaskID> = []
+    private var nextSequence: UInt64 = 0
+    private var firstID: [UInt64] = []
+    private(set) var transactionCount = 0
+
+    var isEmpty: Bool {
+        spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty && definitions.isEmpty
+    }
+
+    /// Begins a new batch on `state`.
+    mutating func begin(_ state: StoreState) {
+        self = Batch()
+        nextSequence = state.nextSequence
+    }
+
+    // MARK: Checking
+
+    /// Adds a transaction whole, or throws and adds nothing.
+    mutating func add(
+        _ transaction: borrowing Transaction, to state: inout StoreState, wantsReceipt: Bool
+    ) throws(StoreError) -> Receipt {
+        let endedBefore = endedTasks.count
+        do throws(StoreError) {
+            try checkNotes(transaction, state)
+            try endTasks(transaction, &state)
+            try checkSpawns(transaction, &state)
+        } catch {
+            for task in endedTasks[endedBefore...] { revive(task, in: &state) }
+            endedTasks.removeLast(endedTasks.count - endedBefore)
+            throw error
+        }
+        transactionCount += 1
+        gatherNotes(transaction, state)
+        var receipt = Receipt(sequence: nextSequence, spawns: [])
+        gatherOutcomes(transaction)
+        gatherSpawns(transaction, into: wantsReceipt ? { receipt.spawns.append($0) } : nil)
+        return receipt
+    }
+
+    private func checkNotes(_ transaction: borrowing Transaction, _ state: StoreState) throws(StoreError) {
+        for note in transaction.notes {
+            let task: TaskID
+            switch note {
+            case .advance(let id, _, let value):
+                try Self.checkSize(value.count)
+                task = id
+            case .attempt(let id, _, _, let error):
+                try Self.checkSize(error.count)
+                task = id
+            case .cancel(let id), .crash(let id, _): task = id
+            case .define, .inFlight: continue
+            }
+            guard state.live.contains(task) else { throw StoreError(.rejected, "task \(task) is not live") }
+        }
+    }
+
+    private mutating func endTasks(
+        _ transaction: borrowing Transaction, _ state: inout StoreState
+    ) throws(StoreError) {
+        for index in transaction.outcomes.indices {
+            let outcome = transaction.outcomes[index]
+            try Self.checkSize(Int(transaction.valueLengths[index]))
+            guard let run = state.live.end(outcome.task) else {
+                throw StoreError(.rejected, "task \(outcome.task) is not live")
+            }
+            endedTasks.append(outcome.task)
+            state.parents[run.parent]?.endingChildren += 1
+            countedParents.insert(run.parent)
+            guard run.parent == outcome.parent else {
+                throw StoreError(.rejected, "the parent of task \(outcome.task) is \(run.parent), not \(outcome.parent)")
+            }
+            if let own = state.parents[outcome.task],
+                own.status.liveChildren + own.arrivingChildren > own.endingChildren
+            {
+                throw StoreError(.rejected, "task \(outcome.task) has live children")
+            }
+        }
+    }
+
+    private mutating func checkSpawns(
+        _ transaction: borrowing Transaction, _ state: inout StoreState
+    ) throws(StoreError) {
+        for length in transaction.payloadLengths { try Self.checkSize(Int(length)) }
+        for group in transaction.spawnGroups where group.parent != .none {
+            guard state.live.contains(group.parent) else {
+                throw StoreError(.rejected, "parent \(group.parent) is not live")
+            }
+        }
+        for group in transaction.spawnGroups where group.parent != .none {
+            state.withParent(group.parent) { $0.arrivingChildren += UInt64(group.count) }
+            countedParents.insert(group.parent)
+        }
+    }
+
+    private static func checkSize(_ bytes: Int) throws(StoreError) {
+        guard bytes <= Limits.valueBytes else {
+            throw StoreError(.tooLarge, "\(bytes) bytes; the limit is \(Limits.valueBytes)")
+        }
+    }
+
+    private func revive(_ task: TaskID, in state: inout StoreState) {
+        state.live.revive(task)
+        if let run = state.live.run(of: task) { state.parents[run.run.parent]?.endingChildren -= 1 }
+    }
+
+    /// Takes the marks of all transactions back: nothing of the batch was written.
+    mutating func undo(in state: inout StoreState) {
+        for task in endedTasks { state.live.revive(task) }
+        settle(in: &state)
+    }
+
+    /// Forgets what was counted for the checks of this batch.
+    mutating func settle(in state: inout StoreState) {
+        for parent in countedParents {
+            state.parents[parent]?.endingChildren = 0
+            state.parents[parent]?.arrivingChildren = 0
+        }
+        countedParents.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: Gathering
+
+    private mutating func gatherNotes(_ transaction: borrowing Transaction, _ state: StoreState) {
+        for note in transaction.notes {
+            guard case .define(let name) = note else {
+                notes.append(note)
+                continue
+            }
+            guard state.labels[name] == nil, !definitions.contains(where: { $0.name == name }) else { continue }
+            let number = UInt32(state.names.count + definitions.count + 1)
+            definitions.append((Label(rawValue: number), name))
+        }
+    }
+
+    private mutating func gatherOutcomes(_ transaction: borrowing Transaction) {
+        var offset = 0
+        var block = -1
+        var parent = TaskID.none
+        transaction.values.bytes.withUnsafeBytes { values in
+            for index in transaction.outcomes.indices {
+                let outcome = transaction.outcomes[index]
+                let length = Int(transaction.valueLengths[index])
+                if block < 0 || parent != outcome.parent {
+                    parent = outcome.parent
+                    block = outcomeBlock(of: parent)
+                }
+                let row = OutcomeRow(
+                    task: outcome.task.rawValue, sequence: nextSequence, startedAt: outcome.startedAt.rawValue,
+                    endedAt: outcome.endedAt.rawValue, label: outcome.label.rawValue, attempts: outcome.attempts,
+                    valueLength: UInt32(length), kind: outcome.kind)
+                outcomeBlocks[block].append(
+                    row, value: UnsafeRawBufferPointer(rebasing: values[offset..<(offset + length)]))
+                nextSequence += 1
+                offset += length
+            }
+        }
+    }
+
+    private mutating func outcomeBlock(of parent: TaskID) -> Int {
+        if let index = outcomeIndex[parent] { return index }
+        outcomeBlocks.append(OutcomeBlock(parent: parent))
+        outcomeIndex[parent] = outcomeBlocks.count - 1
+        return outcomeBlocks.count - 1
+    }
+
+    private mutating func gatherSpawns(
+        _ transaction: borrowing Transaction, into receipt: (((group: Int, start: Int, count: Int)) -> Void)?
+    ) {
+        var index = 0
+        var offset = 0
+        for part in transaction.spawnGroups {
+            let key = GroupKey(parent: part.parent, label: part.label, priority: part.priority)
+            let group: Int
+            if let found = spawnIndex[key] {
+                group = found
+            } else {
+                group = spawnGroups.count
+                spawnGroups.append(SpawnGroup(key: key, submittedAt: part.submittedAt))
+                spawnIndex[key] = group
+            }
+            let lengths = transaction.payloadLengths[index..<(index + part.count)]
+            let bytes = lengths.reduce(into: 0) { $0 += Int($1) }
+            receipt?((group, spawnGroups[group].lengths.count, part.count))
+            spawnGroups[group].lengths.append(contentsOf: lengths)
+            spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[offset..<(offset + bytes)])
+            index += part.count
+            offset += bytes
+        }
+    }
+
+    // MARK: Records
+
+    /// Gives out ids and writes all records; `emit` takes a full body and whether it is the batch's last.
+    mutating func encode(
+        firstID nextID: UInt64, body: inout ByteWriter, scratch: inout OutcomeBlockScratch,
+        emit: (inout ByteWriter, _ isLast: Bool) -> Void
+    ) {
+        var nextID = nextID
+        func emitIfFull(_ body: inout ByteWriter) {
+            if body.count >= Limits.frameTarget { emit(&body, false) }
+        }
+        firstID.removeAll(keepingCapacity: true)
+        for group in spawnGroups {
+            firstID.append(nextID)
+            var offset = 0
+            var start = 0
+            while start < group.lengths.count {
+                let (count, bytes) = Self.nextRun(group.lengths[start...])
+                let lengths = group.lengths[start..<(start + count)]
+                emitBefore(bytes, &body, emit)
+                LogRecord.append(LogRecord.Kind.spawn.rawValue, to: &body) {
+                    SpawnRecord.appendHeader(
+                        firstID: nextID, parent: group.key.parent, submittedAt: group.submittedAt,
+                        label: group.key.label, count: lengths.count, priority: group.key.priority, to: &$0)
+                    IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[start + $0]) }
+                    $0.append(contentsOf: group.payloads[offset..<(offset + bytes)])
+                }
+                nextID += UInt64(count)
+                start += count
+                offset += bytes
+                emitIfFull(&body)
+            }
+        }
+        for (label, name) in definitions { LogRecord.append(label, name: name, to: &body) }
+        for note in notes {
+            LogRecord.append(note, to: &body)
+            emitIfFull(&body)
+        }
+        for block in outcomeBlocks {
+            var index = 0
+            var memoOffset = 0
+            var errorOffset = 0
+            while index < block.rows.count {
+                var part = OutcomeBlock(parent: block.parent)
+                index = part.fill(from: block, at: index, memoOffset: &memoOffset, errorOffset: &errorOffset)
+                emitBefore(part.valueBytes, &body, emit)
+                LogRecord.append(LogRecord.Kind.outcomes.rawValue, to: &body) {
+                    OutcomeBlockCodec.encode(part, compress: false, scratch: &scratch, into: &$0)
+                }
+                emitIfFull(&body)
+            }
+        }
+        emit(&body, true)
+    }
+
+    /// How many of the next tasks make a run: its capacity, fewer when payloads are large, at least one.
+    private static func nextRun(_ lengths: ArraySlice<UInt32>) -> (count: Int, bytes: Int) {
+        var count = 0
+        var bytes = 0
+        for length in lengths.prefix(SpawnRun.capacity) {
+            if count > 0, bytes + Int(length) > Limits.frameTarget { break }
+            count += 1
+            bytes += Int(length)
+        }
+        return (count, bytes)
+    }
+
+    /// A record that would take the body far above its target goes to the next frame.
+    private func emitBefore(_ bytes: Int, _ body: inout ByteWriter, _ emit: (inout ByteWriter, Bool) -> Void) {
+        if body.count > 0, body.count + bytes > 4 * Limits.frameTarget { emit(&body, false) }
+    }
+
+    /// The receipt with ids. Valid after ``encode(firstID:body:scratch:emit:)``.
+    func commit(_ receipt: Receipt) -> Commit {
+        Commit(
+            sequence: receipt.sequence,
+            spawned: receipt.spawns.map { spawn in
+                let first = firstID[spawn.group] + UInt64(spawn.start)
+                return first..<(first + UInt64(spawn.count))
+            })
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// The bodies of log frames, read back for payloads and hand-overs. Keeps the most recently used ones in memory:
+/// tasks are mostly run in the order in which they were spawned, so that a frame is read once.
+final class LogBodies: Sendable {
+    struct Key: Hashable, Sendable {
+        var segment: UInt32
+        var offset: UInt64
+    }
+
+    final class Body: Sendable {
+        let bytes: [UInt8]
+        init(_ bytes: [UInt8]) { self.bytes = bytes }
+    }
+
+    private struct Cache {
+        var bodies: [Key: (body: Body, used: UInt64)] = [:]
+        var bytes = 0
+        var clock: UInt64 = 0
+        var files: [UInt32: any StoreFile] = [:]
+    }
+
+    private let files: StoreFiles
+    private let capacity: Int
+    private let cache = Mutex(Cache())
+
+    /// - Parameter capacity: bytes of bodies that stay in memory.
+    init(files: StoreFiles, capacity: Int) {
+        self.files = files
+        self.capacity = capacity
+    }
+
+    /// Keeps a body that was just written.
+    func insert(_ bytes: [UInt8], at key: Key) {
+        insert(Body(bytes), at: key)
+    }
+
+    private func insert(_ body: Body, at key: Key) {
+        cache.withLock { cache in
+            cache.clock += 1
+            if let old = cache.bodies.updateValue((body, cache.clock), forKey: key) {
+                cache.bytes -= old.body.bytes.count
+            }
+            cache.bytes += body.bytes.count
+            while cache.bytes > capacity, cache.bodies.count > 1,
+                let oldest = cache.bodies.min(by: { $0.value.used < $1.value.used })
+            {
+                cache.bytes -= oldest.value.body.bytes.count
+                cache.bodies[oldest.key] = nil
+            }
+        }
+    }
+
+    /// Forgets a segment whose file is being removed.
+    func forget(segment: UInt32) {
+        cache.withLock { cache in
+            cache.files[segment] = nil
+            for (key, entry) in cache.bodies where key.segment == segment {
+                cache.bytes -= entry.body.bytes.count
+                cache.bodies[key] = nil
+            }
+        }
+    }
+
+    /// The body of the frame at `key`, checked against its checksums when it comes from the file.
+    func body(at key: Key) throws(StoreError) -> Body {
+        let found = cache.withLock { cache -> Body? in
+            cache.clock += 1
+            let clock = cache.clock
+            cache.bodies[key]?.used = clock
+            return cache.bodies[key]?.body
+        }
+        if let found { return found }
+        let body = Body(try read(key))
+        insert(body, at: key)
+        return body
+    }
+
+    private func read(_ key: Key) throws(StoreError) -> [UInt8] {
+        let path = files.path(.log, UInt64(key.segment))
+        let seed = files.identity.seed
+        let file = try StoreError.wrapping("cannot open a log segment") { () throws(FileError) in
+            try open(key.segment)
+        }
+        func read(_ count: Int, _ offset: Int) throws(StoreError) -> [UInt8] {
+            try StoreError.wrapping("cannot read a log segment") { () throws(FileError) in
+                try file.read(count: count, at: offset)
+            }
+        }
+        let head = try read(FrameHeader.size, Int(key.offset))
+        guard
+            let header = head.withUnsafeBytes({
+                FrameHeader(detached: $0, offset: key.offset, segment: key.segment, seed: seed)
+            })
+        else {
+            throw StoreError(.damaged, "no valid frame header", file: path, offset: Int(key.offset))
+        }
+        let stored = try read(header.storedLength, Int(key.offset) + FrameHeader.size)
+        let result = stored.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
+            guard bytes.count == header.storedLength, Checksum.crc32c(bytes, seed: seed) == header.bodyChecksum else {
+                return .failure(DecodingFailure("wrong checksum of a frame's body"))
+            }
+            do throws(DecodingFailure) { return .success(try header.decoded(bytes)) } catch { return .failure(error) }
+        }
+        switch result {
+        case .success(let body): return body
+        case .failure(let failure):
+            throw StoreError(.damaged, failure.reason, file: path, offset: Int(key.offset))
+        }
+    }
+
+    private func open(_ segment: UInt32) throws(FileError) -> any StoreFile {
+        if let file = cache.withLock({ $0.files[segment] }) { return file }
+        let file = try files.fileSystem.open(files.path(.log, UInt64(segment)), .readOnly)
+        cache.withLock { $0.files[segment] = file }
+        return file
+    }
+}
+
+extension StoreFile {
+    /// Up to `count` bytes; fewer at the end of the file.
+    func read(count: Int, at offset: Int) throws(FileError) -> [UInt8] {
+        var failure: FileError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+            do throws(FileError) {
+                used = try read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count), at: offset)
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One operation in a frame's body: kind (1 byte), length of what follows (4 bytes), fields.
+enum LogRecord {
+    enum Kind: UInt8 {
+        case spawn = 1
+        case outcomes = 2
+        case advance = 3
+        case attempt = 4
+        case cancel = 5
+        case crash = 6
+        case define = 7
+        case inFlight = 8
+    }
+
+    static let prefixSize = 5
+
+    /// Appends a record that `fields` writes. Returns where it begins.
+    @discardableResult
+    static func append(_ kind: UInt8, to body: inout ByteWriter, fields: (inout ByteWriter) -> Void) -> Int {
+        let start = body.count
+        body.append(kind)
+        body.append(littleEndian: UInt32(0))
+        fields(&body)
+        body.replace(at: start + 1, littleEndian: UInt32(body.count - start - prefixSize))
+        return start
+    }
+
+    static func append(_ label: Label, name: String, to body: inout ByteWriter) {
+        append(Kind.define.rawValue, to: &body) {
+            $0.append(littleEndian: label.rawValue)
+            $0.append(contentsOf: name.utf8)
+        }
+    }
+
+    static func append(_ note: Transaction.Note, to body: inout ByteWriter) {
+        switch note {
+        case .advance(let task, let phase, let value):
+            append(Kind.advance.rawValue, to: &body) {
+                $0.append(littleEndian: task.rawValue)
+                $0.append(phase)
+                $0.append(contentsOf: value)
+            }
+        case .attempt(let task, let attempts, let notBefore, let error):
+            append(Kind.attempt.rawValue, to: &body) {
+                $0.append(littleEndian: task.rawValue)
+                $0.append(littleEndian: attempts)
+                $0.append(littleEndian: notBefore.rawValue)
+                $0.append(contentsOf: error)
+            }
+        case .cancel(let task):
+            append(Kind.cancel.rawValue, to: &body) { $0.append(littleEndian: task.rawValue) }
+        case .crash(let task, let count):
+            append(Kind.crash.rawValue, to: &body) {
+                $0.append(littleEndian: task.rawValue)
+                $0.append(count)
+            }
+        case .define:
+            preconditionFailure("a batch gives names their labels before it is encoded")
+        case .inFlight(let tasks):
+            append(Kind.inFlight.rawValue, to: &body) {
+                for task in tasks { $0.append(littleEndian: task.rawValue) }
+            }
+        }
+    }
+
+    /// Calls `body` with each record: its kind, where it begins, and its fields.
+    static func forEach(
+        in bytes: UnsafeRawBufferPointer,
+        _ body: (UInt8, Int, UnsafeRawBufferPointer) throws(DecodingFailure) -> Void
+    ) throws(DecodingFailure) {
+        var reader = ByteReader(bytes)
+        while !reader.isAtEnd {
+            let start = reader.offset
+            let kind = try reader.byte()
+            let length = Int(try reader.littleEndian(UInt32.self))
+            try body(kind, start, try reader.take(length))
+        }
+    }
+}
+
+/// A run of spawned tasks with their payloads, as a record.
+///
+/// Fields: parent, first id (8 bytes each), submission time (8), label (4), count (1), priority (1), lengths column,
+/// payloads side by side.
+struct SpawnRecord {
+    var firstID: UInt64
+    var parent: UInt64
+    var submittedAt: Int64
+    var label: UInt32
+    var count: UInt8
+    var priority: UInt8
+    var lengths: IntegerColumn.View
+    var payloads: UnsafeRawBufferPointer
+
+    static func appendHeader(
+        firstID: UInt64, parent: TaskID, submittedAt: Timestamp, label: Label, count: Int, priority: UInt8,
+        to body: inout ByteWriter
+    ) {
+        body.append(littleEndian: parent.rawValue)
+        body.append(littleEndian: firstID)
+        body.append(littleEndian: submittedAt.rawValue)
+        body.append(littleEndian: label.rawValue)
+        body.append(UInt8(count))
+        body.append(priority)
+    }
+
+    init(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
+        var reader = ByteReader(fields)
+        parent = try reader.littleEndian()
+        firstID = try reader.littleEndian()
+        submittedAt = try reader.littleEndian()
+        label = try reader.littleEndian()
+        count = try reader.byte()
+        priority = try reader.byte()
+        guard count > 0, Int(count) <= SpawnRun.capacity else { throw DecodingFailure("run of \(count) tasks") }
+        guard firstID > 0, firstID <= UInt64.max - UInt64(count), parent < firstID else {
+            throw DecodingFailure("spawn of \(firstID) under \(parent)")
+        }
+        lengths = try IntegerColumn.decode(count: Int(count), from: &reader)
+        payloads = try reader.take(reader.remaining)
+        guard try lengths.total(limit: Limits.frameBytes) == payloads.count else {
+            throw DecodingFailure("payload lengths do not add up")
+        }
+    }
+
+    func run(segment: UInt32, frameOffset: UInt64, recordOffset: Int) -> SpawnRun {
+        SpawnRun(
+            firstID: TaskID(firstID), parent: TaskID(parent), submittedAt: Timestamp(milliseconds: submittedAt),
+            label: Label(rawValue: label), count: count, priority: priority, segment: segment,
+            frameOffset: frameOffset, recordOffset: UInt32(recordOffset))
+    }
+}

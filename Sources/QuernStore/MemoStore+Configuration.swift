@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension MemoStore {
+    /// How a store is run. Nothing here changes the format, so that each opening may choose anew.
+    public struct Configuration: Sendable {
+        /// The level of commits that name none.
+        public var durability: Durability = .synced
+        /// A log segment is finished when it has this many bytes.
+        public var logSegmentBytes = 64 << 20
+        /// An index segment is sealed when it has this many bytes.
+        public var indexSegmentBytes = 128 << 20
+        /// Bytes of memory that the ended children of all live parents may take before blocks are written early.
+        public var openBlockBytes = 32 << 20
+        /// Bytes of log between checkpoints: what a restart has to read at most.
+        public var checkpointBytes = 64 << 20
+        /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
+        public var payloadCacheBytes = 16 << 20
+
+        public init() {}
+    }
+}

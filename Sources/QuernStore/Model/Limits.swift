@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The largest of everything, checked when written and when read.
+public enum Limits {
+    /// A memo, payload, hand-over or error, in bytes: 16 MiB.
+    public static let valueBytes = 16 << 20
+    /// A name behind a label, in UTF-8 bytes.
+    public static let nameBytes = 255
+    /// A frame's body before compression. A value of the largest size and its record must fit.
+    static let frameBytes = 48 << 20
+    /// What a frame's body grows to before the next frame of the same batch begins.
+    static let frameTarget = 1 << 20
+    /// What one group commit gathers before the next begins; a larger transaction makes a batch of its own.
+    static let batchBytes = 8 << 20
+    /// Raw memo and error bytes of a block in an index segment (S8); a larger value makes a block of its own.
+    static let blockBytes = 64 << 10
+    /// Children in a block, which bounds blocks of empty memos.
+    static let blockRows = 4096
+    /// Entries in an index segment's directory.
+    static let directoryEntries = 1 << 19
+}

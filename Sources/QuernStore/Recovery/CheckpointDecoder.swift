@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads a checkpoint back from its whole file. Anything that is not as written is damage: the file was synced before
+/// the manifest named it.
+struct CheckpointDecoder {
+    private var state = StoreState()
+    private var position: LogPosition?
+    private var sealed: [Checkpoint.Sealed] = []
+    private var open: Checkpoint.Open?
+    private var nextIndexNumber: UInt32 = 1
+
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, header: FileHeader, checksum: UInt32
+    ) throws(DecodingFailure) -> Checkpoint {
+        var decoder = CheckpointDecoder()
+        let seed = header.identity.seed
+        let segment = UInt32(truncatingIfNeeded: header.number)
+        var offset = FileHeader.size
+        var previous: UInt32 = 0
+        while true {
+            guard let frame = FrameHeader(bytes, at: offset, segment: segment, seed: seed),
+                frame.previousChecksum == previous, let stored = frame.body(in: bytes, seed: seed),
+                frame.kind == .state || frame.kind == .commit
+            else { throw DecodingFailure("no valid frame at byte \(offset)") }
+            let body = try frame.decoded(stored)
+            try decoder.apply(body)
+            previous = frame.checksum
+            offset += frame.totalLength
+            if frame.kind == .commit { break }
+        }
+        guard offset == bytes.count, previous == checksum else {
+            throw DecodingFailure("not the checkpoint that the manifest names")
+        }
+        guard let position = decoder.position else { throw DecodingFailure("no base record") }
+        return Checkpoint(
+            position: position, state: decoder.state, sealed: decoder.sealed, open: decoder.open,
+            nextIndexNumber: decoder.nextIndexNumber)
+    }
+
+    private mutating func apply(_ body: [UInt8]) throws(DecodingFailure) {
+        var failure: DecodingFailure?
+        body.withUnsafeBytes { bytes in
+            do throws(DecodingFailure) {
+                try LogRecord.forEach(in: bytes) { (kind, _, fields) throws(DecodingFailure) in
+                    try apply(kind, fields)
+                }
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    private mutating func apply(_ kind: UInt8, _ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
+        var reader = ByteReader(fields)
+        guard let record = CheckpointRecord(rawValue: kind) else {
+            return try state.restore(kind, fields)
+        }
+        switch record {
+        case .base:
+            state.nextID = try reader.littleEndian()
+            state.nextSequence = try reader.littleEndian()
+            position = LogPosition(
+                segment: try reader.littleEndian(), offset: try reader.littleEndian(),
+                checksum: try reader.littleEndian())
+            nextIndexNumber = try reader.littleEndian()
+        case .runs:
+            while !reader.isAtEnd {
+                let entry = try LiveTasks.Run(&reader)
+                if let last = state.live.runs.last {
+                    guard last.run.firstID.rawValue + UInt64(last.run.count) <= entry.run.firstID.rawValue else {
+                        throw DecodingFailure("live runs out of order")
+                    }
+                }
+                state.live.append(entry.run, live: entry.live)
+            }
+        case .parent:
+            let parent = try ParentState(&reader)
+            state.parents[parent.status.id] = parent
+        case .detail:
+            let task = TaskID(try reader.littleEndian())
+            var detail = LiveTasks.Detail()
+            detail.phase = try reader.byte()
+            detail.cancelRequested = try reader.byte() == 1
+            detail.crashes = try reader.byte()
+            detail.attempts = try reader.littleEndian()
+            detail.notBefore = Timestamp(milliseconds: try reader.littleEndian())
+            state.details[task] = detail
+        case .openBlock:
+            var block = ChildBlock()
+            var scratch: [UInt8] = []
+            try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
+            guard state.parents[block.parent] != nil else { throw DecodingFailure("open block without parent") }
+            let rows = block.outcomeBlock()
+            state.openBytes += rows.footprint
+            state.parents[block.parent]?.openBlock = rows
+        case .sealedSegment:
+            let segment = Checkpoint.Sealed(
+                number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),
+                entryCount: try reader.littleEndian())
+            guard segment.directoryOffset <= 1 << 48, segment.entryCount <= Limits.directoryEntries else {
+                throw DecodingFailure("sealed segment \(segment.number)")
+            }
+            sealed.append(segment)
+        case .openSegment:
+            open = Checkpoint.Open(
+                number: try reader.littleEndian(), length: try reader.littleEndian(),
+                checksum: try reader.littleEndian(), entries: [])
+        case .entries:
+            guard open != nil else { throw DecodingFailure("directory entries without segment") }
+            while !reader.isAtEnd { open!.entries.append(try DirectoryEntry(&reader)) }
+        }
+    }
+}
+
+extension StoreState {
+    /// Applies a record that a checkpoint shares with the log.
+    fileprivate mutating func restore(_ kind: UInt8, _ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
+        guard let kind = LogRecord.Kind(rawValue: kind), kind == .define || kind == .inFlight else {
+            throw DecodingFailure("record kind \(kind)")
+        }
+        var changes = ChangeCollector()
+        try apply(kind, fields, at: LogPlace(segment: 0, frameOffset: 0, recordOffset: 0), changes: &changes)
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+public import SystemPackage
+
+/// What opening a store found and did.
+public struct RecoveryReport: Sendable, Equatable {
+    /// The store did not exist before.
+    public var created = false
+    /// The store was closed in order the last time.
+    public var wasClean = true
+    /// Frames that were committed after the last checkpoint and replayed.
+    public var replayedFrames = 0
+    /// Bytes of log read to replay them.
+    public var replayedBytes = 0
+    /// Bytes at the end of the log that were written and never acknowledged; they were left out.
+    public var tornBytes = 0
+    /// The segment with the torn bytes.
+    public var tornFile: FilePath?
+
+    public init() {}
+}

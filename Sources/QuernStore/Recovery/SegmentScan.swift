@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Finds the end of what counts in one log segment, by checksums alone: it applies and changes nothing.
+struct SegmentScan: Equatable {
+    /// Behind the last frame that counts.
+    var end: LogPosition
+    /// Frames that count.
+    var frames = 0
+    /// Bytes behind the end that are neither valid nor zero.
+    var tornBytes = 0
+
+    struct Damage: Error, Equatable {
+        var reason: String
+        var offset: Int
+    }
+
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - start: where to begin; what is before it is known to be good.
+    ///   - knownEnd: where the next segment says that this one ends; nil for the last segment.
+    static func scan(
+        _ bytes: UnsafeRawBufferPointer, from start: LogPosition, knownEnd: UInt64?, seed: UInt32
+    ) throws(Damage) -> SegmentScan {
+        let limit = knownEnd.map { Int(clamping: $0) } ?? bytes.count
+        var result = SegmentScan(end: start)
+        /// The end before the parts of a batch whose commit frame is still to come.
+        var lastCommitted = result
+        guard Int(clamping: start.offset) <= bytes.count, limit <= bytes.count else {
+            throw Damage(reason: "the file is shorter than what was known to be on disk", offset: bytes.count)
+        }
+        while true {
+            let offset = Int(result.end.offset)
+            let (found, frame) = look(in: bytes, at: offset, limit: limit, after: result.end, seed: seed)
+            let isVouchedFor =
+                found != .frame && knownEnd == nil
+                && vouches(in: bytes, beyond: offset, segment: start.segment, seed: seed)
+            switch TailDecision.decide(isLast: knownEnd == nil, found: found, isVouchedFor: isVouchedFor) {
+            case .apply:
+                guard let frame else { preconditionFailure("a frame without header") }
+                result.end.offset += UInt64(frame.totalLength)
+                result.end.checksum = frame.checksum
+                result.frames += 1
+                if frame.kind == .commit { lastCommitted = result }
+            case .nextSegment:
+                guard lastCommitted == result else {
+                    throw Damage(reason: "a transaction without its commit frame", offset: offset)
+                }
+                return result
+            case .endOfLog(let torn):
+                let hasParts = lastCommitted != result
+                if torn || hasParts { lastCommitted.tornBytes = bytes.count - Int(lastCommitted.end.offset) }
+                return lastCommitted
+            case .damaged(let reason):
+                throw Damage(reason: reason, offset: offset)
+            }
+        }
+    }
+
+    private static func look(
+        in bytes: UnsafeRawBufferPointer, at offset: Int, limit: Int, after previous: LogPosition, seed: UInt32
+    ) -> (TailDecision.Found, FrameHeader?) {
+        if offset >= limit { return (.end, nil) }
+        guard let frame = FrameHeader(bytes, at: offset, segment: previous.segment, seed: seed),
+            frame.kind == .commit || frame.kind == .part, frame.totalLength <= limit - offset,
+            frame.body(in: bytes, seed: seed) != nil
+        else {
+            let isZero = bytes[offset..<limit].allSatisfy { $0 == 0 }
+            return (isZero ? .zeros : .otherBytes, nil)
+        }
+        return frame.previousChecksum == previous.checksum ? (.frame, frame) : (.frameOfAnotherChain, nil)
+    }
+
+    /// Whether any later frame says that the file was durable beyond `offset`.
+    private static func vouches(
+        in bytes: UnsafeRawBufferPointer, beyond offset: Int, segment: UInt32, seed: UInt32
+    ) -> Bool {
+        let magic = FrameHeader.magic.littleEndian
+        var place = (offset + 8) & ~7
+        while place <= bytes.count - FrameHeader.size {
+            if bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self) == magic,
+                let frame = FrameHeader(bytes, at: place, segment: segment, seed: seed),
+                frame.durableUpTo > UInt64(offset)
+            {
+                return true
+            }
+            place += 8
+        }
+        return false
+    }
+}

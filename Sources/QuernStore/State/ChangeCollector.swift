@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Gathers what a batch changed, for the observer.
+struct ChangeCollector {
+    private var runs: [SpawnRun] = []
+    private var touched: Set<TaskID> = []
+    private var lastTouched = TaskID.none
+    private var roots: [EndedTask] = []
+
+    mutating func spawned(_ run: SpawnRun) { runs.append(run) }
+
+    mutating func touch(_ task: TaskID) {
+        // Most batches are about one parent.
+        guard task != lastTouched, task != .none else { return }
+        lastTouched = task
+        touched.insert(task)
+    }
+
+    mutating func endedRoots(_ block: OutcomeBlock) {
+        var memoOffset = 0
+        var errorOffset = 0
+        for row in block.rows {
+            let length = Int(row.valueLength)
+            let value: ArraySlice<UInt8>
+            if row.kind == .completed {
+                value = block.memos[memoOffset..<(memoOffset + length)]
+                memoOffset += length
+            } else {
+                value = block.errors[errorOffset..<(errorOffset + length)]
+                errorOffset += length
+            }
+            roots.append(
+                EndedTask(
+                    id: TaskID(row.task), label: Label(rawValue: row.label), kind: row.kind, attempts: row.attempts,
+                    startedAt: Timestamp(milliseconds: row.startedAt), endedAt: Timestamp(milliseconds: row.endedAt),
+                    value: Array(value)))
+        }
+    }
+
+    /// The changes, with the parents as they are in `state` now. Parents that ended in the batch are not in it.
+    func changes(in state: StoreState) -> CommitChanges {
+        var changes = CommitChanges()
+        changes.spawned = runs
+        changes.endedRoots = roots
+        changes.touched = touched.sorted().compactMap { state.parents[$0]?.status }
+        return changes
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which tasks have no outcome: runs in id order, a bit a task (S14). 64 bytes a run of up to 64 tasks.
+///
+/// Ids are given out in commit order, so that new runs always go to the end and a task is found by binary search.
+struct LiveTable: Sendable {
+    private(set) var runs: [LiveTasks.Run] = []
+    /// Tasks without an outcome.
+    private(set) var count = 0
+    /// Runs without a live task, still in `runs`.
+    private var deadRuns = 0
+    /// Where the last task was found: children of a run tend to end together.
+    private var lastHit = 0
+
+    mutating func append(_ run: SpawnRun, live: UInt64? = nil) {
+        let bits = live ?? run.allBits
+        assert(runs.last.map { $0.run.firstID.rawValue + UInt64($0.run.count) <= run.firstID.rawValue } ?? true)
+        runs.append(LiveTasks.Run(run: run, live: bits))
+        count += bits.nonzeroBitCount
+        if bits == 0 { deadRuns += 1 }
+    }
+
+    func contains(_ task: TaskID) -> Bool {
+        guard let index = search(task.rawValue) else { return false }
+        return runs[index].live & bit(of: task, in: index) != 0
+    }
+
+    /// The run that a live task belongs to.
+    func run(of task: TaskID) -> LiveTasks.Run? {
+        guard let index = search(task.rawValue), runs[index].live & bit(of: task, in: index) != 0 else { return nil }
+        return runs[index]
+    }
+
+    /// Marks a task as ended. Returns its run, or nil when it was not live.
+    mutating func end(_ task: TaskID) -> SpawnRun? {
+        guard let index = find(task.rawValue) else { return nil }
+        let bit = bit(of: task, in: index)
+        guard runs[index].live & bit != 0 else { return nil }
+        runs[index].live &= ~bit
+        count -= 1
+        if runs[index].live == 0 { deadRuns += 1 }
+        return runs[index].run
+    }
+
+    /// Takes ``end(_:)`` back: the write failed.
+    mutating func revive(_ task: TaskID) {
+        guard let index = find(task.rawValue) else { return }
+        let bit = bit(of: task, in: index)
+        if runs[index].live == 0 { deadRuns -= 1 }
+        if runs[index].live & bit == 0 { count += 1 }
+        runs[index].live |= bit
+    }
+
+    /// Drops runs without live tasks once they are the larger part: amortized O(1) an ended run.
+    mutating func compactIfWorthwhile() {
+        guard deadRuns > 64, deadRuns * 2 > runs.count else { return }
+        runs.removeAll { $0.live == 0 }
+        deadRuns = 0
+        lastHit = 0
+        // An emptied wave should not hold on to the memory of its peak.
+        if runs.capacity > 1024, runs.count * 4 < runs.capacity { runs = Array(runs[...]) }
+    }
+
+    private func bit(of task: TaskID, in index: Int) -> UInt64 {
+        1 << (task.rawValue - runs[index].run.firstID.rawValue)
+    }
+
+    private mutating func find(_ task: UInt64) -> Int? {
+        if lastHit < runs.count, holds(lastHit, task) { return lastHit }
+        guard let index = search(task) else { return nil }
+        lastHit = index
+        return index
+    }
+
+    private func holds(_ index: Int, _ task: UInt64) -> Bool {
+        let run = runs[index].run
+        return task >= run.firstID.rawValue && task - run.firstID.rawValue < UInt64(run.count)
+    }
+
+    private func search(_ task: UInt64) -> Int? {
+        var low = 0
+        var high = runs.count
+        while low < high {
+            let middle = (low + high) / 2
+            if runs[middle].run.firstID.rawValue <= task { low = middle + 1 } else { high = middle }
+        }
+        return low > 0 && holds(low - 1, task) ? low - 1 : nil
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A live task that has or had children or was advanced; also the pseudo-parent of all root tasks.
+struct ParentState: Sendable {
+    var status: ParentStatus
+    /// The children that ended last and are in no index segment yet (S8).
+    var openBlock: OutcomeBlock
+    /// Where the bytes of the last advance are, when there was one.
+    var handover: LogPlace?
+    /// Children that end in the batch under way: they count as ended when that batch ends their parent too.
+    var endingChildren: UInt64 = 0
+    /// Children that the batch under way spawns.
+    var arrivingChildren: UInt64 = 0
+
+    init(id: TaskID) {
+        status = ParentStatus(id: id)
+        openBlock = OutcomeBlock(parent: id)
+    }
+}
+
+/// Where a record is in the log.
+struct LogPlace: Sendable, Equatable, BitwiseCopyable {
+    var segment: UInt32
+    var frameOffset: UInt64
+    var recordOffset: UInt32
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that the store knows about live tasks, as a plain value: batches of records go in, changes come out.
+///
+/// Commit and recovery apply the same bytes through ``apply(_:segment:frameOffset:changes:)``, so that a store that was
+/// reopened cannot differ from one that went on. It holds no file and knows no clock.
+struct StoreState: Sendable {
+    var live = LiveTable()
+    var parents: [TaskID: ParentState] = [:]
+    /// Only for live tasks with something to tell.
+    var details: [TaskID: LiveTasks.Detail] = [:]
+    var labels: [String: Label] = [:]
+    var names: [Label: String] = [:]
+    /// The tasks of the last in-flight note.
+    var inFlight: [TaskID] = []
+    var nextID: UInt64 = 1
+    var nextSequence: UInt64 = 1
+    /// Memory that the open blocks take, in bytes.
+    var openBytes = 0
+    /// Blocks that are ready for an index segment, in order.
+    var fullBlocks: [OutcomeBlock] = []
+    /// Parents that ended in the frame being applied.
+    private var endedParents: [TaskID] = []
+
+    init() {
+        parents[.none] = ParentState(id: .none)
+    }
+
+    // MARK: Applying a frame
+
+    /// Applies the records of one committed frame.
+    mutating func apply(
+        _ body: UnsafeRawBufferPointer, segment: UInt32, frameOffset: UInt64, changes: inout ChangeCollector
+    ) throws(DecodingFailure) {
+        try LogRecord.forEach(in: body) { (kind, offset, fields) throws(DecodingFailure) in
+            guard let kind = LogRecord.Kind(rawValue: kind) else { throw DecodingFailure("record kind \(kind)") }
+            let place = LogPlace(segment: segment, frameOffset: frameOffset, recordOffset: UInt32(offset))
+            try apply(kind, fields, at: place, changes: &changes)
+        }
+    }
+
+    mutating func apply(
+        _ kind: LogRecord.Kind, _ fields: UnsafeRawBufferPointer, at place: LogPlace, changes: inout ChangeCollector
+    ) throws(DecodingFailure) {
+        var reader = ByteReader(fields)
+        switch kind {
+        case .spawn:
+            let record = try SpawnRecord(fields)
+            guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
+            spawn(
+                record.run(
+                    segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)),
+                changes: &changes)
+        case .outcomes:
+            var block = ChildBlock()
+            var scratch: [UInt8] = []
+            try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
+            try end(block.outcomeBlock(), changes: &changes)
+        case .advance:
+            let task = TaskID(try reader.littleEndian())
+            let phase = try reader.byte()
+            details[task, default: LiveTasks.Detail()].phase = phase
+            details[task]?.attempts = 0
+            details[task]?.notBefore = LiveTasks.Detail().notBefore
+            withParent(task) {
+                $0.status.phase = phase
+                $0.handover = place
+            }
+            changes.touch(task)
+        case .attempt:
+            let task = TaskID(try reader.littleEndian())
+            details[task, default: LiveTasks.Detail()].attempts = try reader.littleEndian()
+            details[task]?.notBefore = Timestamp(milliseconds: try reader.littleEndian())
+        case .cancel:
+            let task = TaskID(try reader.littleEndian())
+            details[task, default: LiveTasks.Detail()].cancelRequested = true
+            parents[task]?.status.cancelRequested = true
+            changes.touch(task)
+        case .crash:
+            let task = TaskID(try reader.littleEndian())
+            details[task, default: LiveTasks.Detail()].crashes = try reader.byte()
+        case .define:
+            let label = Label(rawValue: try reader.littleEndian())
+            let name = String(decoding: try reader.take(reader.remaining), as: UTF8.self)
+            labels[name] = label
+            names[label] = name
+        case .inFlight:
+            inFlight.removeAll(keepingCapacity: true)
+            while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
+        }
+    }
+
+    private mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
+        live.append(run)
+        nextID = run.firstID.rawValue + UInt64(run.count)
+        withParent(run.parent) { $0.status.liveChildren += UInt64(run.count) }
+        changes.spawned(run)
+        changes.touch(run.parent)
+    }
+
+    /// Applies outcomes of one parent's children. The bits may be cleared already: commit does that when it checks.
+    mutating func end(_ block: OutcomeBlock, changes: inout ChangeCollector) throws(DecodingFailure) {
+        guard var parent = parents[block.parent] else {
+            throw DecodingFailure("outcomes under \(block.parent), which is not live")
+        }
+        // Taken out of the dictionary, so that its arrays grow in place.
+        parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent)
+        var counts = parent.status.counts
+        for row in block.rows {
+            _ = live.end(TaskID(row.task))
+            counts[row.kind] += 1
+            if row.kind.isFailure, parent.status.firstFailure == .none {
+                parent.status.firstFailure = TaskID(row.task)
+            }
+            if !details.isEmpty { details[TaskID(row.task)] = nil }
+            if parents.count > 1, parents[TaskID(row.task)] != nil { endedParents.append(TaskID(row.task)) }
+        }
+        let ended = UInt64(block.rows.count)
+        guard parent.status.liveChildren >= ended else { throw DecodingFailure("more outcomes than children") }
+        parent.status.counts = counts
+        parent.status.liveChildren -= ended
+        nextSequence = max(nextSequence, block.rows[block.rows.count - 1].sequence + 1)
+        gather(block, into: &parent)
+        parents[block.parent] = parent
+        changes.touch(block.parent)
+        if block.parent == .none { changes.endedRoots(block) }
+    }
+
+    /// Adds rows to the parent's open block and hands over the blocks that are full.
+    private mutating func gather(_ block: OutcomeBlock, into parent: inout ParentState) {
+        openBytes += block.footprint
+        var index = 0
+        var memoOffset = 0
+        var errorOffset = 0
+        while index < block.rows.count {
+            index = parent.openBlock.fill(
+                from: block, at: index, memoOffset: &memoOffset, errorOffset: &errorOffset)
+            if index < block.rows.count || parent.openBlock.isFull { release(&parent) }
+        }
+    }
+
+    private mutating func release(_ parent: inout ParentState) {
+        guard !parent.openBlock.rows.isEmpty else { return }
+        openBytes -= parent.openBlock.footprint
+        fullBlocks.append(parent.openBlock)
+        parent.openBlock = OutcomeBlock(parent: parent.status.id)
+    }
+
+    /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in bounds.
+    mutating func finishBatch(openLimit: Int) {
+        for task in endedParents {
+            guard var parent = parents.removeValue(forKey: task) else { continue }
+            release(&parent)
+        }
+        endedParents.removeAll(keepingCapacity: true)
+        live.compactIfWorthwhile()
+        if openBytes > openLimit { releaseLargest(downTo: openLimit / 2) }
+    }
+
+    private mutating func releaseLargest(downTo limit: Int) {
+        let order = parents.values.map { (id: $0.status.id, size: $0.openBlock.footprint) }
+            .sorted { ($0.size, $0.id) > ($1.size, $1.id) }
+        for (id, _) in order where openBytes > limit {
+            guard var parent = parents[id] else { continue }
+            release(&parent)
+            parents[id] = parent
+        }
+    }
+
+    mutating func withParent(_ task: TaskID, _ body: (inout ParentState) -> Void) {
+        if parents[task] == nil {
+            var parent = ParentState(id: task)
+            parent.status.cancelRequested = details[task]?.cancelRequested ?? false
+            parents[task] = parent
+        }
+        body(&parents[task]!)
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// What the writer thread and all callers share.
+final class StoreShared: Sendable {
+    /// The committed state, changed by the writer thread alone and read under the lock.
+    struct Committed: Sendable {
+        var state: StoreState
+        var index: MemoIndex
+    }
+
+    struct Observer: Sendable {
+        weak var value: (any CommitObserver)?
+    }
+
+    let files: StoreFiles
+    let committed: Mutex<Committed>
+    let queue = Monitor(CommitQueue())
+    let bodies: LogBodies
+    let observer = Mutex(Observer())
+
+    init(files: StoreFiles, state: StoreState, index: MemoIndex, bodies: LogBodies) {
+        self.files = files
+        committed = Mutex(Committed(state: state, index: index))
+        self.bodies = bodies
+    }
+
+    /// The observer as a strong reference.
+    var currentObserver: (any CommitObserver)? { observer.withLock { $0.value } }
+}

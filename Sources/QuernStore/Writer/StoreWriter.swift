@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import SystemPackage
+
+/// The writer thread's loop: takes what gathered, writes it as one batch, syncs once, applies it, tells everyone (S2).
+struct StoreWriter: Sendable {
+    let shared: StoreShared
+    let configuration: MemoStore.Configuration
+    let lock: any FileLock
+    var log: LogWriter
+    var manifest: Manifest
+    /// Log segments that are there.
+    var segments: [UInt32]
+    /// Set when a write or a sync failed for good (S4).
+    private var poison: StoreError?
+    private var batch = Batch()
+    /// When the oldest commit of an interval level must be on disk.
+    private var syncDue: MonotonicTime?
+    private var hasUnsynced = false
+    private var nextCheckpointAt: UInt64
+
+    init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
+        self.shared = shared
+        self.configuration = configuration
+        self.lock = lock
+        log = recovered.log
+        manifest = recovered.manifest
+        segments = recovered.segments
+        let replayed = UInt64(recovered.report.replayedBytes)
+        let due = UInt64(configuration.checkpointBytes)
+        nextCheckpointAt = due > replayed ? due - replayed : 0
+    }
+
+    mutating func run() {
+        while true {
+            let due = syncDue
+            let work = shared.queue.wait { queue, deadline in
+                deadline = due
+                return queue.next(now: .now(), syncDue: due)
+            }
+            switch work {
+            case .write(let pending):
+                write(pending)
+                checkpointIfDue()
+            case .synchronize:
+                synchronizeInBackground()
+            case .close(let pending):
+                write(pending)
+                close()
+                return
+            }
+        }
+    }
+
+    // MARK: Writing
+
+    private mutating func write(_ pending: [CommitQueue.Pending]) {
+        var start = 0
+        while start < pending.count {
+            var bytes = 0
+            var end = start
+            while end < pending.count, end == start || bytes < Limits.batchBytes {
+                bytes += pending[end].transaction.estimatedBytes
+                end += 1
+            }
+            writeBatch(pending[start..<end])
+            start = end
+        }
+    }
+
+    private mutating func writeBatch(_ pending: ArraySlice<CommitQueue.Pending>) {
+        if let poison { return fail(pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file)) }
+        if let blocked = flushIndex() { return fail(pending, blocked) }
+
+        var receipts: [Result<Batch.Receipt, StoreError>] = []
+        receipts.reserveCapacity(pending.count)
+        let (firstID, firstSequence) = shared.committed.withLock { committed in
+            batch.begin(committed.state)
+            for item in pending {
+                do throws(StoreError) {
+                    receipts.append(
+                        .success(
+                            try batch.add(
+                                item.transaction, to: &committed.state, wantsReceipt: item.completion != nil)))
+                } catch { receipts.append(.failure(error)) }
+            }
+            return (committed.state.nextID, committed.state.nextSequence)
+        }
+        if !batch.isEmpty {
+            if let error = persist(pending, firstID: firstID, firstSequence: firstSequence) {
+                return fail(pending, error)
+            }
+        }
+        for (item, receipt) in zip(pending, receipts) {
+            item.completion?(receipt.map { batch.commit($0) })
+        }
+    }
+
+    /// Writes, syncs and applies the batch. Returns why nothing of it counts.
+    private mutating func persist(
+        _ pending: ArraySlice<CommitQueue.Pending>, firstID: UInt64, firstSequence: UInt64
+    ) -> StoreError? {
+        let written: [LogWriter.Written]
+        do throws(FileError) {
+            written = try log.append(&batch, firstID: firstID, firstSequence: firstSequence)
+        } catch {
+            let error = StoreError("cannot append to the log", error)
+            undo()
+            if error.code != .noSpace { poison(error) }
+            return error
+        }
+        let needsSync = pending.contains { $0.durability == .synced }
+        do throws(FileError) {
+            if needsSync { try synchronize() } else { noteUnsynced(pending) }
+        } catch {
+            undo()
+            let error = StoreError(
+                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path, cause: error)
+            poison(error)
+            return error
+        }
+        apply(written)
+        return nil
+    }
+
+    private mutating func undo() {
+        shared.committed.withLock { batch.undo(in: &$0.state) }
+    }
+
+    private mutating func apply(_ written: [LogWriter.Written]) {
+        let segment = log.segment
+        let changes = shared.committed.withLock { committed -> CommitChanges in
+            var collector = ChangeCollector()
+            batch.settle(in: &committed.state)
+            for frame in written {
+                let result = frame.body.withUnsafeBytes { body -> DecodingFailure? in
+                    do throws(DecodingFailure) {
+                        try committed.state.apply(
+                            body, segment: segment, frameOffset: frame.offset, changes: &collector)
+                        return nil
+                    } catch { return error }
+                }
+                // What was checked before it was encoded applies; anything else is a bug that must not be built upon.
+                precondition(result == nil, "a batch does not apply: \(result?.reason ?? "")")
+            }
+            committed.state.finishBatch(openLimit: configuration.openBlockBytes)
+            return collector.changes(in: committed.state)
+        }
+        if !changes.spawned.isEmpty || !changes.touched.isEmpty {
+            for frame in written {
+                shared.bodies.insert(frame.body, at: .init(segment: segment, offset: frame.offset))
+            }
+        }
+        if let error = flushIndex(), error.code != .noSpace { poison(error) }
+        shared.currentObserver?.storeDidCommit(changes)
+    }
+
+    /// Moves full blocks to the index. Returns why some had to stay in memory.
+    private func flushIndex() -> StoreError? {
+        shared.committed.withLock { committed -> StoreError? in
+            var done = 0
+            defer { committed.state.fullBlocks.removeFirst(done) }
+            for block in committed.state.fullBlocks {
+                do throws(FileError) { try committed.index.append(block) } catch {
+                    return StoreError("cannot write the index", error)
+                }
+                done += 1
+            }
+            return nil
+        }
+    }
+
+    private func fail(_ pending: ArraySlice<CommitQueue.Pending>, _ error: StoreError) {
+        for item in pending { item.completion?(.failure(error)) }
+    }
+
+    private mutating func poison(_ error: StoreError) {
+        guard poison == nil else { return }
+        poison = error
+        shared.currentObserver?.storeDidFail(error)
+    }
+
+    // MARK: Syncing
+
+    private mutating func synchronize() throws(FileError) {
+        try log.synchronize()
+        syncDue = nil
+        hasUnsynced = false
+    }
+
+    private mutating func noteUnsynced(_ pending: ArraySlice<CommitQueue.Pending>) {
+        hasUnsynced = true
+        for item in pending {
+            guard case .interval(let duration) = item.durability else { continue }
+            let due = MonotonicTime.now().advanced(by: duration)
+            syncDue = min(syncDue ?? due, due)
+        }
+    }
+
+    private mutating func synchronizeInBackground() {
+        syncDue = nil
+        guard poison == nil else { return }
+        do throws(FileError) { try synchronize() } catch {
+            poison(
+                StoreError(
+                    .indeterminate, "a sync failed: whether the last commits are on disk is unknown", file: error.path,
+                    cause: error))
+        }
+    }
+
+    // MARK: Checkpoints
+
+    private mutating func checkpointIfDue() {
+        guard poison == nil, log.appendedBytes >= nextCheckpointAt else { return }
+        nextCheckpointAt = log.appendedBytes + UInt64(configuration.checkpointBytes)
+        do throws(StoreError) { try checkpoint(isClean: false) } catch {
+            // Without space the log just grows longer; the next try comes with the next interval.
+            if error.code != .noSpace { poison(error) }
+        }
+    }
+
+    private mutating func checkpoint(isClean: Bool) throws(StoreError) {
+        do throws(FileError) {
+            try synchronize()
+            let committed = shared.committed.withLock { $0 }
+            // Blocks that found no space are in no file: what they hold must stay in the log's tail.
+            guard committed.state.fullBlocks.isEmpty else { return }
+            try committed.index.synchronize()
+            var state = committed.state
+            if isClean { state.inFlight = [] }
+            manifest = try CheckpointWriter(files: shared.files).write(
+                state: state, index: committed.index, position: log.position, after: manifest, isClean: isClean)
+            removeObsolete(neededBy: state)
+        } catch { throw StoreError("cannot write a checkpoint", error) }
+    }
+
+    /// Removes what the new checkpoint made needless. What cannot be removed now is removed later.
+    private mutating func removeObsolete(neededBy state: borrowing StoreState) {
+        let files = shared.files
+        try? files.fileSystem.remove(files.path(.checkpoint, manifest.checkpointNumber - 1))
+        var needed: Set<UInt32> = []
+        for run in state.live.runs where run.live != 0 { needed.insert(run.run.segment) }
+        for parent in state.parents.values {
+            if let handover = parent.handover { needed.insert(handover.segment) }
+        }
+        let newest = segments.last ?? 0
+        if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
+        let current = log.segment
+        var kept: [UInt32] = []
+        for number in segments {
+            if number < current, !needed.contains(number), remove(segment: number) { continue }
+            kept.append(number)
+        }
+        segments = kept
+    }
+
+    /// False when the file could not be removed.
+    private func remove(segment number: UInt32) -> Bool {
+        do throws(FileError) { try shared.files.fileSystem.remove(shared.files.path(.log, UInt64(number))) } catch {
+            return error.errno == .noSuchFileOrDirectory
+        }
+        shared.bodies.forget(segment: number)
+        return true
+    }
+
+    // MARK: The end
+
+    private mutating func close() {
+        var result: StoreError? = poison
+        if poison == nil {
+            do throws(StoreError) {
+                if let blocked = flushIndex() { throw blocked }
+                try checkpoint(isClean: true)
+            } catch { result = error }
+        }
+        lock.release()
+        let error = result
+        shared.queue.withLockWakingAll { queue in
+            for closer in queue.didClose(error) { closer(error) }
+        }
+    }
+}
