@@ -69,8 +69,11 @@ let package = Package(
         .executableTarget(
             name: "dirscan",
             dependencies: [
-                "DirScanKit",
+                "DirScanKit", "Quern", systemPackage,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             path: "Examples/DirScan/Command",
             swiftSettings: strict),

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Quern
+import Quern
 
 /// Spawns the root directory; when every directory has its outcome, adds their memos up and writes the snapshot that the
 /// next scan compares with.
-public struct CatalogScanner: OrchestratorHandler {
-    public typealias Work = CatalogScan
-
+struct CatalogScanner: OrchestratorHandler {
     let session: ScanSession
 
-    public init(_ session: ScanSession) { self.session = session }
-
-    public func execute(_ scan: CatalogScan, in context: TaskContext) async throws -> NoHandover {
+    func execute(_ scan: CatalogScan, in context: TaskContext) async throws -> NoHandover {
         try context.spawnChild(ScanDirectory(path: PathBytes([])))
         return NoHandover()
     }
 
-    public func finalize(
+    func finalize(
         _ scan: CatalogScan, handover: NoHandover, in context: FinalizeContext
     ) async throws -> CatalogTotals {
         let started = ContinuousClock.now

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-public import Quern
+import Quern
 
 /// Lists one directory, compares it with what the previous scan remembered of it, and spawns its sub-directories as
 /// its siblings: all in one commit, so that a killed scan neither loses nor doubles a directory.
-public struct DirectoryScanner: TaskHandler {
+struct DirectoryScanner: TaskHandler {
     let session: ScanSession
-
-    public init(_ session: ScanSession) { self.session = session }
 
     func execute(_ task: ScanDirectory, in context: TaskContext) async throws -> ScanDirectory.Memo {
         let environment = try session.environment(of: context.parent)

@@ -24,8 +24,6 @@ extension ScanDirectory {
     }
 }
 
-extension PathBytes: Codable {}
-
 extension ScanDirectory.Memo: TaskMemo {
     struct NotAMemo: Error {}
 

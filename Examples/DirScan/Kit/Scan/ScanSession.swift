@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Quern
+public import Quern
 import Synchronization
 
 /// What the children of the running scan share: the open root and the snapshot that they compare with.
@@ -21,6 +21,15 @@ public final class ScanSession: Sendable {
     private let environment = Mutex<Environment?>(nil)
 
     public init() {}
+
+    /// Registers the handlers of a scan.
+    public func register(in registry: inout Registry) {
+        // Listing blocks, and a process that is out of descriptors may have some a moment later.
+        registry.register(
+            DirectoryScanner(session: self), retry: .exponential(from: .milliseconds(100), attempts: 5),
+            runsOn: .threads)
+        registry.register(CatalogScanner(session: self), onChildFailure: .tolerate)
+    }
 
     /// Opens what the scan needs: its root, and the snapshot of the latest scan before it, the same however often the
     /// scan is resumed.
