@@ -42,7 +42,11 @@ struct DirScan: AsyncParsableCommand {
     func run() async throws {
         let started = ContinuousClock.now
         let root: PathBytes
-        do throws(ListingError) { root = try ScanRoot.resolve(PathBytes(path)) } catch {
+        do throws(ListingError) {
+            root = try ScanRoot.resolve(PathBytes(path))
+            // Before anything is submitted: a scan of no directory could never end.
+            _ = try ScanRoot(root)
+        } catch {
             Console.error("dirscan: \(error)")
             throw ExitCode(64)
         }

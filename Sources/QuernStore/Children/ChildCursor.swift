@@ -6,7 +6,7 @@
 /// on a page that is not in memory.
 public struct ChildCursor: Sendable {
     /// Mapped bytes that a walk leaves resident behind itself.
-    private static let residentWindow = 8 << 20
+    private static let residentWindow = 1 << 20
 
     private let snapshot: ChildSnapshot
     private let columns: ChildColumns
