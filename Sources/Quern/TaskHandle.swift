@@ -38,7 +38,8 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
     public func memo() async throws -> Work.Memo {
         let ended = try await ended()
         guard ended.kind == .completed else {
-            throw TaskFailedError(id: id, type: Work.type, kind: ended.kind, failure: FailureInfo(decoding: ended.value))
+            let failure = FailureInfo(decoding: ended.value)
+            throw TaskFailedError(id: id, type: Work.type, kind: ended.kind, failure: failure)
         }
         do { return try Work.Memo.decodeMemo(ended.value.span.bytes) } catch {
             throw MemoDecodingError(child: id, type: Work.type, cause: error)

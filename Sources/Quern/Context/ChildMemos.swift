@@ -12,11 +12,6 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
     /// Nil when no handler is registered for the type; the first element then says so.
     @usableFromInline let label: Label?
 
-    init(children: ChildSnapshot, label: Label?) {
-        self.children = children
-        self.label = label
-    }
-
     @inlinable
     public func makeAsyncIterator() -> Iterator {
         Iterator(cursor: children.makeCursor(columns: [.memos, .facts]), label: label)
@@ -46,7 +41,6 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
             position = 1
             return memos[0]
         }
-
     }
 }
 

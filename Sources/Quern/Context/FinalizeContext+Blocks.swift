@@ -52,7 +52,7 @@ extension FinalizeContext {
     /// let totals = try context.reduceMemos(of: ScanDirectory.self, into: Totals()) { $0.add($1) }
     /// ```
     ///
-    /// - Throws: as ``forEachMemo(of:_:)-(_,(T.Memo)(throws)->Void)``.
+    /// - Throws: as `forEachMemo(of:_:)`.
     @inlinable
     public func reduceMemos<T: DurableTask, Result>(
         of type: T.Type, into initial: Result, _ update: (inout Result, T.Memo) throws -> Void
@@ -64,7 +64,7 @@ extension FinalizeContext {
 
     /// Folds the memos of all completed children of one type, in order, read in place. Does not suspend.
     ///
-    /// - Throws: as ``forEachMemo(of:_:)-(_,(T.Memo)(throws)->Void)``.
+    /// - Throws: as `forEachMemo(of:_:)`.
     @inlinable
     public func reduceMemos<T: DurableTask, Result>(
         of type: T.Type, into initial: Result, _ update: (inout Result, T.Memo) throws -> Void

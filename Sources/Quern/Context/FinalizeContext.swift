@@ -10,7 +10,7 @@ public import QuernStore
 ///
 /// | to | use | cost a memo |
 /// |---|---|---|
-/// | add up memos, fast | ``forEachMemo(of:_:)-(_,(T.Memo)(throws)->Void)``, ``reduceMemos(of:into:_:)`` | about a nanosecond |
+/// | add up memos, fast | `forEachMemo(of:_:)`, `reduceMemos(of:into:_:)` | about a nanosecond |
 /// | loop over memos | ``childMemos(of:)`` | some ten nanoseconds |
 /// | see each child's outcome | ``children(of:)`` | more |
 /// | see what failed | ``failures()``, ``failureSummary(classes:samplesPerClass:)`` | |

@@ -143,10 +143,8 @@ extension Dispatcher {
 
     /// A failed task waits for its next attempt, unless it was cancelled meanwhile.
     private mutating func delay(_ single: ReadyRun, until due: Timestamp) {
-        if cancelsChildren(of: single.run.parent) || doomed.contains(single.run.id(at: single.bits.trailingZeroBitCount))
-        {
-            return enqueueCancel(single)
-        }
+        let id = single.run.id(at: single.bits.trailingZeroBitCount)
+        if isDoomed(id, parent: single.run.parent) { return enqueueCancel(single) }
         delay(.tasks(single), until: due)
     }
 
