@@ -89,7 +89,8 @@ let package = Package(
         .testTarget(
             name: "DirScanTests", dependencies: ["DirScanKit", "QuernTesting", "dirscan", systemPackage],
             swiftSettings: strict),
-        .testTarget(name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -1,10 +1,11 @@
+import DirScanKit
+
 // SPDX-License-Identifier: Apache-2.0
 #if canImport(Glibc)
     import Glibc
 #else
     import Darwin
 #endif
-import DirScanKit
 
 /// The terminal and the process, as far as the command needs them.
 enum Console {

@@ -64,7 +64,9 @@ struct DirScan: AsyncParsableCommand {
             result.pending.forget()
             if result.totals.unremembered > 0 {
                 Console.error(
-                    "dirscan: \(result.totals.unremembered) entries of very large directories count as discovered in every scan")
+                    "dirscan: \(result.totals.unremembered) entries of very large directories "
+                        + "count as discovered in every scan"
+                )
             }
             if report.failed > 0 { throw ExitCode(3) }
         } catch let code as ExitCode {

@@ -15,9 +15,9 @@ struct ProgressLine: Sendable {
             let done = progress.counts.total
             let rate = UInt64(Double(done &- first) / seconds)
             let failed = progress.counts.failures
-            Console.rewriteErrorLine(
-                "\(done) directories, \(progress.liveChildren) pending, \(rate)/s, \(Console.fixed(seconds, digits: 1)) s"
-                    + (failed > 0 ? ", \(failed) failed" : ""))
+            var line = "\(done) directories, \(progress.liveChildren) pending, \(rate)/s"
+            line += ", \(Console.fixed(seconds, digits: 1)) s" + (failed > 0 ? ", \(failed) failed" : "")
+            Console.rewriteErrorLine(line)
             try? await Task.sleep(for: .milliseconds(200))
         }
         Console.rewriteErrorLine("")

@@ -1,11 +1,12 @@
+import DirScanKit
+import SystemPackage
+
 // SPDX-License-Identifier: Apache-2.0
 #if canImport(Glibc)
     import Glibc
 #else
     import Darwin
 #endif
-import DirScanKit
-import SystemPackage
 
 /// Where the scans of one tree are kept: the task store, the snapshots, and which scan was not reported yet.
 struct StorePlace: Sendable {

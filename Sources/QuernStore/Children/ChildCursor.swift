@@ -23,8 +23,8 @@ public struct ChildCursor: Sendable {
 
     /// Decodes the next block into `block`, whose buffers are used again. Returns false at the end.
     ///
-    /// - Throws: ``StoreError/Code/damaged`` naming file and offset when a block is not what was written. It then throws
-    ///   the same at each further call, so that rows are never left out in silence.
+    /// - Throws: ``StoreError/Code/damaged`` naming file and offset when a block is not what was written. It then
+    ///   throws the same at each further call, so that rows are never left out in silence.
     public mutating func next(into block: inout ChildBlock) throws(StoreError) -> Bool {
         if let failure { throw failure }
         do throws(StoreError) {

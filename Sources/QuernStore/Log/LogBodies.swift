@@ -125,7 +125,8 @@ extension StoreFile {
         var failure: FileError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
             do throws(FileError) {
-                used = try read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count), at: offset)
+                used = try read(
+                    into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count), at: offset)
             } catch { failure = error }
         }
         if let failure { throw failure }

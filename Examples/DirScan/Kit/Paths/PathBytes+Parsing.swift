@@ -30,7 +30,11 @@ extension PathBytes {
     func relative(to root: PathBytes) -> PathBytes? {
         guard bytes.starts(with: root.bytes) else { return nil }
         var rest = bytes.dropFirst(root.bytes.count)
-        if rest.first == Self.slash { rest = rest.dropFirst() } else if !rest.isEmpty && root.bytes.last != Self.slash { return nil }
+        if rest.first == Self.slash {
+            rest = rest.dropFirst()
+        } else if !rest.isEmpty, root.bytes.last != Self.slash {
+            return nil
+        }
         return PathBytes(Array(rest))
     }
 }

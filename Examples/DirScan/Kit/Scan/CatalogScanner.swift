@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Quern
 
-/// Spawns the root directory; when every directory has its outcome, adds their memos up and writes the snapshot that the
-/// next scan compares with.
+/// Spawns the root directory; when every directory has its outcome, adds their memos up and writes the snapshot that
+/// the next scan compares with.
 struct CatalogScanner: OrchestratorHandler {
     let session: ScanSession
 

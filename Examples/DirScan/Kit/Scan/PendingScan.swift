@@ -1,15 +1,16 @@
+public import Quern
+
 // SPDX-License-Identifier: Apache-2.0
 #if canImport(Glibc)
     import Glibc
 #else
     import Darwin
 #endif
-public import Quern
 
 /// A small file that names the scan whose result was not yet printed.
 ///
-/// The store knows which scans have not ended. This is for the moment between: a scan that ended just before the process
-/// was killed is reported by the next run instead of being scanned again.
+/// The store knows which scans have not ended. This is for the moment between: a scan that ended just before the
+/// process was killed is reported by the next run instead of being scanned again.
 public struct PendingScan: Sendable {
     private let path: PathBytes
 
