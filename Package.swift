@@ -59,7 +59,7 @@ let package = Package(
         .executableTarget(
             name: "QuernTool",
             dependencies: [
-                "QuernStore",
+                "QuernStore", systemPackage,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -121,7 +121,7 @@ struct Recovery {
             segments: numbers + [last.number + 1])
     }
 
-    private func readManifest() throws(StoreError) -> Manifest {
+    func readManifest() throws(StoreError) -> Manifest {
         let path = directory.appending(StoreFiles.manifestName)
         let bytes = try wrapping("cannot read the manifest") { () throws(FileError) in
             try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
@@ -131,7 +131,7 @@ struct Recovery {
         }
     }
 
-    private func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
+    func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
         let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
         let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
             let file = try fileSystem.open(path, .readOnly)
