@@ -92,16 +92,16 @@ private struct Player {
     var mapping: FileMapping?
 
     mutating func perform(_ operation: Operation) -> Answer {
-        do {
+        do throws(FileError) {
             return try answer(operation)
         } catch {
-            return .error(error as! FileError)
+            return .error(error)
         }
     }
 
     private func path(_ name: String) -> FilePath { root.appending(name) }
 
-    private mutating func answer(_ operation: Operation) throws -> Answer {
+    private mutating func answer(_ operation: Operation) throws(FileError) -> Answer {
         switch operation {
         case .open(let name, let mode):
             let file = try files.open(path(name), mode)
