@@ -8,6 +8,27 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
     let core: SchedulerCore
     let watch: RootWatch
 
+    /// The task as it was submitted. Known while it has no outcome.
+    ///
+    /// - Throws: ``SchedulerError`` with `unknownTask` when it has ended or never was, and with the store's error as its
+    ///   cause; what the task's decoding throws.
+    /// - Complexity: O(log live tasks), and one read of the log, on a thread of the scheduler's own.
+    public func task() async throws -> Work {
+        guard let run = core.store.run(of: id) else {
+            throw SchedulerError(.unknownTask, "task \(id) has ended or never was")
+        }
+        return try await Task.detached(executorPreference: core.threads) { [core, id] in
+            var result: Result<Work, any Error>?
+            do throws(StoreError) {
+                try core.store.withPayloads(of: run, indexes: 1 << (id.rawValue - run.firstID.rawValue)) { _, bytes in
+                    do { result = .success(try Work.decodePayload(bytes)) } catch { result = .failure(error) }
+                }
+            } catch { throw SchedulerError(error) }
+            guard let result else { throw SchedulerError(.unknownTask, "task \(id) has no payload") }
+            return try result.get()
+        }.value
+    }
+
     /// Waits for the task to complete, and returns its memo.
     ///
     /// - Throws: ``TaskFailedError`` when it ended otherwise; ``MemoDecodingError`` when the memo cannot be read;

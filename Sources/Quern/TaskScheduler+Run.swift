@@ -30,6 +30,9 @@ extension TaskScheduler {
         try Task.checkCancellation()
     }
 
+    /// Asks `run()` to end in order: what a service group does on its shutdown signal. Returns at once.
+    public func triggerGracefulShutdown() { core.stop(immediately: false) }
+
     /// Closes the store of a scheduler that does not run. Does nothing when `run()` was called: that closes it.
     public func close() async throws(SchedulerError) {
         guard core.endWithoutRunning() else { return }

@@ -69,7 +69,9 @@ struct StoreWriter: Sendable {
     }
 
     private mutating func writeBatch(_ pending: ArraySlice<CommitQueue.Pending>) {
-        if let poison { return fail(pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file)) }
+        if let poison {
+            return fail(pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
+        }
         if let blocked = flushIndex() { return fail(pending, blocked) }
 
         var receipts: [Result<Batch.Receipt, StoreError>] = []
@@ -115,7 +117,8 @@ struct StoreWriter: Sendable {
         } catch {
             undo()
             let error = StoreError(
-                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path, cause: error)
+                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path,
+                cause: error)
             poison(error)
             return error
         }
