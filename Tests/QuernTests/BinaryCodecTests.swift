@@ -191,7 +191,8 @@ struct BinaryCodecTests {
         for _ in 0..<500 {
             let length = Int.random(in: 0..<200, using: &generator)
             let bytes = (0..<length).map { _ in
-                Bool.random(using: &generator) ? UInt8.random(in: 0...3, using: &generator) : .random(in: 0...255, using: &generator)
+                Bool.random(using: &generator)
+                    ? UInt8.random(in: 0...3, using: &generator) : .random(in: 0...255, using: &generator)
             }
             _ = try? BinaryCodec.decode(Everything.self, from: bytes)
             _ = try? BinaryCodec.decode([String: Shape].self, from: bytes)

@@ -66,7 +66,9 @@ struct CancelTests {
             for _ in 0..<task.plans { try context.spawnChild(Plan(children: 100)) }
             return NoHandover()
         }
-        func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> NoMemo { NoMemo() }
+        func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> NoMemo {
+            NoMemo()
+        }
     }
 
     @Test("A cancelled handler's outcome is cancelled, whatever it returns")
@@ -176,10 +178,11 @@ struct CancelTests {
         try await first.close()
         let journal = Journal()
         try await withScheduler(files) {
-            $0.register(StepHandler { _, _ in
-                journal.note("runs")
-                return 1
-            })
+            $0.register(
+                StepHandler { _, _ in
+                    journal.note("runs")
+                    return 1
+                })
         } _: { scheduler in
             let outcome = try await scheduler.handle(for: id, of: Step.self).outcome()
             #expect(outcome.kind == .cancelled)

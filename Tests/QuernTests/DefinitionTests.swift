@@ -55,7 +55,12 @@ struct DefinitionTests {
         #expect(throws: MemoLengthError(expected: 8, found: 3)) { try Step.Memo.decodeMemo(short.span.bytes) }
     }
 
-    @Test("Type names have 1 to 255 bytes", arguments: [("", false), ("a", true), (String(repeating: "é", count: 127), true), (String(repeating: "é", count: 128), false)])
+    @Test(
+        "Type names have 1 to 255 bytes",
+        arguments: [
+            ("", false), ("a", true), (String(repeating: "é", count: 127), true),
+            (String(repeating: "é", count: 128), false),
+        ])
     func typeNames(name: String, isValid: Bool) {
         #expect(TaskType(name).isValid == isValid)
     }
@@ -133,7 +138,9 @@ struct FailureSummaryTests {
 
     @Test("Reasons are sorted by count, the rest is counted")
     func severalReasons() {
-        let failures = [("rare", "r"), ("often", "1"), ("often", "2"), ("often", "3"), ("late", ""), ("twice", "x"), ("twice", "y")]
+        let failures = [
+            ("rare", "r"), ("often", "1"), ("often", "2"), ("often", "3"), ("late", ""), ("twice", "x"), ("twice", "y"),
+        ]
         let result = summary(failures, classes: 2, samples: 2)
         #expect(result.classes.map(\.reason) == ["often", "twice"])
         #expect(result.total == 7 && result.others == 2)

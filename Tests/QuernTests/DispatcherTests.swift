@@ -197,7 +197,13 @@ struct DispatcherTests {
         var dispatcher = dispatcher()
         var live = LiveTasks()
         live.runs = [LiveTasks.Run(run: .test(1, count: 3, parent: 0), live: 0b111)]
-        for id in [1, 2] { live.details[TaskID(UInt64(id))] = { var d = LiveTasks.Detail(); d.crashes = 1; return d }() }
+        for id in [1, 2] {
+            live.details[TaskID(UInt64(id))] = {
+                var d = LiveTasks.Detail()
+                d.crashes = 1
+                return d
+            }()
+        }
         dispatcher.recover(live, wasClean: false, now: Timestamp(milliseconds: 0))
         let starts = dispatcher.takeEffects().starts
         #expect(starts.count >= 2)
@@ -219,7 +225,13 @@ struct DispatcherTests {
         dispatcher.recover(live, wasClean: false, now: Timestamp(milliseconds: 0))
         let worker = dispatcher.takeEffects().starts[0].worker
         #expect(dispatcher.next(for: worker, at: .cooperative, isFirst: true)?.note == [TaskID(1)])
-        #expect(Dispatcher.crashCounts(of: { var l = live; l.inFlight = [TaskID(1)]; return l }()) == [TaskID(1): 1])
+        #expect(
+            Dispatcher.crashCounts(
+                of: {
+                    var l = live
+                    l.inFlight = [TaskID(1)]
+                    return l
+                }()) == [TaskID(1): 1])
     }
 
     @Test("No pulls are given out while too much is uncommitted")

@@ -33,7 +33,9 @@ private struct Fragile: DurableTask {
 }
 
 private struct FragileHandler: TaskHandler {
-    func execute(_ task: Fragile, in context: TaskContext) async throws -> Fragile.Memo { Fragile.Memo(mode: task.mode) }
+    func execute(_ task: Fragile, in context: TaskContext) async throws -> Fragile.Memo {
+        Fragile.Memo(mode: task.mode)
+    }
 }
 
 @Suite("Failure: partial failure, retries, policies", .timeLimit(.minutes(1)))
@@ -44,7 +46,9 @@ struct FailureTests {
         try await withScheduler {
             $0.register(
                 StepHandler { step, _ in
-                    if step.number % 100 == 0 { throw PermanentError(reason: "permission denied", detail: "/\(step.number)") }
+                    if step.number % 100 == 0 {
+                        throw PermanentError(reason: "permission denied", detail: "/\(step.number)")
+                    }
                     return 1
                 })
             $0.register(
@@ -106,7 +110,9 @@ struct FailureTests {
             try context.spawnChild(Plan(children: 1))
             return NoHandover()
         }
-        func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> NoMemo { NoMemo() }
+        func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> NoMemo {
+            NoMemo()
+        }
     }
 
     private struct Top: OrchestratorHandler {
@@ -124,7 +130,9 @@ struct FailureTests {
         }
     }
 
-    @Test("A memo that cannot be encoded fails its task for good, whatever the retry policy (T13)", arguments: ["unencodable", "huge"])
+    @Test(
+        "A memo that cannot be encoded fails its task for good, whatever the retry policy (T13)",
+        arguments: ["unencodable", "huge"])
     func unencodableMemo(mode: String) async throws {
         try await withScheduler {
             $0.register(FragileHandler(), retry: .constant(.zero, attempts: 10))
@@ -269,7 +277,9 @@ struct FailureTests {
         let before = try await idleScheduler(files) { $0.register(OtherHandler()) }
         let id = try await before.submit(Other()).id
         try await before.close()
-        try await withScheduler(files) { $0.register(StepHandler()) } _: { scheduler in
+        try await withScheduler(files) {
+            $0.register(StepHandler())
+        } _: { scheduler in
             let outcome = try await scheduler.handle(for: id, of: Step.self).outcome()
             guard case .failure(.ended(.failed, let failure)) = outcome.result else { throw Trouble("\(outcome)") }
             #expect(failure.reason == "payload cannot be decoded")

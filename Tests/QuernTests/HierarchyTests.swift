@@ -84,7 +84,9 @@ struct HierarchyTests {
 
     @Test("Trees of orchestrators add up, whatever their depth (T5)", arguments: [(0, 1), (1, 5), (5, 3), (40, 1)])
     func deepTrees(depth: Int, width: Int) async throws {
-        try await withScheduler { $0.register(TreeHandler()) } _: { scheduler in
+        try await withScheduler {
+            $0.register(TreeHandler())
+        } _: { scheduler in
             let memo = try await scheduler.submit(Tree(depth: depth, width: width)).memo()
             let expected = (0...depth).reduce(0) { sum, _ in sum * Int64(width) + 1 }
             #expect(memo.value == expected)
@@ -214,7 +216,9 @@ struct HierarchyTests {
 
     @Test("A root's outcome can be asked for several times, by several callers, and after the end")
     func handles() async throws {
-        try await withScheduler { $0.register(StepHandler()) } _: { scheduler in
+        try await withScheduler {
+            $0.register(StepHandler())
+        } _: { scheduler in
             let handle = try await scheduler.submit(Step(number: 5))
             async let first = handle.memo()
             async let second = handle.memo()
@@ -236,10 +240,11 @@ struct HierarchyTests {
     func cancelledWaiter() async throws {
         let gate = Gate()
         try await withScheduler {
-            $0.register(StepHandler { step, _ in
-                await gate.pass()
-                return 3
-            })
+            $0.register(
+                StepHandler { step, _ in
+                    await gate.pass()
+                    return 3
+                })
         } _: { scheduler in
             let handle = try await scheduler.submit(Step(number: 1))
             let waiter = Task { try await handle.memo() }

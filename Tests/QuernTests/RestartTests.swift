@@ -50,11 +50,12 @@ struct RestartTests {
         let scheduler = try await TaskScheduler(
             storeAt: "/store", configuration: .simulated(files, concurrency: 2)
         ) {
-            $0.register(StepHandler { step, _ in
-                journal.note("started")
-                await gate.pass()
-                return 1
-            })
+            $0.register(
+                StepHandler { step, _ in
+                    journal.note("started")
+                    await gate.pass()
+                    return 1
+                })
             $0.register(PlanHandler())
         }
         let group = ServiceGroup(
@@ -71,7 +72,9 @@ struct RestartTests {
         #expect(journal.count("started") == 2)
 
         let again = Journal()
-        try await withScheduler(files) { register(&$0, journal: again) } _: { scheduler in
+        try await withScheduler(files) {
+            register(&$0, journal: again)
+        } _: { scheduler in
             #expect(scheduler.core.store.recovery.wasClean)
             let memo = try await scheduler.handle(for: handle.id, of: Plan.self).memo()
             #expect(memo.completed == 100)
@@ -84,11 +87,12 @@ struct RestartTests {
         let files = SimulatedFileSystem()
         let journal = Journal()
         let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files)) {
-            $0.register(StepHandler { step, _ in
-                journal.note("started")
-                try await Task.sleep(for: .seconds(1000))
-                return 1
-            })
+            $0.register(
+                StepHandler { step, _ in
+                    journal.note("started")
+                    try await Task.sleep(for: .seconds(1000))
+                    return 1
+                })
         }
         let service = Task { try await scheduler.run() }
         let handle = try await scheduler.submit(Step(number: 4))
@@ -98,10 +102,11 @@ struct RestartTests {
 
         let attempts = Mutex<[UInt32]>([])
         try await withScheduler(files) {
-            $0.register(StepHandler { step, context in
-                attempts.withLock { $0.append(context.attempt) }
-                return Int64(step.number)
-            })
+            $0.register(
+                StepHandler { step, context in
+                    attempts.withLock { $0.append(context.attempt) }
+                    return Int64(step.number)
+                })
         } _: { scheduler in
             let answer = try await scheduler.handle(for: handle.id, of: Step.self).memo()
             #expect(answer.value == 4)
@@ -115,10 +120,11 @@ struct RestartTests {
         let journal = Journal()
         let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files)) {
             $0.register(StepHandler())
-            $0.register(PlanHandler(onFinalize: { _ in
-                journal.note("finalize")
-                try await Task.sleep(for: .seconds(1000))
-            }))
+            $0.register(
+                PlanHandler(onFinalize: { _ in
+                    journal.note("finalize")
+                    try await Task.sleep(for: .seconds(1000))
+                }))
         }
         let service = Task { try await scheduler.run() }
         let handle = try await scheduler.submit(Plan(children: 70))
@@ -126,7 +132,9 @@ struct RestartTests {
         service.cancel()
         _ = await service.result
         let again = Journal()
-        try await withScheduler(files) { register(&$0, journal: again) } _: { scheduler in
+        try await withScheduler(files) {
+            register(&$0, journal: again)
+        } _: { scheduler in
             let memo = try await scheduler.handle(for: handle.id, of: Plan.self).memo()
             #expect(memo.completed == 70 && memo.note == "attempt 1")
             #expect(again.all == ["finalize": 1])
@@ -166,17 +174,23 @@ struct RestartTests {
         let first = try await idleScheduler(files) { register(&$0) }
         let id = try await first.submit(Step(number: 3)).id
         try await first.close()
-        try await withScheduler(files) { $0.register(PlanHandler()) } _: { scheduler in
+        try await withScheduler(files) {
+            $0.register(PlanHandler())
+        } _: { scheduler in
             #expect(scheduler.statistics.held == 1)
         }
-        try await withScheduler(files) { register(&$0) } _: { scheduler in
+        try await withScheduler(files) {
+            register(&$0)
+        } _: { scheduler in
             let answer = try await scheduler.handle(for: id, of: Step.self).memo()
             #expect(answer.value == 3)
         }
     }
 
     /// Runs a plan until the machine stops at a given call, then finishes it on what the power loss left.
-    @Test("After a power loss at any call, each child counts once and the plan ends right (T3, T4, T6)", arguments: 1...40)
+    @Test(
+        "After a power loss at any call, each child counts once and the plan ends right (T3, T4, T6)", arguments: 1...40
+    )
     func powerLoss(seed: UInt64) async throws {
         var generator = SeededGenerator(seed: seed)
         let files = SimulatedFileSystem()
@@ -235,14 +249,16 @@ struct RestartTests {
         files = files.crash(keeping: .keepAll)
         for round in 0..<6 {
             let journal = Journal()
-            let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files, concurrency: 1)) {
-                $0.register(StepHandler { step, _ in
-                    if step.number == 666 {
-                        journal.note("killer")
-                        try await Task.sleep(for: .seconds(1000))
-                    }
-                    return 1
-                })
+            let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files, concurrency: 1))
+            {
+                $0.register(
+                    StepHandler { step, _ in
+                        if step.number == 666 {
+                            journal.note("killer")
+                            try await Task.sleep(for: .seconds(1000))
+                        }
+                        return 1
+                    })
             }
             let service = Task { try await scheduler.run() }
             try await eventually { journal.count("killer") == 1 || scheduler.core.store.totals.live == 0 }

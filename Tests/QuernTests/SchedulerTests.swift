@@ -56,7 +56,9 @@ struct SchedulerTests {
                 return NoMemo()
             }
         }
-        try await withScheduler { $0.register(LargeHandler()) } _: { scheduler in
+        try await withScheduler {
+            $0.register(LargeHandler())
+        } _: { scheduler in
             let unknown = await #expect(throws: SchedulerError.self) { try await scheduler.submit(Step(number: 1)) }
             #expect(unknown?.code == .notRegistered)
             let large = await #expect(throws: SchedulerError.self) {
@@ -156,10 +158,11 @@ struct SchedulerTests {
     func noSpace() async throws {
         let files = SimulatedFileSystem()
         try await withScheduler(files) {
-            $0.register(StepHandler { step, _ in
-                if step.number == 50 { files.faults.capacity = files.usedBytes }
-                return 1
-            })
+            $0.register(
+                StepHandler { step, _ in
+                    if step.number == 50 { files.faults.capacity = files.usedBytes }
+                    return 1
+                })
             $0.register(PlanHandler())
         } _: { scheduler in
             let handle = try await scheduler.submit(Plan(children: 2000))
@@ -174,10 +177,11 @@ struct SchedulerTests {
     func storeFailure() async throws {
         let files = SimulatedFileSystem()
         let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files)) {
-            $0.register(StepHandler { step, _ in
-                files.faults.fail(.synchronize, at: 1, with: .ioError, .fromThenOn)
-                return 1
-            })
+            $0.register(
+                StepHandler { step, _ in
+                    files.faults.fail(.synchronize, at: 1, with: .ioError, .fromThenOn)
+                    return 1
+                })
         }
         let service = Task { try await scheduler.run() }
         let handle = try await scheduler.submit(Step(number: 1))
@@ -191,10 +195,11 @@ struct SchedulerTests {
     func statistics() async throws {
         let gate = Gate()
         try await withScheduler(concurrency: 2) {
-            $0.register(StepHandler { _, _ in
-                try await gate.passOrThrow()
-                return 1
-            })
+            $0.register(
+                StepHandler { _, _ in
+                    try await gate.passOrThrow()
+                    return 1
+                })
             $0.register(PlanHandler())
         } _: { scheduler in
             let handle = try await scheduler.submit(Plan(children: 10))

@@ -32,7 +32,8 @@ extension TaskScheduler.Configuration {
 @discardableResult
 func withScheduler<Result>(
     _ files: any FileSystem = SimulatedFileSystem(), clock: (any WallClock)? = nil, concurrency: Int = 4,
-    hookLimit: Duration = .seconds(5), _ register: (inout Registry) throws -> Void, _ body: (TaskScheduler) async throws -> Result
+    hookLimit: Duration = .seconds(5), _ register: (inout Registry) throws -> Void,
+    _ body: (TaskScheduler) async throws -> Result
 ) async throws -> Result {
     var configuration = TaskScheduler.Configuration.simulated(files, clock: clock, concurrency: concurrency)
     configuration.cancelHookLimit = hookLimit
