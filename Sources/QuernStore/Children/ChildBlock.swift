@@ -22,6 +22,8 @@ public struct ChildBlock: Sendable {
     var errors: [UInt8] = []
     /// Memo bytes in the block, decoded or not.
     var memoBytes = 0
+    /// Whether the walk asked for facts: only then do the rows hold them.
+    var hasFacts = false
 
     public init() {}
 
@@ -100,7 +102,7 @@ public struct ChildBlock: Sendable {
 
     private func fact(_ index: Int) -> OutcomeRow {
         check(index)
-        precondition(!rows.isEmpty, "this walk was asked not to decode facts")
+        precondition(hasFacts, "this walk was asked not to decode facts")
         return rows[index].outcome
     }
 

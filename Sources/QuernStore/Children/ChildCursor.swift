@@ -35,6 +35,7 @@ public struct ChildCursor: Sendable {
                 guard index < snapshot.memoryBlocks.count else { return false }
                 block.fill(from: snapshot.memoryBlocks[index])
             }
+            block.hasFacts = columns.contains(.facts)
             next += 1
             return true
         } catch {

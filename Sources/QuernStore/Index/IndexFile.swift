@@ -25,7 +25,7 @@ final class IndexFile: Sendable {
         }
         switch result {
         case .success(let mapping): return mapping
-        case .failure(let error): throw StoreError(.inputOutput, "cannot map an index segment", cause: error)
+        case .failure(let error): throw StoreError("cannot map an index segment", error)
         }
     }
 }
