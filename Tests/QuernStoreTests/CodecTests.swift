@@ -69,7 +69,7 @@ import Testing
             #expect(reader.isAtEnd)
         }
         for bad in [[UInt8](repeating: 0x80, count: 11), [UInt8](repeating: 0xFF, count: 9) + [2], [0x80]] {
-            bad.withUnsafeBytes { bytes in
+            _ = bad.withUnsafeBytes { bytes in
                 #expect(throws: DecodingFailure.self) {
                     var reader = ByteReader(bytes)
                     _ = try reader.variable()
