@@ -59,7 +59,7 @@ let package = Package(
         .executableTarget(
             name: "QuernTool",
             dependencies: [
-                "QuernStore",
+                "QuernStore", systemPackage,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -69,8 +69,11 @@ let package = Package(
         .executableTarget(
             name: "dirscan",
             dependencies: [
-                "DirScanKit",
+                "DirScanKit", "Quern", systemPackage,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             path: "Examples/DirScan/Command",
             swiftSettings: strict),
@@ -86,7 +89,8 @@ let package = Package(
         .testTarget(
             name: "DirScanTests", dependencies: ["DirScanKit", "QuernTesting", "dirscan", systemPackage],
             swiftSettings: strict),
-        .testTarget(name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -14,7 +14,7 @@ extension MemoStore {
         /// Bytes of log between checkpoints: what a restart has to read at most.
         public var checkpointBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
-        public var payloadCacheBytes = 16 << 20
+        public var payloadCacheBytes = 2 << 20
 
         public init() {}
     }

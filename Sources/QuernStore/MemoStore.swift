@@ -29,7 +29,12 @@ public final class MemoStore: Sendable {
         self.recovery = recovery
     }
 
-    deinit { shared.queue.withLock { $0.beginClosing(); return true } }
+    deinit {
+        shared.queue.withLock {
+            $0.beginClosing()
+            return true
+        }
+    }
 
     // MARK: Opening and closing
 

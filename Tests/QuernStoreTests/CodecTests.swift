@@ -40,7 +40,9 @@ import Testing
         }
     }
 
-    @Test("The total of a column of lengths is exact, and beyond the limit an error", arguments: [0, 1, 2, 255, 256, 70_000])
+    @Test(
+        "The total of a column of lengths is exact, and beyond the limit an error",
+        arguments: [0, 1, 2, 255, 256, 70_000])
     func columnTotals(range: Int) throws {
         for count in [0, 1, 3, 100] {
             let values = (0..<count).map { $0 % 2 == 0 ? Int64(range) : 0 }
@@ -67,7 +69,7 @@ import Testing
             #expect(reader.isAtEnd)
         }
         for bad in [[UInt8](repeating: 0x80, count: 11), [UInt8](repeating: 0xFF, count: 9) + [2], [0x80]] {
-            bad.withUnsafeBytes { bytes in
+            _ = bad.withUnsafeBytes { bytes in
                 #expect(throws: DecodingFailure.self) {
                     var reader = ByteReader(bytes)
                     _ = try reader.variable()
@@ -175,7 +177,8 @@ import Testing
         #expect(again == manifest, "seed \(seed)")
     }
 
-    @Test("S5: a frame gives back its header and body, and any flipped bit of either is seen", arguments: [true, false])
+    @Test(
+        "S5: a frame gives back its header and body, and any flipped bit of either is seen", arguments: [true, false])
     func frames(compress: Bool) throws {
         let identity = StoreIdentity(high: 5, low: 6)
         var random = SeededGenerator(seed: 9)

@@ -19,7 +19,8 @@ import Testing
         var configuration = MemoStore.Configuration()
 
         /// What is wrong with how the store answers after `damage`, or nil.
-        func complaint(_ name: String, _ damage: (SimulatedFileSystem, FilePath) throws -> Void) async throws -> String? {
+        func complaint(_ name: String, _ damage: (SimulatedFileSystem, FilePath) throws -> Void) async throws -> String?
+        {
             let copy = files.crash(keeping: .keepAll)
             let path = Workload.directory.appending(name)
             try damage(copy, path)

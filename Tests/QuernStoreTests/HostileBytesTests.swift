@@ -93,7 +93,8 @@ import Testing
         return bodies
     }
 
-    @Test("F35: no change of a log's records traps the state that applies them", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test(
+        "F35: no change of a log's records traps the state that applies them", arguments: 1...8 as ClosedRange<UInt64>)
     func records(seed: UInt64) async throws {
         let bodies = try await Self.bodies()
         #expect(bodies.count > 8)
@@ -131,7 +132,8 @@ import Testing
         for _ in 0..<60 {
             // Framed anew, so that every checksum is right.
             var encoder = FrameEncoder(
-                identity: header.identity, segment: UInt32(header.number), position: UInt64(FileHeader.size), checksum: 0)
+                identity: header.identity, segment: UInt32(header.number), position: UInt64(FileHeader.size),
+                checksum: 0)
             var output = ByteWriter()
             var scratch = ByteWriter()
             _ = Self.mutatedFields(body, &random).withUnsafeBytes {

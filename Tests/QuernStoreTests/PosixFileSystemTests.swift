@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct PosixFileSystemTests {
     let files = PosixFileSystem()
-    let directory = try! TemporaryDirectory()
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try TemporaryDirectory() }
 
     func path(_ name: String) -> FilePath { directory.path.appending(name) }
 

@@ -90,7 +90,9 @@ import Testing
                 try await store.append(.spawning(1), durability: level)
                 if level == .synced { synced = index }
             }
-            for (policy, name) in [(CrashPolicy.keepAll, "kept"), (.dropAll, "dropped"), (.random(seed: seed, tearing: .bytes), "torn")] {
+            for (policy, name) in [
+                (CrashPolicy.keepAll, "kept"), (.dropAll, "dropped"), (.random(seed: seed, tearing: .bytes), "torn"),
+            ] {
                 let remains = files.crash(keeping: policy)
                 let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
                 let ids = try StoreFacts(reopened).live.keys.sorted()

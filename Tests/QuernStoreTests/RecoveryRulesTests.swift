@@ -79,9 +79,11 @@ import Testing
         }
     }
 
-    @Test("F2, F3: another version and unknown features are refused as such, unknown compatible ones are not", arguments: [
-        (9, StoreError.Code.unsupportedVersion), (64, .unsupportedVersion), (68, .unsupportedVersion),
-    ])
+    @Test(
+        "F2, F3: another version and unknown features are refused as such, unknown compatible ones are not",
+        arguments: [
+            (9, StoreError.Code.unsupportedVersion), (64, .unsupportedVersion), (68, .unsupportedVersion),
+        ])
     func otherVersion(place: Int, code: StoreError.Code) async throws {
         let crashed = try await Self.crashedStore()
         for name in ["MANIFEST", "log-0000000003", "checkpoint-0000000001"] {
@@ -126,7 +128,8 @@ import Testing
         }
     }
 
-    @Test("S6: a store whose manifest is missing is damaged, and not one of its files is touched", arguments: [1, 2, 3])
+    @Test(
+        "S6: a store whose manifest is missing is damaged, and not one of its files is touched", arguments: [1, 2, 3])
     func missingManifest(openings: Int) async throws {
         let files = SimulatedFileSystem()
         for opening in 0..<openings {

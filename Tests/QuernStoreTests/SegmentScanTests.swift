@@ -17,7 +17,8 @@ private struct SegmentImage {
 
     init() {
         output.append(
-            contentsOf: FileHeader(kind: .log, number: UInt64(Self.number), identity: Self.identity, epoch: 1).encoded())
+            contentsOf: FileHeader(kind: .log, number: UInt64(Self.number), identity: Self.identity, epoch: 1).encoded()
+        )
     }
 
     /// Appends a frame and returns where it is.
@@ -252,9 +253,11 @@ private struct SegmentImage {
         }
     }
 
-    @Test("S6: a frame kind of another file is no frame of a log", arguments: [
-        FrameHeader.Kind.block, .directory, .state, .manifest,
-    ])
+    @Test(
+        "S6: a frame kind of another file is no frame of a log",
+        arguments: [
+            FrameHeader.Kind.block, .directory, .state, .manifest,
+        ])
     func foreignKinds(kind: FrameHeader.Kind) throws {
         var image = SegmentImage()
         image.add()

@@ -36,7 +36,8 @@ import Testing
         while true {
             let files = SimulatedFileSystem()
             files.faults = .failing(fault.call, at: turn, with: fault.errno, fault.repetition)
-            var run = Run(fault: fault, files: files, expected: expected, place: "\(fault.testDescription), turn \(turn)")
+            var run = Run(
+                fault: fault, files: files, expected: expected, place: "\(fault.testDescription), turn \(turn)")
             guard try await run.go() else { break }
             turn += stride
         }
@@ -159,7 +160,9 @@ import Testing
         #expect(stopped > 5, "\(stopped) runs met the full disk")
     }
 
-    @Test("S4: after a failed sync the batch is indeterminate, later ones are refused, the observer and the file are told")
+    @Test(
+        "S4: after a failed sync the batch is indeterminate, later ones are refused, the observer and the file are told"
+    )
     func poisonsAfterAFailedSync() async throws {
         let files = SimulatedFileSystem()
         let store = try await MemoStore.open(at: "/store", fileSystem: files)
@@ -181,9 +184,11 @@ import Testing
         await #expect(throws: StoreError.self) { try await store.close() }
     }
 
-    @Test("S4: a sync that fails for want of space poisons too: what it lost cannot be told", arguments: [
-        Errno.noSpace, .diskQuotaExceeded,
-    ])
+    @Test(
+        "S4: a sync that fails for want of space poisons too: what it lost cannot be told",
+        arguments: [
+            Errno.noSpace, .diskQuotaExceeded,
+        ])
     func poisonsAfterASyncWithoutSpace(errno: Errno) async throws {
         // The sync at the end of a segment: commits that were only buffered rest on it.
         let files = SimulatedFileSystem()

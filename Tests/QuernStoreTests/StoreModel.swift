@@ -85,7 +85,8 @@ struct StoreModel {
             guard let task = candidates.randomElement(using: &random), !endedNow.contains(task),
                 liveChildren[task, default: []].isEmpty, let info = liveTasks[task]
             else { continue }
-            let kind: OutcomeKind = Bool.random(using: &random) ? .completed : OutcomeKind.allCases.randomElement(using: &random)!
+            let kind: OutcomeKind =
+                Bool.random(using: &random) ? .completed : OutcomeKind.allCases.randomElement(using: &random)!
             // Half of the memos have a fixed layout.
             let value = Bool.random(using: &random) ? (0..<24).map { UInt8($0 & 3) } : bytes(upTo: 300)
             let child = ExpectedChild(

@@ -135,7 +135,9 @@ import Testing
     func keepsWhatWasSpawned() async throws {
         let store = try await open()
         var transaction = Transaction()
-        for (priority, time) in [(128, 10), (128, 20), (1, 10), (128, 10), (255, Int64.min), (255, .max)] as [(UInt8, Int64)] {
+        for (priority, time) in [(128, 10), (128, 20), (1, 10), (128, 10), (255, Int64.min), (255, .max)]
+            as [(UInt8, Int64)]
+        {
             transaction.spawn(
                 under: .none, label: Label(rawValue: 3), priority: priority, at: Timestamp(milliseconds: time)
             ) { $0.append(contentsOf: [priority, UInt8(truncatingIfNeeded: time)]) }

@@ -84,7 +84,9 @@ import Testing
                         }
                     }
                     let wanted: ChildColumns = child.kind == .completed ? .memos : .errors
-                    if columns.contains(wanted), block.withValue(at: index, { Digest($0) }) != child.value { wrong += 1 }
+                    if columns.contains(wanted), block.withValue(at: index, { Digest($0) }) != child.value {
+                        wrong += 1
+                    }
                     place += 1
                 }
             }

@@ -118,7 +118,9 @@ public struct ChildBlock: Sendable {
             (length, offset, completed) = (uniform.memoLength, index * uniform.memoLength, true)
         } else {
             let row = rows[index]
-            (length, offset, completed) = (Int(row.outcome.valueLength), row.valueOffset, row.outcome.kind == .completed)
+            (length, offset, completed) = (
+                Int(row.outcome.valueLength), row.valueOffset, row.outcome.kind == .completed
+            )
         }
         let bytes = (completed ? memos : errors).span.bytes
         precondition(offset + length <= bytes.byteCount, "this walk was asked not to decode these values")

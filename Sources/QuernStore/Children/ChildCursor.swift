@@ -6,7 +6,7 @@
 /// on a page that is not in memory.
 public struct ChildCursor: Sendable {
     /// Mapped bytes that a walk leaves resident behind itself.
-    private static let residentWindow = 8 << 20
+    private static let residentWindow = 1 << 20
 
     private let snapshot: ChildSnapshot
     private let columns: ChildColumns
@@ -23,8 +23,8 @@ public struct ChildCursor: Sendable {
 
     /// Decodes the next block into `block`, whose buffers are used again. Returns false at the end.
     ///
-    /// - Throws: ``StoreError/Code/damaged`` naming file and offset when a block is not what was written. It then throws
-    ///   the same at each further call, so that rows are never left out in silence.
+    /// - Throws: ``StoreError/Code/damaged`` naming file and offset when a block is not what was written. It then
+    ///   throws the same at each further call, so that rows are never left out in silence.
     public mutating func next(into block: inout ChildBlock) throws(StoreError) -> Bool {
         if let failure { throw failure }
         do throws(StoreError) {

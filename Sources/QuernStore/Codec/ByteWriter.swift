@@ -44,7 +44,9 @@ public struct ByteWriter: Sendable {
     }
 
     /// Overwrites bytes that were appended before.
-    mutating func replace<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int, littleEndian value: Integer) {
+    public mutating func replace<Integer: FixedWidthInteger & BitwiseCopyable>(
+        at offset: Int, littleEndian value: Integer
+    ) {
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self) }
     }
 

@@ -75,7 +75,8 @@ struct FrameHeader: Equatable, Sendable {
         writer.append(zeros: (8 - storedLength & 7) & 7)
     }
 
-    /// Reads the header at `offset`, or nil where there is none: other bytes, a wrong checksum, another place or segment.
+    /// Reads the header at `offset`, or nil where there is none: other bytes, a wrong checksum, another place or
+    /// segment.
     init?(_ bytes: UnsafeRawBufferPointer, at offset: Int, segment: UInt32, seed: UInt32) {
         guard offset >= 0, bytes.count - offset >= Self.size else { return nil }
         let header = UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + Self.size)])

@@ -9,13 +9,6 @@ struct FrameEncoder: Sendable {
     /// The header checksum that the next frame continues.
     private(set) var checksum: UInt32
 
-    init(identity: StoreIdentity, segment: UInt32, position: UInt64, checksum: UInt32) {
-        self.identity = identity
-        self.segment = segment
-        self.position = position
-        self.checksum = checksum
-    }
-
     /// Frames `body`, compressed when asked for and where that pays, and returns its header.
     @discardableResult
     mutating func append(

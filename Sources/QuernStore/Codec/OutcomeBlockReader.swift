@@ -88,7 +88,9 @@ enum OutcomeBlockReader {
             guard let label = UInt32(exactly: labels[index]) else { throw DecodingFailure("label") }
             let length = Int(lengths[index])
             let endedAt = wantsFacts ? endTimes[index] : 0
-            guard let tries = UInt32(exactly: wantsFacts ? attempts[index] : 0) else { throw DecodingFailure("attempts") }
+            guard let tries = UInt32(exactly: wantsFacts ? attempts[index] : 0) else {
+                throw DecodingFailure("attempts")
+            }
             rows.append(
                 ChildBlock.Row(
                     outcome: OutcomeRow(

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Darwin)
     import Darwin
 #endif
-import SystemPackage
 
 /// Who holds a store, as text in its lock file: for the message that a second writer sees (F25).
 enum LockHolder {

@@ -105,7 +105,8 @@ struct Batch: Sendable {
             state.parents[run.parent]?.endingChildren += 1
             countedParents.insert(run.parent)
             guard run.parent == outcome.parent else {
-                throw StoreError(.rejected, "the parent of task \(outcome.task) is \(run.parent), not \(outcome.parent)")
+                throw StoreError(
+                    .rejected, "the parent of task \(outcome.task) is \(run.parent), not \(outcome.parent)")
             }
             if let own = state.parents[outcome.task],
                 own.status.liveChildren + own.arrivingChildren > own.endingChildren

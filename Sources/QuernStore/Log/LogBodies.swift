@@ -33,7 +33,8 @@ final class LogBodies: Sendable {
 
     /// Keeps a body that was just written.
     func insert(_ bytes: [UInt8], at key: Key) {
-        insert(Body(bytes), at: key)
+        let kept = LogRecord.withoutOutcomes(bytes)
+        if !kept.isEmpty { insert(Body(kept), at: key) }
     }
 
     private func insert(_ body: Body, at key: Key) {
@@ -72,7 +73,7 @@ final class LogBodies: Sendable {
             return cache.bodies[key]?.body
         }
         if let found { return found }
-        let body = Body(try read(key))
+        let body = Body(LogRecord.withoutOutcomes(try read(key)))
         insert(body, at: key)
         return body
     }
@@ -124,7 +125,8 @@ extension StoreFile {
         var failure: FileError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
             do throws(FileError) {
-                used = try read(into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count), at: offset)
+                used = try read(
+                    into: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count), at: offset)
             } catch { failure = error }
         }
         if let failure { throw failure }

@@ -64,6 +64,22 @@ enum LogRecord {
         }
     }
 
+    /// The part of a body in front of its outcomes: payloads and hand-overs, which are read again. Batches write
+    /// outcomes last.
+    static func withoutOutcomes(_ bytes: [UInt8]) -> [UInt8] {
+        let end = bytes.withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes)
+            while !reader.isAtEnd {
+                let start = reader.offset
+                guard let kind = try? reader.byte(), kind != Kind.outcomes.rawValue,
+                    let length = try? reader.littleEndian(UInt32.self), (try? reader.take(Int(length))) != nil
+                else { return start }
+            }
+            return bytes.count
+        }
+        return end == bytes.count ? bytes : Array(bytes[..<end])
+    }
+
     /// Calls `body` with each record: its kind, where it begins, and its fields.
     static func forEach(
         in bytes: UnsafeRawBufferPointer,

@@ -6,7 +6,8 @@
 public struct CommitChanges: Sendable {
     /// New tasks, in id order.
     public var spawned: [SpawnRun] = []
-    /// Every parent of which a child was spawned or ended, or that was advanced or asked to cancel, as it is after the batch.
+    /// Every parent of which a child was spawned or ended, or that was advanced or asked to cancel, as it is after the
+    /// batch.
     public var touched: [ParentStatus] = []
     /// The root tasks that ended.
     public var endedRoots: [EndedTask] = []

@@ -107,7 +107,8 @@ public struct Transaction: Sendable {
 
     /// Ends a task. Its children must have ended before.
     ///
-    /// - Parameter encode: appends the memo of a completed task, the error of another. When it throws, nothing was added.
+    /// - Parameter encode: appends the memo of a completed task, the error of another. When it throws, nothing was
+    ///   added.
     public mutating func end<Failure: Error>(
         _ outcome: Outcome, encode: (inout ByteWriter) throws(Failure) -> Void
     ) throws(Failure) {
@@ -126,7 +127,8 @@ public struct Transaction: Sendable {
         outcomes.append(outcome)
     }
 
-    /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5). Resets its attempts.
+    /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5). Resets its
+    /// attempts.
     public mutating func advance(_ task: TaskID, to phase: UInt8, value: [UInt8]) {
         notes.append(.advance(task, phase: phase, value: value))
     }

@@ -77,7 +77,8 @@ struct Recovery {
                 previous: LogPosition(segment: 0, offset: 0, checksum: 0))
         }
         let none = Manifest(
-            generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0, isClean: true)
+            generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0, isClean: true
+        )
         let manifest = try wrapping("cannot create the store") { () throws(FileError) in
             try CheckpointWriter(files: files).write(
                 state: state, index: index, position: log.position, after: none, isClean: false)
@@ -138,15 +139,17 @@ struct Recovery {
         }
     }
 
-    private func readManifest() throws(StoreError) -> Manifest {
+    func readManifest() throws(StoreError) -> Manifest {
         let path = directory.appending(StoreFiles.manifestName)
         let bytes = try wrapping("cannot read the manifest") { () throws(FileError) in
             try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
         }
-        return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in try bytes.withUnsafeBytesThrowing(Manifest.init) }
+        return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
+            try bytes.withUnsafeBytesThrowing(Manifest.init)
+        }
     }
 
-    private func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
+    func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
         let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
         let file = try openNamed(path, .readOnly, "the checkpoint")
         let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
@@ -204,7 +207,8 @@ struct Recovery {
             }
             if let next, next.previousChecksum != scan.end.checksum {
                 throw StoreError(
-                    .damaged, "the next segment continues another log", file: segment.path, offset: Int(scan.end.offset))
+                    .damaged, "the next segment continues another log", file: segment.path, offset: Int(scan.end.offset)
+                )
             }
             tails.append(
                 Tail(
@@ -269,7 +273,8 @@ struct Recovery {
             let length = SealedIndexSegment.length(
                 directoryOffset: entry.directoryOffset, entryCount: Int(entry.entryCount))
             let segment = SealedIndexSegment(
-                file: try openFile(entry.number, .readOnly, length: length), directoryOffset: entry.directoryOffset, entryCount: Int(entry.entryCount))
+                file: try openFile(entry.number, .readOnly, length: length), directoryOffset: entry.directoryOffset,
+                entryCount: Int(entry.entryCount))
             try segment.verifyDirectory(identity: files.identity)
             sealed.append(segment)
         }
@@ -344,7 +349,7 @@ struct Recovery {
     }
 }
 
-extension Array<UInt8> {
+extension [UInt8] {
     /// `withUnsafeBytes` for bodies with a typed error.
     func withUnsafeBytesThrowing<Value, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
@@ -353,5 +358,4 @@ extension Array<UInt8> {
             try body(UnsafeRawBufferPointer(buffer))
         }
     }
-
 }

@@ -148,7 +148,8 @@ struct StoreState: Sendable {
         parent.openBlock = OutcomeBlock(parent: parent.status.id)
     }
 
-    /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in bounds.
+    /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
+    /// bounds.
     mutating func finishBatch(openLimit: Int) {
         for task in endedParents {
             guard var parent = parents.removeValue(forKey: task) else { continue }

@@ -5,7 +5,8 @@
     import Darwin
 #endif
 
-/// State behind a lock, with a condition to wait for: what `Mutex` lacks. For threads of our own only, since waiting blocks.
+/// State behind a lock, with a condition to wait for: what `Mutex` lacks. For threads of our own only, since waiting
+/// blocks.
 package final class Monitor<State: Sendable>: @unchecked Sendable {
     // Unchecked: `state` is reached only while `mutex` is held, and both pointers are constant until deinit.
     private var state: State
@@ -72,7 +73,8 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
                 pthread_cond_timedwait_relative_np(condition, mutex, &time)
             #else
                 var time = timespec(
-                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
+                    tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
                 pthread_cond_timedwait(condition, mutex, &time)
             #endif
         }

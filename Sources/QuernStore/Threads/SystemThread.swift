@@ -44,7 +44,8 @@ package enum SystemThread {
     package static func run<Value: Sendable, Failure: Error>(
         _ body: @escaping @Sendable () throws(Failure) -> Value
     ) async throws(Failure) -> Value {
-        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, Failure>, Never>) in
+        typealias Outcome = Result<Value, Failure>
+        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
             start {
                 do throws(Failure) { continuation.resume(returning: .success(try body())) } catch {
                     continuation.resume(returning: .failure(error))

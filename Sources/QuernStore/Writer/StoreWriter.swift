@@ -118,7 +118,8 @@ struct StoreWriter: Sendable {
         } catch {
             undo()
             let error = StoreError(
-                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path, cause: error)
+                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path,
+                cause: error)
             poison(error)
             return error
         }

@@ -62,7 +62,10 @@ struct StoreFacts: Equatable {
             }
         }
         let hasHandover = store.shared.committed.withLock { committed in
-            (committed.state.parents.filter { $0.value.handover != nil }.keys, committed.state.names, committed.state.nextID)
+            (
+                committed.state.parents.filter { $0.value.handover != nil }.keys, committed.state.names,
+                committed.state.nextID
+            )
         }
         for parent in tasks.parents { parents[parent.id.rawValue] = parent }
         parents[0] = store.status(of: .none)

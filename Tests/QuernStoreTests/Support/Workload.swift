@@ -5,7 +5,8 @@ import SystemPackage
 @testable import QuernStore
 
 /// A fixed sequence of transactions that makes a store do everything once: segments rotate, a batch takes several
-/// frames, blocks are written early, index segments are sealed, checkpoints are written, the store is closed and opened.
+/// frames, blocks are written early, index segments are sealed, checkpoints are written, the store is closed and
+/// opened.
 struct Workload {
     enum Step: Sendable {
         case label(String)
@@ -125,7 +126,9 @@ struct Workload {
         _ count: Int, of bytes: Int
     ) -> @Sendable (inout Transaction, Workload) -> Void {
         { transaction, workload in
-            for index in 0..<count { workload.spawn(1, under: workload.ids[2], index, bytes: bytes, into: &transaction) }
+            for index in 0..<count {
+                workload.spawn(1, under: workload.ids[2], index, bytes: bytes, into: &transaction)
+            }
         }
     }
 

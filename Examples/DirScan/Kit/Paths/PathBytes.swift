@@ -5,7 +5,7 @@
 /// Names on a Linux file system need not be UTF-8, so a path never passes through `String` on its way to a system
 /// call. Directories inside a scan are named relative to the scan's root: the root is the empty path, and there is
 /// no slash at either end.
-public struct PathBytes: Hashable, Sendable {
+public struct PathBytes: Hashable, Codable, Sendable {
     public var bytes: [UInt8]
 
     public init(_ bytes: [UInt8]) { self.bytes = bytes }

@@ -12,7 +12,7 @@ struct IndexSorter {
     /// Where the runs lie, in entries.
     private var runs: [Range<Int>] = []
 
-    static let runLength = 65_536
+    static let runLength = 16_384
     private static let mergeMemory = 4 << 20
     private static let leastBuffer = 4 << 10
 

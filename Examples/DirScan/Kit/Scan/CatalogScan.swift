@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Quern
+
+/// One scan of a tree: the orchestrator of all its directories.
+public struct CatalogScan: DurableTask, Equatable {
+    public static let type: TaskType = "dirscan.catalog"
+
+    /// Absolute, without links.
+    public var root: PathBytes
+    public var oneFileSystem: Bool
+
+    public typealias Memo = CatalogTotals
+
+    public init(root: PathBytes, oneFileSystem: Bool) {
+        self.root = root
+        self.oneFileSystem = oneFileSystem
+    }
+}
+
+/// What a scan found: the memo of the whole.
+public struct CatalogTotals: CodableMemo, Equatable {
+    public var directories: UInt64 = 0
+    public var files: UInt64 = 0
+    public var bytes: UInt64 = 0
+    public var discovered: UInt64 = 0
+    public var skipped: UInt64 = 0
+    public var deleted: UInt64 = 0
+    public var failed: UInt64 = 0
+    /// Entries of directories so large that not all of them are remembered: they count as discovered in every scan.
+    public var unremembered: UInt64 = 0
+    public var failures: [Failure] = []
+    public var finalizeNanoseconds: Int64 = 0
+
+    public struct Failure: Codable, Equatable, Sendable {
+        public var reason: String
+        public var count: UInt64
+        public var samples: [String]
+    }
+
+    public init() {}
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+public import QuernStore
+
+/// What the scheduler refused to do, and why.
+public struct SchedulerError: Error, Sendable, Equatable {
+    /// The kind of an error. New kinds may come, so that a `switch` over them needs a default.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        public let description: String
+        init(_ description: String) { self.description = description }
+
+        /// No handler is registered for the type.
+        public static let notRegistered = Code("not registered")
+        /// A handler is registered for the type already.
+        public static let alreadyRegistered = Code("already registered")
+        /// A type's name is empty or longer than 255 bytes.
+        public static let invalidTypeName = Code("invalid type name")
+        /// `run()` was called before.
+        public static let alreadyRunning = Code("already running")
+        /// The scheduler stopped; the store keeps what it was given.
+        public static let stopped = Code("stopped")
+        /// A root task asked for a sibling: it has no parent to spawn it under. It may go on (T7).
+        public static let noParent = Code("no parent")
+        /// A task asked for a child, and its handler has no `finalize` to look at it.
+        public static let notAnOrchestrator = Code("not an orchestrator")
+        /// A context was used after its task's handler had returned.
+        public static let contextExpired = Code("context expired")
+        /// A task's payload cannot be encoded.
+        public static let payloadNotEncodable = Code("payload not encodable")
+        /// A task's payload is larger than 16 MiB.
+        public static let payloadTooLarge = Code("payload too large")
+        /// There is no task of this id and type.
+        public static let unknownTask = Code("unknown task")
+        /// More children than a call's limit.
+        public static let tooManyChildren = Code("too many children")
+        /// The store refused or failed; `cause` says why.
+        public static let store = Code("store")
+    }
+
+    public var code: Code
+    public var message: String
+    /// The store's error, when it is one.
+    public var cause: StoreError?
+
+    public init(_ code: Code, _ message: String, cause: StoreError? = nil) {
+        self.code = code
+        self.message = message
+        self.cause = cause
+    }
+
+    init(_ cause: StoreError) {
+        if cause.code == .closed {
+            self.init(.stopped, "the scheduler has stopped")
+        } else {
+            self.init(.store, "the store failed", cause: cause)
+        }
+    }
+
+    static func notRegistered(_ type: TaskType) -> SchedulerError {
+        SchedulerError(.notRegistered, "no handler is registered for \(type)")
+    }
+}
+
+extension SchedulerError: CustomStringConvertible {
+    public var description: String {
+        "\(code): \(message)" + (cause.map { ": \($0)" } ?? "")
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+public import QuernStore
+
+/// Where the scheduler's time comes from (T17). Tests inject a clock that they move by hand.
+public protocol WallClock: Sendable {
+    /// The time now. Called once a task; should take some ten nanoseconds.
+    var now: Timestamp { get }
+
+    /// Returns when the clock shows `deadline` or later.
+    ///
+    /// - Throws: `CancellationError` when the Swift task is cancelled.
+    func sleep(until deadline: Timestamp) async throws
+}

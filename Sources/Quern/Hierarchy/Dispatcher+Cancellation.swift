@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HeapModule
+import QuernStore
+
+extension Dispatcher {
+    /// Whether all children of a parent are to be cancelled.
+    func cancelsChildren(of parent: TaskID) -> Bool { doomed.contains(parent) || failing.contains(parent) }
+
+    /// Whether a task is to be cancelled: by itself or with its parent.
+    func isDoomed(_ id: TaskID, parent: TaskID) -> Bool { doomed.contains(id) || cancelsChildren(of: parent) }
+
+    /// Cancels tasks with all below them (T10).
+    ///
+    /// - Complexity: one pass over all queues.
+    mutating func cancel(_ ids: [TaskID]) {
+        let new = ids.filter { $0 != .none && doomed.insert($0).inserted }
+        if !new.isEmpty { sweep(new) }
+    }
+
+    /// Moves the tasks that `ids` names, and all tasks below those, to the cancels, wherever they are.
+    ///
+    /// Every live parent below is in `waiting`, or with a worker and will come there, so that no question to the
+    /// store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
+    mutating func sweep(_ ids: [TaskID]) {
+        var named = Set(ids)
+        for id in waiting.keys.sorted() where !named.contains(id) {
+            if let parent = waiting[id]?.run.parent, named.contains(parent) {
+                named.insert(id)
+                doomed.insert(id)
+            }
+        }
+        let mask = SweepMask(named)
+        sweepLane(.cooperative, mask)
+        sweepLane(.threads, mask)
+        held = sweep(held, mask)
+        suspects = Deque(sweep(suspects, mask))
+        sweepDelayed(mask)
+        sweepInFlight(mask)
+    }
+
+    /// - Returns: what is left of the entries.
+    private mutating func sweep(_ entries: some Sequence<ReadyRun>, _ mask: SweepMask) -> [ReadyRun] {
+        var kept: [ReadyRun] = []
+        for var entry in entries {
+            enqueueCancel(entry.take(mask.bits(of: entry.run)))
+            if entry.bits != 0 { kept.append(entry) }
+        }
+        return kept
+    }
+
+    private mutating func sweepLane(_ place: HandlerPlace, _ mask: SweepMask) {
+        let ready = sweep(self[place].ready, mask)
+        self[place].ready = Deque(ready)
+        self[place].readyCount = ready.reduce(0) { $0 + $1.count }
+        let decided = self[place].decided
+        self[place].decided = []
+        for entry in decided {
+            // A fail-fast parent whose children have all ended fails, unless it is cancelled itself.
+            if isDoomed(entry.parent.id, parent: entry.parent.run.parent) {
+                enqueueCancel(of: entry.parent)
+            } else {
+                self[place].decided.append(entry)
+            }
+        }
+    }
+
+    private mutating func sweepDelayed(_ mask: SweepMask) {
+        var kept: [Delayed] = []
+        for entry in delayed.unordered {
+            switch entry.item {
+            case .tasks(var tasks):
+                enqueueCancel(tasks.take(mask.bits(of: tasks.run)))
+                if tasks.bits != 0 { kept.append(entry) }
+            case .finalize(let id):
+                if let parent = waiting[id], isDoomed(id, parent: parent.run.parent) {
+                    enqueueCancel(of: parent)
+                } else {
+                    kept.append(entry)
+                }
+            }
+        }
+        delayed = Heap(kept)
+    }
+
+    /// Takes back what no worker has started, and has the others interrupted. A worker then asks ``isDoomed`` for
+    /// the task that it runs, and reports it as cancelled.
+    private mutating func sweepInFlight(_ mask: SweepMask) {
+        for worker in inFlight.keys.sorted() {
+            guard let flight = inFlight[worker] else { continue }
+            switch flight.pull.work {
+            case .execute(var entry):
+                let wanted = entry.bits & mask.bits(of: entry.run)
+                guard wanted != 0 else { continue }
+                enqueueCancel(entry.take(flight.pull.claims.takeBack(wanted)))
+                inFlight[worker]?.pull.work = .execute(entry)
+                if wanted & flight.pull.claims.running != 0 { interrupt(worker) }
+            case .finalize(let parent):
+                if isDoomed(parent.id, parent: parent.run.parent) { interrupt(worker) }
+            case .failParent, .cancel: break
+            }
+        }
+    }
+
+    /// Has a worker's handler cancelled; its worker ends after it.
+    private mutating func interrupt(_ worker: WorkerID) {
+        inFlight[worker]?.pull.claims.interrupt()
+        effects.cancellations.append(worker)
+    }
+
+    // MARK: - Stop
+
+    /// Gives out no more pulls; workers end after the task they run. What they have not started stays pending.
+    ///
+    /// - Parameter immediately: whether the handlers that run are cancelled.
+    mutating func stop(immediately: Bool) {
+        isRunning = false
+        for (worker, flight) in inFlight {
+            flight.pull.claims.interrupt()
+            if immediately { effects.cancellations.append(worker) }
+        }
+    }
+}
+
+/// Which tasks of a run are named, by their own id or by their parent's.
+struct SweepMask {
+    private let ids: Set<TaskID>
+    private let sorted: [TaskID]
+
+    init(_ ids: Set<TaskID>) {
+        self.ids = ids
+        sorted = ids.sorted()
+    }
+
+    func bits(of run: SpawnRun) -> UInt64 {
+        if ids.contains(run.parent) { return run.allBits }
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle] < run.firstID { low = middle + 1 } else { high = middle }
+        }
+        var bits: UInt64 = 0
+        let end = run.firstID.rawValue + UInt64(run.count)
+        while low < sorted.count, sorted[low].rawValue < end {
+            bits |= 1 << (sorted[low].rawValue - run.firstID.rawValue)
+            low += 1
+        }
+        return bits
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import QuernStore
+
+extension Dispatcher {
+    /// A batch changed this parent: its children were spawned or ended, or it moved on itself.
+    mutating func touched(_ status: ParentStatus) {
+        guard var parent = waiting[status.id], parent.state == .waiting else { return }
+        let facts = facts(of: parent.run.label)
+        let isCancelled = isDoomed(parent.id, parent: parent.run.parent)
+        guard facts != nil || isCancelled || status.cancelRequested else { return }
+        parent.firstFailure = status.firstFailure
+        waiting[status.id] = parent
+        switch ParentResolution.decide(status, policy: facts?.policy ?? .tolerate, isCancelled: isCancelled) {
+        case .wait: break
+        case .finalize: decide(parent, fails: false)
+        case .endFailed: decide(parent, fails: true)
+        case .endCancelled:
+            doomed.insert(parent.id)
+            enqueueCancel(of: parent)
+        case .cancelChildren:
+            if isCancelled || status.cancelRequested {
+                cancel([parent.id])
+            } else if failing.insert(parent.id).inserted {
+                sweep([parent.id])
+            }
+        }
+    }
+
+    /// A parent's end is decided: a worker has to bring it about.
+    mutating func decide(_ parent: WaitingParent, fails: Bool) {
+        var parent = parent
+        parent.state = .decided
+        waiting[parent.id] = parent
+        if isDoomed(parent.id, parent: parent.run.parent) { return enqueueCancel(of: parent) }
+        self[.threads].decided.append(DecidedParent(parent: parent, fails: fails))
+    }
+
+    mutating func enqueueCancel(of parent: WaitingParent) {
+        waiting[parent.id]?.state = .decided
+        enqueueCancel(ReadyRun(run: parent.run, bits: parent.bit, attempts: parent.attempts))
+    }
+
+    mutating func finishedFinalize(_ parent: WaitingParent, _ report: PullReport) {
+        if report.givenBack != 0 { return decide(parent, fails: false) }
+        if report.cancelled != 0 { return enqueueCancel(of: parent) }
+        guard let retry = report.retries.first else { return forget(parent.id) }
+        var parent = parent
+        parent.attempts = retry.attempts
+        waiting[parent.id] = parent
+        if isDoomed(parent.id, parent: parent.run.parent) { return enqueueCancel(of: parent) }
+        delay(.finalize(parent.id), until: retry.notBefore)
+    }
+
+    /// A task got its outcome: nothing will be heard of it any more.
+    mutating func forget(_ id: TaskID) {
+        waiting[id] = nil
+        doomed.remove(id)
+        failing.remove(id)
+    }
+
+    mutating func forget(_ entry: ReadyRun) {
+        guard !waiting.isEmpty || !doomed.isEmpty else { return }
+        for index in BitIndexes(entry.bits) { forget(entry.run.id(at: index)) }
+    }
+}

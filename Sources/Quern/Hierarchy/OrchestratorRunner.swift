@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// Runs the tasks of an ``OrchestratorHandler``: `execute`, and once all children have ended, `finalize`.
+struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
+    let label: Label
+    let facts: TypeFacts
+    let loop: ExecutionLoop<OrchestratorBody<Handler>>
+    let hook: CancelHook<Handler.Work>?
+
+    var type: TaskType { Handler.Work.type }
+    private var handler: Handler { loop.body.handler }
+
+    func execute(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
+        await loop.run(entry, claims: claims, worker: worker)
+    }
+
+    /// Everything it starts from is durable: payload, hand-over and children. So it can be repeated (T4).
+    func finalize(_ parent: WaitingParent, claims: PullClaims, worker: Worker) async -> PullReport {
+        var report = PullReport()
+        guard claims.claimNext() != nil else { return report }
+        let core = worker.core
+        let works = PayloadBatch<Handler.Work>(count: Int(parent.run.count))
+        let sealed: [UInt8]
+        let children: ChildSnapshot
+        do {
+            try works.read(ReadyRun(run: parent.run, bits: parent.bit), from: core.store)
+            sealed = try core.store.handover(of: parent.id)
+            children = try core.store.children(of: parent.id)
+        } catch {
+            core.storeFailed(error)
+            report.givenBack = parent.bit
+            return report
+        }
+        let context = FinalizeContext(
+            id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, children: children, core: core)
+        var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
+        do {
+            let handover = try SealedHandover.decode(Handler.Handover.self, from: sealed)
+            let memo = try await handler.finalize(try works.work(at: parent.index), handover: handover, in: context)
+            outcome.endedAt = core.clock.now
+            if claims.isInterrupted, core.isDoomed(parent.id, parent: parent.run.parent) {
+                report.cancelled = parent.bit
+                return report
+            }
+            try worker.buffer.complete { try $0.end(outcome, memo: memo) }
+            report.ended = 1
+        } catch {
+            outcome.endedAt = core.clock.now
+            failed(error, parent, outcome, claims, worker, &report)
+        }
+        return report
+    }
+
+    private func failed(
+        _ error: any Error, _ parent: WaitingParent, _ outcome: Transaction.Outcome, _ claims: PullClaims,
+        _ worker: Worker, _ report: inout PullReport
+    ) {
+        if claims.isInterrupted, worker.core.isDoomed(parent.id, parent: parent.run.parent) {
+            report.cancelled = parent.bit
+        } else if Task.isCancelled {
+            report.givenBack = parent.bit
+        } else {
+            let resolution = FailedAttempt(error, outcome: outcome, retry: loop.retry)
+            worker.buffer.abandon { resolution.record(in: &$0) }
+            if let retry = resolution.retry(index: parent.index) {
+                report.retries = [retry]
+            } else {
+                report.ended = 1
+            }
+        }
+    }
+
+    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async {
+        await hook?.run(entry, place: facts.place, core: core)
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// What is to be done with a parent, decided from its durable state alone (T3, T8, T9, T10): after a crash the same
+/// state leads to the same decision.
+///
+/// | | live children | none left, executed | none left, not executed |
+/// |---|---|---|---|
+/// | to be cancelled | cancel them | end as cancelled | wait: its own end is under way |
+/// | fail-fast, and a child failed | cancel them | end as failed | wait for `execute` |
+/// | else | wait | finalize | wait for `execute` |
+enum ParentResolution: Equatable {
+    case wait
+    case cancelChildren
+    case finalize
+    case endFailed
+    case endCancelled
+
+    /// - Parameters:
+    ///   - isCancelled: whether the parent is to be cancelled, by request or with one of its own parents.
+    /// - Complexity: O(1), however many children there are.
+    static func decide(
+        _ status: ParentStatus, policy: ChildFailurePolicy, isCancelled: Bool
+    ) -> ParentResolution {
+        let isCancelled = isCancelled || status.cancelRequested
+        let isFailing = policy == .failFast && status.counts.failures > 0
+        if status.liveChildren > 0 { return isCancelled || isFailing ? .cancelChildren : .wait }
+        if status.phase == TaskPhase.executing { return .wait }
+        if isCancelled { return .endCancelled }
+        return isFailing ? .endFailed : .finalize
+    }
+}
+
+/// The durable phases of a task.
+enum TaskPhase {
+    /// `execute` has not committed.
+    static let executing: UInt8 = 0
+    /// `execute` has committed and sealed its hand-over; children may live.
+    static let children: UInt8 = 1
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// All that the scheduler's lock protects.
+struct CoreState {
+    enum Phase: Equatable {
+        /// `run()` was not called.
+        case idle
+        case running
+        /// No more work is given out; what runs is waited for.
+        case stopping
+        case stopped
+    }
+
+    /// A worker that exists.
+    struct WorkerEntry {
+        enum Handle {
+            case starting(isCancelled: Bool)
+            case started(Task<Void, Never>)
+        }
+        var handle = Handle.starting(isCancelled: false)
+        let buffer = PullBuffer()
+    }
+
+    /// A transaction that found no space.
+    struct Stalled {
+        var transaction: Transaction
+        var bytes: Int
+    }
+
+    var dispatcher: Dispatcher
+    var phase = Phase.idle
+    /// Whether what the store had when it was opened has been taken over.
+    var isRecovered = false
+    var failure: StoreError?
+    var workers: [Dispatcher.WorkerID: WorkerEntry] = [:]
+    var watches: [TaskID: RootWatch] = [:]
+    /// Resumed when the scheduler stops and nothing runs any more.
+    var stopWaiter: CheckedContinuation<Void, Never>?
+    var timer: Task<Void, Never>?
+    var timerDue: Timestamp?
+    var timerNumber: UInt64 = 0
+    var isTicking = false
+    var stalled: [Stalled] = []
+
+    init(dispatcher: Dispatcher) { self.dispatcher = dispatcher }
+
+    /// Whether everything that was running has come to rest.
+    var isAtRest: Bool {
+        phase == .stopping && dispatcher.isIdle && (dispatcher.uncommittedTransactions == 0 || failure != nil)
+    }
+}

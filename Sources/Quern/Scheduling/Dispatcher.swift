@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HeapModule
+import QuernStore
+
+/// Who does what next: the single authority on which queue or worker a task without an outcome belongs to.
+///
+/// A plain state machine: events go in as calls of mutating methods, what is to be done comes out of
+/// ``takeEffects()``. It does no I/O, reads no clock and starts nothing; ``SchedulerCore`` holds it behind a lock
+/// and performs the effects. All calls but those that say otherwise take constant time per run of up to 64 tasks.
+///
+/// Where a task without an outcome can be:
+/// - in a lane: ready, or to be cancelled, or (an orchestrator) with its end decided
+/// - in `delayed`, until its time comes
+/// - in `held`, because no handler is registered for its type
+/// - in `suspects`, because the process died while it ran
+/// - with a worker, in `inFlight`
+/// - in `waiting`, as a parent of children
+/// - in a transaction that is on its way to the store
+struct Dispatcher {
+    struct Limits: Sendable {
+        /// Workers at a time, in all lanes.
+        var concurrency = 16
+        /// Work per pull that the size of a pull aims at.
+        var pullTarget = Duration.microseconds(200)
+        /// No pulls are given out while this much waits to be committed.
+        var uncommittedBytes = 32 << 20
+        var uncommittedTransactions = 64
+        /// Cancelled tasks in one transaction.
+        var cancelledPerPull = 4096
+    }
+
+    typealias WorkerID = UInt64
+
+    /// The queues of one place where handlers run.
+    struct Lane {
+        var cancels: Deque<ReadyRun> = []
+        var decided: Deque<DecidedParent> = []
+        var ready: Deque<ReadyRun> = []
+        var readyCount = 0
+        /// Workers that exist, and those of them that have not asked for a pull yet.
+        var workers = 0
+        var starting = 0
+    }
+
+    struct DecidedParent: Sendable {
+        var parent: WaitingParent
+        /// `failParent` instead of `finalize`.
+        var fails: Bool
+    }
+
+    struct Delayed: Comparable, Sendable {
+        enum Item: Sendable {
+            case tasks(ReadyRun)
+            case finalize(TaskID)
+        }
+        var due: Timestamp
+        /// FIFO among equals.
+        var number: UInt64
+        var item: Item
+
+        static func < (left: Delayed, right: Delayed) -> Bool {
+            (left.due, left.number) < (right.due, right.number)
+        }
+        static func == (left: Delayed, right: Delayed) -> Bool { left.number == right.number }
+    }
+
+    struct InFlight: Sendable {
+        var pull: Pull
+        var place: HandlerPlace
+        /// What was left unstarted at the last tick, and for how many ticks it has been so.
+        var lastRemaining: UInt64 = .max
+        var idleTicks = 0
+        /// The tasks of the pull that the note on disk names.
+        var noted: [TaskID] = []
+    }
+
+    let limits: Limits
+    /// By the raw value of the label; nil for labels that no handler is registered for.
+    let facts: [TypeFacts?]
+
+    var isRunning = false
+    var cooperative = Lane()
+    var threads = Lane()
+    var delayed = Heap<Delayed>()
+    var held: [ReadyRun] = []
+    var suspects: Deque<ReadyRun> = []
+    var inFlight: [WorkerID: InFlight] = [:]
+    var waiting: [TaskID: WaitingParent] = [:]
+
+    /// Tasks that are to be cancelled with all below them, as long as they have no outcome.
+    var doomed: Set<TaskID> = []
+    /// Fail-fast parents of which a child failed: their children are to be cancelled.
+    var failing: Set<TaskID> = []
+
+    /// Nanoseconds a task of a type takes, as a moving average; by the raw value of the label.
+    var costs: [Double?]
+    var uncommittedBytes = 0
+    var uncommittedTransactions = 0
+    /// Whether the store has no space, so that transactions wait to be tried again.
+    var isStalled = false
+    var endedCount: UInt64 = 0
+    var nextWorker: WorkerID = 1
+    var nextNumber: UInt64 = 0
+    /// The worker that runs a suspect.
+    var tryingWorker: WorkerID?
+    /// Pulls that are still noted on disk before they run, because a crash may have cost the last process its life.
+    var carefulPulls = 0
+    var effects = Effects()
+
+    init(facts: [TypeFacts?], limits: Limits = Limits()) {
+        self.facts = facts
+        self.limits = limits
+        costs = Array(repeating: nil, count: facts.count)
+    }
+
+    func facts(of label: Label) -> TypeFacts? {
+        let index = Int(label.rawValue)
+        return index < facts.count ? facts[index] : nil
+    }
+
+    /// Where a label's work is done. Cancelled tasks of unknown types need no handler.
+    func place(of label: Label) -> HandlerPlace { facts(of: label)?.place ?? .cooperative }
+
+    subscript(place: HandlerPlace) -> Lane {
+        _read {
+            switch place {
+            case .cooperative: yield cooperative
+            case .threads: yield threads
+            }
+        }
+        _modify {
+            switch place {
+            case .cooperative: yield &cooperative
+            case .threads: yield &threads
+            }
+        }
+    }
+}
+
+// MARK: - Tasks come in
+
+extension Dispatcher {
+    /// Tasks were spawned, committed and not tried yet.
+    mutating func spawned(_ run: SpawnRun) {
+        admit(ReadyRun(run: run, bits: run.allBits), isNew: true)
+    }
+
+    /// Puts tasks where they belong now.
+    ///
+    /// - Parameters:
+    ///   - isNew: whether they cannot have been cancelled one by one.
+    ///   - atFront: whether they were ready before, so that they go before the others again.
+    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, atFront: Bool = false) {
+        var entry = entry
+        if cancelsChildren(of: entry.run.parent) { return enqueueCancel(entry) }
+        if !isNew, !doomed.isEmpty {
+            var mask: UInt64 = 0
+            for index in BitIndexes(entry.bits) where doomed.contains(entry.run.id(at: index)) {
+                mask |= 1 << UInt64(index)
+            }
+            enqueueCancel(entry.take(mask))
+        }
+        guard entry.bits != 0 else { return }
+        guard let facts = facts(of: entry.run.label) else { return held.append(entry) }
+        if entry.crashes > 0 { return suspects.append(entry) }
+        self[facts.place].readyCount += entry.count
+        if atFront {
+            self[facts.place].ready.prepend(entry)
+        } else {
+            self[facts.place].ready.append(entry)
+        }
+    }
+
+    mutating func enqueueCancel(_ entry: ReadyRun) {
+        if entry.bits != 0 { self[place(of: entry.run.label)].cancels.append(entry) }
+    }
+
+    mutating func delay(_ item: Delayed.Item, until due: Timestamp) {
+        nextNumber += 1
+        delayed.insert(Delayed(due: due, number: nextNumber, item: item))
+    }
+
+    /// Time has passed: what was delayed until `now` or before is ready.
+    mutating func timePassed(until now: Timestamp) {
+        while let first = delayed.min, first.due <= now {
+            delayed.removeMin()
+            switch first.item {
+            case .tasks(let entry): admit(entry)
+            case .finalize(let id): if let parent = waiting[id] { decide(parent, fails: false) }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// Runs the tasks of one pull, one after the other, in the worker's Swift task.
+struct ExecutionLoop<Body: ExecutionBody>: Sendable {
+    let body: Body
+    let type: TaskType
+    let retry: RetryPolicy
+
+    /// A pull ends early when its outcomes have waited this long, or have become this many bytes.
+    private static var longestWait: Int64 { 5 }
+    private static var mostBytes: Int { 1 << 20 }
+
+    func run(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
+        var report = PullReport()
+        let works = PayloadBatch<Body.Work>(count: Int(entry.run.count))
+        do { try works.read(entry, from: worker.core.store) } catch {
+            worker.core.storeFailed(error)
+            return report
+        }
+        let stopwatch = ContinuousClock()
+        let began = stopwatch.now
+        var now = worker.core.clock.now
+        let first = now
+        while let index = claims.claimNext() {
+            let started = now
+            let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
+            report.tried += 1
+            if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }
+        }
+        report.elapsed = stopwatch.now - began
+        return report
+    }
+
+    /// - Returns: roughly how large the transaction is now.
+    @inline(__always)
+    private func runOne(
+        _ index: Int, _ works: PayloadBatch<Body.Work>, _ entry: ReadyRun, _ claims: PullClaims,
+        _ worker: Worker, _ started: Timestamp, _ now: inout Timestamp, _ report: inout PullReport
+    ) async -> Int {
+        let id = entry.run.id(at: index)
+        let bit: UInt64 = 1 << UInt64(index)
+        let context = TaskContext(
+            id: id, parent: entry.run.parent, attempt: entry.attempts + 1, startedAt: started,
+            isOrchestrator: Body.advances, ticket: worker.buffer.begin(mayRelieve: !Body.advances),
+            buffer: worker.buffer, core: worker.core)
+        var outcome = Transaction.Outcome(
+            task: id, parent: entry.run.parent, label: entry.run.label, kind: .completed,
+            attempts: entry.attempts + 1, startedAt: started, endedAt: started)
+        do {
+            let output = try await body.execute(try works.work(at: index), in: context)
+            now = worker.core.clock.now
+            if claims.isInterrupted, worker.core.isDoomed(id, parent: entry.run.parent) {
+                worker.buffer.abandon()
+                report.cancelled |= bit
+                return 0
+            }
+            outcome.endedAt = now
+            let size = try worker.buffer.complete { try body.record(output, of: outcome, in: &$0) }
+            if Body.advances { report.advanced |= bit } else { report.ended += 1 }
+            return size
+        } catch {
+            now = worker.core.clock.now
+            outcome.endedAt = now
+            failed(index, outcome, error, claims, worker, &report)
+            return 0
+        }
+    }
+
+    /// A cold path: what becomes of a task whose handler threw.
+    @inline(never)
+    private func failed(
+        _ index: Int, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims, _ worker: Worker,
+        _ report: inout PullReport
+    ) {
+        let bit: UInt64 = 1 << UInt64(index)
+        if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
+            worker.buffer.abandon()
+            report.cancelled |= bit
+        } else if Task.isCancelled {
+            // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
+            worker.buffer.abandon()
+            report.givenBack |= bit
+        } else {
+            let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
+            worker.buffer.abandon { resolution.record(in: &$0) }
+            if let retry = resolution.retry(index: index) { report.retries.append(retry) } else { report.ended += 1 }
+        }
+    }
+}
+
+/// What follows from an error of a handler: another attempt, or the end of the task (T15).
+struct FailedAttempt {
+    private let outcome: Transaction.Outcome
+    private let failure: FailureInfo
+    private let decision: RetryPolicy.Decision
+
+    init(_ error: any Error, outcome: Transaction.Outcome, retry: RetryPolicy) {
+        self.outcome = outcome
+        failure = FailureInfo(describing: error)
+        decision = retry.decision(after: error, attempts: outcome.attempts, of: outcome.task)
+    }
+
+    private var notBefore: Timestamp? {
+        if case .retry(let delay) = decision { outcome.endedAt.advanced(by: delay) } else { nil }
+    }
+
+    func record(in transaction: inout Transaction) {
+        if let notBefore {
+            var writer = ByteWriter()
+            failure.encode(into: &writer)
+            transaction.noteAttempt(
+                outcome.task, attempts: outcome.attempts, notBefore: notBefore, error: writer.bytes)
+        } else {
+            transaction.end(outcome, as: decision == .deadLetter ? .deadLettered : .failed, failure: failure)
+        }
+    }
+
+    func retry(index: Int) -> PullReport.Retry? {
+        notBefore.map { PullReport.Retry(index: index, attempts: outcome.attempts, notBefore: $0) }
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where the handlers of a type run.
+public enum HandlerPlace: Sendable, Equatable {
+    /// On Swift's cooperative pool: for handlers that wait by `await`.
+    case cooperative
+    /// On threads of the scheduler's own: for handlers that block, such as those that list files.
+    case threads
+
+    var other: HandlerPlace { self == .cooperative ? .threads : .cooperative }
+}
+
+/// What the dispatcher must know of a task type.
+struct TypeFacts: Sendable, Equatable {
+    var place: HandlerPlace = .cooperative
+    var isOrchestrator = false
+    var policy = ChildFailurePolicy.failFast
+    /// Whether the payloads of cancelled tasks are wanted.
+    var hasCancelHook = false
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// Runs the tasks of a ``TaskHandler``.
+struct LeafRunner<Handler: TaskHandler>: TaskRunner {
+    let label: Label
+    let facts: TypeFacts
+    let loop: ExecutionLoop<LeafBody<Handler>>
+    let hook: CancelHook<Handler.Work>?
+
+    var type: TaskType { Handler.Work.type }
+
+    func execute(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
+        await loop.run(entry, claims: claims, worker: worker)
+    }
+
+    /// Never called: tasks of this handler have no children to wait for, unless its type was an orchestrator's
+    /// when the store was written.
+    func finalize(_ parent: WaitingParent, claims: PullClaims, worker: Worker) async -> PullReport {
+        let now = worker.core.clock.now
+        let failure = FailureInfo(reason: "no finalize", detail: "the handler of \(type) has no finalize any more")
+        worker.buffer.abandon { $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure) }
+        var report = PullReport()
+        report.ended = 1
+        return report
+    }
+
+    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async {
+        await hook?.run(entry, place: facts.place, core: core)
+    }
+}
+
+extension WaitingParent {
+    /// The facts of its outcome; the kind is to be set.
+    func outcome(startedAt: Timestamp? = nil, endedAt: Timestamp) -> Transaction.Outcome {
+        Transaction.Outcome(
+            task: id, parent: run.parent, label: run.label, kind: .completed, attempts: attempts + 1,
+            startedAt: startedAt, endedAt: endedAt)
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// What a worker gets from the dispatcher to do in one go.
+struct Pull: Sendable {
+    enum Work: Sendable {
+        /// Call `execute` for each task.
+        case execute(ReadyRun)
+        /// Call `finalize`.
+        case finalize(WaitingParent)
+        /// End a fail-fast parent, all of whose children have ended.
+        case failParent(WaitingParent)
+        /// End tasks as cancelled.
+        case cancel([ReadyRun])
+    }
+
+    var work: Work
+    let claims: PullClaims
+    /// The tasks in flight to note on disk before the pull runs; nil when none need be (T14).
+    var note: [TaskID]?
+}
+
+/// What came of a pull. Tasks that it does not mention have an outcome.
+struct PullReport: Sendable, Equatable {
+    struct Retry: Sendable, Equatable {
+        var index: Int
+        /// How often the task was tried.
+        var attempts: UInt32
+        var notBefore: Timestamp
+    }
+
+    /// Tasks that were started and are pending again, as if they had not been.
+    var givenBack: UInt64 = 0
+    /// Tasks that ran while they were cancelled; they still need their outcome.
+    var cancelled: UInt64 = 0
+    var retries: [Retry] = []
+    /// How many tasks were tried, and how long it took in all: what later pulls are sized by.
+    var tried = 0
+    var elapsed: Duration = .zero
+    /// Orchestrator tasks whose `execute` returned; they wait for their children from now on.
+    var advanced: UInt64 = 0
+    /// How many tasks got their outcome.
+    var ended = 0
+    /// What the pull's transaction holds; 0 when there is none.
+    var transactionBytes = 0
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// Tasks of one run that wait for the same thing: what the dispatcher keeps of pending tasks (S14).
+struct ReadyRun: Sendable, Equatable {
+    var run: SpawnRun
+    /// A bit for each task of the run that is meant.
+    var bits: UInt64
+    /// How often they were tried before.
+    var attempts: UInt32 = 0
+    /// How often the process died while they ran (T14).
+    var crashes: UInt8 = 0
+
+    var count: Int { bits.nonzeroBitCount }
+
+    /// Takes out the first `limit` tasks.
+    mutating func takeFirst(_ limit: Int) -> ReadyRun {
+        var taken = self
+        if limit < count {
+            var rest = bits
+            for _ in 0..<limit { rest &= rest - 1 }
+            taken.bits = bits & ~rest
+        }
+        bits &= ~taken.bits
+        return taken
+    }
+
+    /// Takes out the tasks of `mask`.
+    mutating func take(_ mask: UInt64) -> ReadyRun {
+        var taken = self
+        taken.bits = bits & mask
+        bits &= ~mask
+        return taken
+    }
+}
+
+/// The numbers of the set bits, lowest first.
+struct BitIndexes: Sequence, IteratorProtocol {
+    private var bits: UInt64
+
+    init(_ bits: UInt64) { self.bits = bits }
+
+    mutating func next() -> Int? {
+        guard bits != 0 else { return nil }
+        defer { bits &= bits - 1 }
+        return bits.trailingZeroBitCount
+    }
+}

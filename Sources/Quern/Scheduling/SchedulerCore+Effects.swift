@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// What is to be done after an event, collected under the lock and carried out without it.
+struct FollowUp {
+    private var starts: [(Dispatcher.Effects.Start, PullBuffer)] = []
+    private var cancellations: [Task<Void, Never>] = []
+    private var note: [TaskID]?
+    private var timer: (due: Timestamp, number: UInt64)?
+    private var oldTimer: Task<Void, Never>?
+    private var startsTicking = false
+    private var stopWaiter: CheckedContinuation<Void, Never>?
+
+    init(_ state: inout CoreState) {
+        let effects = state.dispatcher.takeEffects()
+        note = effects.note
+        for start in effects.starts {
+            let entry = CoreState.WorkerEntry()
+            state.workers[start.worker] = entry
+            starts.append((start, entry.buffer))
+        }
+        for worker in effects.cancellations {
+            switch state.workers[worker]?.handle {
+            case .started(let task): cancellations.append(task)
+            case .starting: state.workers[worker]?.handle = .starting(isCancelled: true)
+            case nil: break
+            }
+        }
+        if !starts.isEmpty, !state.isTicking {
+            state.isTicking = true
+            startsTicking = true
+        }
+        if state.dispatcher.nextDue != state.timerDue {
+            oldTimer = state.timer
+            state.timer = nil
+            state.timerNumber += 1
+            state.timerDue = state.dispatcher.nextDue
+            timer = state.timerDue.map { ($0, state.timerNumber) }
+        }
+        if state.isAtRest {
+            stopWaiter = state.stopWaiter
+            state.stopWaiter = nil
+        }
+    }
+
+    func carryOut(_ core: SchedulerCore) {
+        for task in cancellations { task.cancel() }
+        oldTimer?.cancel()
+        if let timer { core.startTimer(due: timer.due, number: timer.number) }
+        if let note { core.replaceNote(note) }
+        for (start, buffer) in starts { core.startWorker(start, buffer) }
+        if startsTicking { core.startTicking() }
+        stopWaiter?.resume()
+    }
+}
+
+extension SchedulerCore {
+    func startWorker(_ start: Dispatcher.Effects.Start, _ buffer: PullBuffer) {
+        // Detached: who happens to cause the start passes on neither priority nor task-local values.
+        let task = Task.detached(executorPreference: start.place == .threads ? threads : nil) {
+            await self.work(start, buffer)
+        }
+        let isCancelled = perform { state in
+            guard case .starting(let isCancelled) = state.workers[start.worker]?.handle else { return false }
+            state.workers[start.worker]?.handle = .started(task)
+            return isCancelled
+        }
+        if isCancelled { task.cancel() }
+    }
+
+    func startTimer(due: Timestamp, number: UInt64) {
+        let task = Task.detached { [weak self, clock] in
+            try? await clock.sleep(until: due)
+            self?.perform { state in
+                guard state.timerNumber == number else { return }
+                state.timer = nil
+                state.timerDue = nil
+                state.dispatcher.timePassed(until: clock.now)
+            }
+        }
+        let isCurrent = perform { state in
+            guard state.timerNumber == number, state.timerDue != nil else { return false }
+            state.timer = task
+            return true
+        }
+        if !isCurrent { task.cancel() }
+    }
+
+    func replaceNote(_ note: [TaskID]) {
+        var transaction = Transaction()
+        transaction.noteInFlight(note)
+        store.enqueue(transaction, durability: .buffered)
+    }
+
+    /// How often stuck pulls are looked for, and after how many looks a running task is noted on disk.
+    private static let tickLength = Duration.milliseconds(25)
+    private static let ticksUntilNoted = 40
+
+    func startTicking() {
+        Task.detached { [weak self] in
+            repeat { try? await Task.sleep(for: Self.tickLength) } while self?.tick() == true
+        }
+    }
+
+    /// - Returns: whether there is a reason to tick again.
+    private func tick() -> Bool {
+        let (buffers, goesOn) = perform { state -> ([PullBuffer], Bool) in
+            let stuck = state.dispatcher.tick(ticksUntilNoted: Self.ticksUntilNoted)
+            state.isTicking = !state.dispatcher.isIdle
+            return (stuck.compactMap { state.workers[$0]?.buffer }, state.isTicking)
+        }
+        for buffer in buffers {
+            buffer.relieve { transaction in
+                let bytes = transaction.estimatedBytes
+                perform { state in
+                    state.dispatcher.uncommittedBytes += bytes
+                    state.dispatcher.uncommittedTransactions += 1
+                }
+                commit(transaction, bytes: bytes)
+            }
+        }
+        return goesOn
+    }
+}

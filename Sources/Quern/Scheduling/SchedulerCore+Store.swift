@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import QuernStore
+
+extension SchedulerCore {
+    /// How long transactions wait for space before they are tried again.
+    private static let stallLength = Duration.milliseconds(500)
+
+    /// Sends a worker's transaction to the store. The dispatcher counts it until it is committed.
+    func commit(_ transaction: Transaction, bytes: Int) {
+        store.enqueue(transaction) { [weak self] result in
+            switch result {
+            case .success: self?.perform { $0.dispatcher.committed(bytes: bytes) }
+            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, error)
+            }
+        }
+    }
+
+    private func commitFailed(_ transaction: Transaction, bytes: Int, _ error: StoreError) {
+        guard error.code == .noSpace else {
+            storeFailed(error)
+            perform { $0.dispatcher.committed(bytes: bytes) }
+            return
+        }
+        let isFirst = perform { state in
+            guard state.phase == .running else {
+                // Stopping: its tasks have no outcome and stay pending.
+                state.dispatcher.committed(bytes: bytes)
+                return false
+            }
+            state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes))
+            defer { state.dispatcher.isStalled = true }
+            return !state.dispatcher.isStalled
+        }
+        guard isFirst else { return }
+        logger.error("no space for outcomes, no work is given out until there is: \(error)")
+        Task.detached { [weak self] in
+            try? await Task.sleep(for: Self.stallLength)
+            self?.retryStalled()
+        }
+    }
+
+    private func retryStalled() {
+        let stalled = perform { state in
+            let stalled = state.stalled
+            state.stalled = []
+            state.dispatcher.isStalled = false
+            return stalled
+        }
+        for entry in stalled { commit(entry.transaction, bytes: entry.bytes) }
+    }
+
+    /// On the store's writer thread, once a batch.
+    func storeDidCommit(_ changes: CommitChanges) {
+        let answers = perform { state -> [(RootWatch, EndedTask)] in
+            guard state.isRecovered else { return [] }
+            for run in changes.spawned { state.dispatcher.spawned(run) }
+            for status in changes.touched { state.dispatcher.touched(status) }
+            return changes.endedRoots.compactMap { ended in
+                state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
+            }
+        }
+        for (watch, ended) in answers { watch.answer(.success(ended)) }
+    }
+
+    func storeDidFail(_ error: StoreError) { storeFailed(error) }
+
+    /// The store cannot go on, or said something that must not be: `run()` throws it.
+    func storeFailed(_ error: StoreError) {
+        let isFirst = perform { state in
+            guard state.phase != .stopped, state.failure == nil else { return false }
+            state.failure = error
+            if state.phase == .running { state.phase = .stopping }
+            state.dispatcher.stop(immediately: true)
+            return true
+        }
+        guard isFirst else { return }
+        logger.error("the store failed, the scheduler stops: \(error)")
+        answerAll(SchedulerError(error))
+    }
+
+    /// Tells everyone who waits for a root task.
+    func answerAll(_ error: SchedulerError) {
+        let watches = perform { state in
+            defer { state.watches = [:] }
+            return Array(state.watches.values)
+        }
+        for watch in watches { watch.answer(.failure(error)) }
+    }
+
+    // MARK: - Recovery
+
+    /// Takes over what the store has: first notes which tasks were in flight when the last process died, and ends
+    /// those that were too often (T14).
+    func recover() async throws(StoreError) {
+        let live = store.liveTasks()
+        let crashes = Dispatcher.crashCounts(of: live)
+        if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
+        let current = crashes.isEmpty ? live : store.liveTasks()
+        let held = perform { state in
+            state.dispatcher.recover(current, wasClean: store.recovery.wasClean, now: clock.now)
+            state.isRecovered = true
+            return state.dispatcher.held.reduce(0) { $0 + $1.count }
+        }
+        if held > 0 {
+            logger.warning("\(held) tasks in the store have types without a handler; they are kept and not run")
+        }
+    }
+
+    private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {
+        var transaction = Transaction()
+        let now = clock.now
+        for entry in live.runs {
+            for index in BitIndexes(entry.live) {
+                let id = entry.run.id(at: index)
+                guard let count = crashes[id] else { continue }
+                let parent = live.parents.first { $0.id == id }
+                if count < Dispatcher.crashLimit || (parent?.liveChildren ?? 0) > 0 {
+                    transaction.noteCrash(id, count: count)
+                    continue
+                }
+                logger.error("task \(id) was running \(count) times when the process died; it is dead-lettered")
+                let outcome = Transaction.Outcome(
+                    task: id, parent: entry.run.parent, label: entry.run.label, kind: .deadLettered,
+                    attempts: live.details[id]?.attempts ?? 0, endedAt: now)
+                transaction.end(
+                    outcome, as: .deadLettered,
+                    failure: FailureInfo(
+                        reason: "quarantined", detail: "running \(count) times when the process died"))
+            }
+        }
+        transaction.noteInFlight([])
+        return transaction
+    }
+}

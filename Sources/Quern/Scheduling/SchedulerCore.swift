@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import QuernStore
+import Synchronization
+
+/// The dispatcher's shell: holds the lock, starts and cancels workers, talks to the store and to the clock.
+///
+/// Every event takes the lock once, in ``perform(_:)``; the effects that the dispatcher asks for are carried out after
+/// the lock is released.
+final class SchedulerCore: CommitObserver {
+    let store: MemoStore
+    let types: TypeTable
+    let clock: any WallClock
+    let logger: Logger
+    let cancelHookLimit: Duration
+    /// For `finalize` and for handlers that block.
+    let threads: ThreadPool
+    private let state: Mutex<CoreState>
+
+    init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
+        self.store = store
+        self.types = types
+        clock = configuration.clock
+        logger = configuration.logger
+        cancelHookLimit = configuration.cancelHookLimit
+        let concurrency = max(1, configuration.concurrency)
+        threads = ThreadPool(limit: concurrency + 1)
+        let limits = Dispatcher.Limits(
+            concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency))
+        state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
+    }
+
+    /// Passes an event to the dispatcher, and carries out what follows from it.
+    @discardableResult
+    func perform<Result: Sendable>(_ event: (inout CoreState) -> Result) -> Result {
+        let (result, followUp) = state.withLock { state in
+            let result = event(&state)
+            return (result, FollowUp(&state))
+        }
+        followUp.carryOut(self)
+        return result
+    }
+
+    /// Reads the state; what is read may be old already.
+    func read<Result: Sendable>(_ body: (borrowing CoreState) -> Result) -> Result {
+        state.withLock { body($0) }
+    }
+
+    /// Whether a task is to be cancelled, and its outcome will say so.
+    func isDoomed(_ id: TaskID, parent: TaskID) -> Bool {
+        state.withLock { $0.dispatcher.isDoomed(id, parent: parent) }
+    }
+
+    // MARK: - Workers
+
+    /// The life of a worker: pull after pull in one Swift task, until there is nothing to do or it is cancelled.
+    func work(_ start: Dispatcher.Effects.Start, _ buffer: PullBuffer) async {
+        let worker = Worker(id: start.worker, place: start.place, core: self, buffer: buffer)
+        var pull = perform { $0.dispatcher.next(for: start.worker, at: start.place, isFirst: true) }
+        while let current = pull {
+            var report = await run(current, worker)
+            if report.advanced != 0, case .execute(let entry) = current.work {
+                let advanced = report.advanced
+                perform { $0.dispatcher.advanced(entry.run, advanced) }
+            }
+            let transaction = buffer.take()
+            if !transaction.isEmpty {
+                report.transactionBytes = transaction.estimatedBytes
+                commit(transaction, bytes: report.transactionBytes)
+            }
+            // A Swift task stays cancelled, so that the next pull needs another.
+            let isCancelled = Task.isCancelled
+            let final = report
+            pull = perform { state in
+                state.dispatcher.finished(worker.id, final)
+                if !isCancelled { return state.dispatcher.next(for: worker.id, at: worker.place) }
+                state.dispatcher.retire(at: worker.place)
+                return nil
+            }
+        }
+        perform { $0.workers[worker.id] = nil }
+    }
+
+    private func run(_ pull: Pull, _ worker: Worker) async -> PullReport {
+        if let note = pull.note {
+            var transaction = Transaction()
+            transaction.noteInFlight(note)
+            // The system keeps it when the process dies, which is all that it is for.
+            do { try await store.append(transaction, durability: .buffered) } catch { storeFailed(error) }
+        }
+        switch pull.work {
+        case .execute(let entry):
+            guard let runner = types.runner(of: entry.run.label) else { return PullReport() }
+            return await runner.execute(entry, claims: pull.claims, worker: worker)
+        case .finalize(let parent):
+            guard let runner = types.runner(of: parent.run.label) else { return PullReport() }
+            return await runner.finalize(parent, claims: pull.claims, worker: worker)
+        case .failParent(let parent):
+            return FailFast(parent: parent, core: self).run(in: worker.buffer)
+        case .cancel(let entries):
+            return await cancel(entries, in: worker.buffer)
+        }
+    }
+
+    /// Ends tasks as cancelled: hooks first, then the outcomes, so that a crash in between repeats the hooks.
+    private func cancel(_ entries: [ReadyRun], in buffer: PullBuffer) async -> PullReport {
+        for entry in entries {
+            if let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook {
+                await runner.runCancelHooks(entry, core: self)
+            }
+        }
+        let now = clock.now
+        var report = PullReport()
+        buffer.abandon { transaction in
+            for entry in entries {
+                report.ended += entry.count
+                for index in BitIndexes(entry.bits) {
+                    transaction.end(
+                        Transaction.Outcome(
+                            task: entry.run.id(at: index), parent: entry.run.parent, label: entry.run.label,
+                            kind: .cancelled, attempts: entry.attempts, endedAt: now))
+                }
+            }
+        }
+        return report
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+public import SystemPackage
+
+/// What a store's manifest and last checkpoint say, read without the writer's lock and without changing anything.
+///
+/// Of a store in use it is as old as the last checkpoint: what was committed since is in ``logBytesAfterCheckpoint``.
+public struct StoreInspection: Sendable {
+    /// The version of the format.
+    public var formatVersion: Int
+    /// How often the store was opened to write.
+    public var openings: UInt64
+    /// Whether the last writer closed it in order. False while a writer has it.
+    public var wasClosedInOrder: Bool
+    public var checkpoint: UInt64
+    /// Tasks without an outcome.
+    public var liveTasks: Int
+    /// Live tasks that have or had children.
+    public var liveParents: Int
+    /// How the root tasks ended.
+    public var endedRoots: OutcomeCounts
+    /// The names behind the labels, in the order of their numbers.
+    public var names: [String]
+    public var logSegments: [File]
+    public var indexSegments: [File]
+    /// Bytes of log behind the checkpoint: what the next opening reads.
+    public var logBytesAfterCheckpoint: Int
+
+    public struct File: Sendable, Equatable {
+        public var name: String
+        /// In bytes.
+        public var size: Int
+    }
+
+    /// Reads a store's state. Blocking. O(live tasks).
+    ///
+    /// - Throws: ``StoreError/Code/notFound`` when there is no store, else as
+    ///   ``MemoStore/open(at:configuration:fileSystem:)``.
+    public init(of directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()) throws(StoreError) {
+        let names: [String]
+        do throws(FileError) { names = try fileSystem.list(directory) } catch {
+            guard error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory else {
+                throw StoreError("cannot list the store", error)
+            }
+            throw StoreError(.notFound, "there is no directory", file: directory)
+        }
+        guard names.contains(StoreFiles.manifestName) else {
+            throw StoreError(.notFound, "there is no store in the directory", file: directory)
+        }
+        let recovery = Recovery(directory: directory, fileSystem: fileSystem, configuration: .init())
+        let manifest = try recovery.readManifest()
+        let checkpoint = try recovery.readCheckpoint(manifest)
+        formatVersion = Int(FileHeader.version)
+        openings = manifest.epoch
+        wasClosedInOrder = manifest.isClean
+        self.checkpoint = manifest.checkpointNumber
+        liveTasks = checkpoint.state.live.count
+        liveParents = checkpoint.state.parents.count - 1
+        endedRoots = checkpoint.state.parents[.none]?.status.counts ?? OutcomeCounts()
+        self.names = checkpoint.state.names.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
+        var files: [FileHeader.Kind: [(number: UInt64, file: File)]] = [:]
+        for name in names {
+            guard let (kind, number) = StoreFiles.parse(name) else { continue }
+            let size = try StoreError.wrapping("cannot read a file's size") { () throws(FileError) in
+                try fileSystem.open(directory.appending(name), .readOnly).size()
+            }
+            files[kind, default: []].append((number, File(name: name, size: size)))
+        }
+        let logs = (files[.log] ?? []).sorted { $0.number < $1.number }
+        logSegments = logs.map(\.file)
+        indexSegments = (files[.index] ?? []).sorted { $0.number < $1.number }.map(\.file)
+        let position = checkpoint.position
+        logBytesAfterCheckpoint = logs.reduce(into: 0) { bytes, log in
+            if log.number == UInt64(position.segment) {
+                bytes += max(0, log.file.size - Int(clamping: position.offset))
+            } else if log.number > UInt64(position.segment) {
+                bytes += max(0, log.file.size - FileHeader.size)
+            }
+        }
+    }
+}
