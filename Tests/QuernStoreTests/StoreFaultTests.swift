@@ -209,6 +209,32 @@ import Testing
         try await reopened.close()
     }
 
+    @Test("S4: an index whose sync failed is not synced again as if nothing had been")
+    func poisonsAfterAFailedIndexSync() async throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration()
+        configuration.indexSegmentBytes = 1
+        configuration.openBlockBytes = 1
+        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let tasks = try await store.append(.spawning(4)).spawned[0].map { $0 }
+        try await store.append(.ending([tasks[0]], under: 0))
+        // The second block finds no space to seal the segment of the first, and waits in memory.
+        var plan = FaultPlan()
+        plan.fail(.write, at: 1, with: .noSpace, in: "index-")
+        plan.fail(.synchronize, at: 1, in: "index-")
+        files.faults = plan
+        try await store.append(.ending([tasks[1]], under: 0))
+        #expect(await store.failure(of: .ending([tasks[2]], under: 0))?.code == .inputOutput)
+        #expect(await store.failure(of: .ending([tasks[2]], under: 0))?.code == .poisoned)
+        let before = try StoreFacts(store)
+        #expect(before.children[0]?.map(\.id) == [tasks[0], tasks[1]])
+        let remains = files.crash(keeping: .dropAll)
+        try? await store.close()
+        let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
+        expectSame(try StoreFacts(reopened), before, "reopened")
+        try await reopened.close()
+    }
+
     @Test("S4: a failing checkpoint loses nothing, whichever of its calls fails")
     func survivesAFailingCheckpoint() async throws {
         for name in ["checkpoint-", "MANIFEST"] {
