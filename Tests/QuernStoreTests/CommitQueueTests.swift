@@ -155,7 +155,9 @@ struct CommitQueueTests {
         }
     }
 
-    @Test("In any order of events each transaction is written once or withdrawn, in order, within the bound", arguments: 0..<64)
+    @Test(
+        "In any order of events each transaction is written once or withdrawn, in order, within the bound",
+        arguments: 0..<64)
     func random(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let limit = 2000 + random.below(4000)

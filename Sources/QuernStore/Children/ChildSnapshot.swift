@@ -70,10 +70,10 @@ public struct ChildSnapshot: Sendable {
     /// Only the children that ended behind a commit position: to go on where an earlier walk stopped, at the
     /// ``ChildBlock/lastSequence`` of its last block, say. In a reversed view it is where the walk ends.
     ///
-    /// - Throws: ``StoreError/Code/damaged`` or ``StoreError/Code/inputOutput`` when the block that the position lies in
-    ///   cannot be read.
-    /// - Complexity: O(log blocks) to the first block, of which the facts are read to count what is before the position;
-    ///   then a sum over the blocks that are left, without reading them.
+    /// - Throws: ``StoreError/Code/damaged`` or ``StoreError/Code/inputOutput`` when the block that the position lies
+    ///   in cannot be read.
+    /// - Complexity: O(log blocks) to the first block, of which the facts are read to count what is before the
+    ///   position; then a sum over the blocks that are left, without reading them.
     public func after(_ sequence: UInt64) throws(StoreError) -> ChildSnapshot {
         var low = extents.startIndex
         var high = extents.endIndex
