@@ -154,6 +154,11 @@ public struct ChildSnapshot: Sendable {
         ChildSnapshot(self, extents: extents, counts: shown(Self.total(extents)))
     }
 
+    /// Whether its last block was in no file when the snapshot was taken. For tests.
+    var endsInMemory: Bool {
+        if case .memory? = extents.last?.place { true } else { false }
+    }
+
     // MARK: Counting
 
     private static func total(_ extents: ArraySlice<BlockExtent>) -> OutcomeCounts {
