@@ -31,7 +31,7 @@ import Testing
     func losesNothing(_ fault: Fault) async throws {
         let expected = try await Workload.facts(.everything)
         // Errors of the same meaning need not be tried at each turn again.
-        let stride = fault.errno == .ioError || fault.errno == .noSpace && fault.call == .write ? 4 : 9
+        let stride = fault.errno == .ioError || fault.errno == .noSpace && fault.call == .write ? 6 : 13
         var turn = 1 + (fault.repetition == .once ? 0 : stride / 2)
         while true {
             let files = SimulatedFileSystem()
