@@ -10,7 +10,7 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
 
     /// The task as it was submitted. Known while it has no outcome.
     ///
-    /// - Throws: ``SchedulerError`` with `unknownTask` when it has ended or never was, and with the store's error as its
+    /// - Throws: ``SchedulerError`` with `unknownTask` when it has ended or never was, or with the store's error as its
     ///   cause; what the task's decoding throws.
     /// - Complexity: O(log live tasks), and one read of the log, on a thread of the scheduler's own.
     public func task() async throws -> Work {

@@ -8,8 +8,8 @@ extension TaskScheduler {
     /// Works before `run()` is called, too: the task waits.
     ///
     /// - Returns: when the task is durable, as the store's ``Durability`` says; it then survives the process.
-    /// - Throws: ``SchedulerError`` with `notRegistered`, `payloadNotEncodable`, `payloadTooLarge` or `stopped`, or with
-    ///   the store's error as its cause. When that is `indeterminate`, the task may be there or not.
+    /// - Throws: ``SchedulerError`` with `notRegistered`, `payloadNotEncodable`, `payloadTooLarge` or `stopped`, or
+    ///   with the store's error as its cause. When that is `indeterminate`, the task may be there or not.
     public func submit<Work: DurableTask>(_ task: Work) async throws(SchedulerError) -> TaskHandle<Work> {
         let label = try core.types.label(of: Work.self)
         var transaction = Transaction()

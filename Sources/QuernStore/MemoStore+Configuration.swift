@@ -13,6 +13,9 @@ extension MemoStore {
         public var openBlockBytes = 32 << 20
         /// Bytes of log between checkpoints: what a restart has to read at most.
         public var checkpointBytes = 64 << 20
+        /// Bytes of transactions that may wait for the writer before callers are held up: `append` suspends and
+        /// `appendBlocking` blocks, first come, first served. As much as a batch, 8 MiB, is written beside it.
+        public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
 

@@ -108,25 +108,6 @@ extension MemoStore {
         }
     }
 
-    /// A snapshot of a parent's ended children: exactly those that are committed now (S11). Use ``TaskID/none`` for the
-    /// root tasks. A parent that never had children gives an empty snapshot. O(blocks of the parent).
-    public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
-        let result = shared.committed.withLock { committed -> Result<ChildSnapshot, StoreError> in
-            do throws(StoreError) {
-                let found = try committed.index.extents(of: parent)
-                var memory = committed.state.fullBlocks.filter { $0.parent == parent }
-                if let open = committed.state.parents[parent]?.openBlock, !open.rows.isEmpty { memory.append(open) }
-                var counts = found.counts
-                for block in memory { for row in block.rows { counts[row.kind] += 1 } }
-                return .success(
-                    ChildSnapshot(
-                        parent: parent, counts: counts, extents: found.extents, memoryBlocks: memory,
-                        identity: shared.files.identity))
-            } catch { return .failure(error) }
-        }
-        return try result.get()
-    }
-
     private static func fields(
         of kind: LogRecord.Kind, in body: UnsafeRawBufferPointer, at offset: Int
     ) throws(DecodingFailure) -> UnsafeRawBufferPointer {

@@ -18,7 +18,7 @@ public import SystemPackage
 /// All calls may be made from any thread. One process at a time may open a store to write.
 public final class MemoStore: Sendable {
     let shared: StoreShared
-    private let configuration: Configuration
+    let configuration: Configuration
 
     /// What opening found and did.
     public let recovery: RecoveryReport
@@ -54,8 +54,13 @@ public final class MemoStore: Sendable {
         }
     }
 
-    private static func openBlocking(
-        at directory: FilePath, configuration: Configuration, fileSystem: any FileSystem
+    /// Opens the store as ``open(at:configuration:fileSystem:)`` does, on the caller's thread, which it blocks. Never
+    /// call it on the cooperative pool.
+    ///
+    /// - Throws: as the asynchronous form.
+    public static func openBlocking(
+        at directory: FilePath, configuration: Configuration = Configuration(),
+        fileSystem: any FileSystem = PosixFileSystem()
     ) throws(StoreError) -> MemoStore {
         let lock = try acquireLock(directory, fileSystem)
         do throws(StoreError) {
@@ -64,6 +69,10 @@ public final class MemoStore: Sendable {
             let shared = StoreShared(
                 files: recovered.files, state: recovered.state, index: recovered.index,
                 bodies: LogBodies(files: recovered.files, capacity: configuration.payloadCacheBytes))
+            shared.queue.withLock {
+                $0.limit = configuration.queueBytes
+                return false
+            }
             let writer = StoreWriter(shared: shared, configuration: configuration, lock: lock, recovered: recovered)
             SystemThread.start {
                 var writer = writer
@@ -94,78 +103,12 @@ public final class MemoStore: Sendable {
         }
     }
 
-    /// Commits what was handed over, writes a checkpoint and gives the store free for the next writer. Commits that
-    /// come later fail with ``StoreError/Code/closed``. Closing twice is no error.
-    ///
-    /// - Throws: why the last checkpoint could not be written, or what stopped the writer before. Everything that was
-    ///   acknowledged is on disk all the same.
-    public func close() async throws(StoreError) {
-        let error = await withCheckedContinuation { (continuation: CheckedContinuation<StoreError?, Never>) in
-            shared.queue.withLock { queue in
-                let done = queue.close { continuation.resume(returning: $0) }
-                if let done { continuation.resume(returning: done) }
-                return true
-            }
-        }
-        if let error { throw error }
-    }
-
-    // MARK: Committing
-
-    /// Commits a transaction whole or not at all; returns when its durability level is reached.
-    ///
-    /// - Throws: ``StoreError/Code/rejected`` or ``StoreError/Code/tooLarge`` when the transaction breaks a rule,
-    ///   ``StoreError/Code/noSpace`` when the disk is full (try again later), ``StoreError/Code/indeterminate`` when
-    ///   its sync failed, ``StoreError/Code/poisoned`` after that, ``StoreError/Code/closed``.
-    @discardableResult
-    public func append(
-        _ transaction: Transaction, durability: Durability? = nil
-    ) async throws(StoreError) -> Commit {
-        let result = await withCheckedContinuation { continuation in
-            enqueue(transaction, durability: durability) { continuation.resume(returning: $0) }
-        }
-        return try result.get()
-    }
-
-    /// Commits without waiting.
-    ///
-    /// - Parameter completion: called once, on the writer thread, after the observer. It must be short and must not
-    ///   wait for the store.
-    public func enqueue(
-        _ transaction: Transaction, durability: Durability? = nil,
-        completion: (@Sendable (Result<Commit, StoreError>) -> Void)? = nil
-    ) {
-        let item = CommitQueue.Pending(
-            transaction: transaction, durability: durability ?? configuration.durability, completion: completion)
-        var isTaken = false
-        shared.queue.withLock { queue in
-            isTaken = queue.add(item)
-            return isTaken
-        }
-        if !isTaken { completion?(.failure(StoreError(.closed, "the store is closed"))) }
-    }
-
     /// Sets who is told of each batch. The store does not keep it alive. Set it before the first commit.
     public func setObserver(_ observer: any CommitObserver) {
         shared.observer.withLock { $0.value = observer }
     }
 
     // MARK: Labels
-
-    /// The number that stands for a name, the same for the life of the store. Durable at return.
-    ///
-    /// - Throws: ``StoreError/Code/tooLarge`` for an empty name or one above ``Limits/nameBytes``.
-    public func label(for name: String) async throws(StoreError) -> Label {
-        guard !name.isEmpty, name.utf8.count <= Limits.nameBytes else {
-            throw StoreError(.tooLarge, "a name has 1 to \(Limits.nameBytes) bytes")
-        }
-        if let label = knownLabel(for: name) { return label }
-        var transaction = Transaction()
-        transaction.define(name)
-        try await append(transaction, durability: .synced)
-        guard let label = knownLabel(for: name) else { throw StoreError(.rejected, "the name was not kept") }
-        return label
-    }
 
     /// The number of a name that the store has already.
     public func knownLabel(for name: String) -> Label? {

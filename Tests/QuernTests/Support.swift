@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Logging
 import QuernTesting
 import Synchronization
@@ -31,13 +32,15 @@ extension TaskScheduler.Configuration {
 @discardableResult
 func withScheduler<Result>(
     _ files: any FileSystem = SimulatedFileSystem(), clock: (any WallClock)? = nil, concurrency: Int = 4,
-    hookLimit: Duration = .seconds(5), _ register: (inout Registry) throws -> Void, _ body: (TaskScheduler) async throws -> Result
+    hookLimit: Duration = .seconds(5), _ register: (inout Registry) throws -> Void,
+    _ body: (TaskScheduler) async throws -> Result
 ) async throws -> Result {
     var configuration = TaskScheduler.Configuration.simulated(files, clock: clock, concurrency: concurrency)
     configuration.cancelHookLimit = hookLimit
     let scheduler = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
     let service = Task { try await scheduler.run() }
     do {
+        try await eventually { scheduler.core.read { $0.phase != .idle } }
         let result = try await body(scheduler)
         scheduler.core.stop(immediately: false)
         try await service.value
@@ -167,3 +170,6 @@ struct Trouble: Error, CustomStringConvertible {
     var description: String
     init(_ description: String) { self.description = description }
 }
+
+/// Blocks the thread for a moment, as handlers that list files do.
+func usleepBriefly() -> Int { Int(usleep(500)) }

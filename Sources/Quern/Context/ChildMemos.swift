@@ -14,7 +14,7 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
 
     @inlinable
     public func makeAsyncIterator() -> Iterator {
-        Iterator(cursor: children.makeCursor(columns: [.memos, .facts]), label: label)
+        Iterator(children: children, label: label)
     }
 
     /// Walks over the memos. After a ``MemoDecodingError`` the next call goes on behind the child that it names.
@@ -27,7 +27,7 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
         @usableFromInline var source: MemoSource<T>
 
         @inlinable
-        init(cursor: ChildCursor, label: Label?) { source = MemoSource(cursor: cursor, label: label) }
+        init(children: ChildSnapshot, label: Label?) { source = MemoSource(children: children, label: label) }
 
         @inlinable
         public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws -> T.Memo? {
@@ -47,16 +47,20 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
 /// Decodes memos a block of children at a time.
 @usableFromInline
 struct MemoSource<T: DurableTask> {
-    private var cursor: ChildCursor
+    private let children: ChildSnapshot
     private let label: Label?
+    private var cursor: ChildCursor
     private var block = ChildBlock()
+    /// Children before the block.
+    private var start = 0
     /// The next child of the block to decode.
     private var index = 0
 
     @usableFromInline
-    init(cursor: ChildCursor, label: Label?) {
-        self.cursor = cursor
+    init(children: ChildSnapshot, label: Label?) {
+        self.children = children
         self.label = label
+        cursor = children.makeCursor(columns: .memos)
     }
 
     /// Appends the memos up to the end of a block, or up to one that cannot be decoded; that one is thrown by the
@@ -69,6 +73,7 @@ struct MemoSource<T: DurableTask> {
         while memos.isEmpty {
             if index >= block.count {
                 index = 0
+                start += block.count
                 try Task.checkCancellation()
                 guard try cursor.next(into: &block) else {
                     block = ChildBlock()
@@ -100,7 +105,7 @@ struct MemoSource<T: DurableTask> {
                     index = child
                     return
                 }
-                throw MemoDecodingError(child: block.id(at: child), type: T.type, cause: error)
+                throw try children.decodingError(of: T.self, child: start + child, cause: error)
             }
         }
     }

@@ -15,9 +15,9 @@ extension FinalizeContext {
     @inlinable
     public func forEachMemo<T: DurableTask>(of type: T.Type, _ body: (T.Memo) throws -> Void) throws {
         let label = try label(of: type)
-        try forEachBlock { block in
+        try forEachBlock { block, start in
             for index in 0..<block.count where block.label(at: index) == label && block.kind(at: index) == .completed {
-                try body(try decodeMemo(of: type, in: block, at: index))
+                try body(try decodeMemo(of: type, in: block, at: index, start: start))
             }
         }
     }
@@ -31,7 +31,7 @@ extension FinalizeContext {
         of type: T.Type, _ body: (T.Memo) throws -> Void
     ) throws where T.Memo: FixedLayoutMemo {
         let label = try label(of: type)
-        try forEachBlock { block in
+        try forEachBlock { block, start in
             if let uniform = block.uniform, uniform.memoLength == MemoryLayout<T.Memo>.size {
                 guard uniform.label == label else { return }
                 try block.withMemos(as: T.Memo.self) { memos in
@@ -40,7 +40,7 @@ extension FinalizeContext {
             } else {
                 for index in 0..<block.count
                 where block.label(at: index) == label && block.kind(at: index) == .completed {
-                    try body(try decodeMemo(of: type, in: block, at: index))
+                    try body(try decodeMemo(of: type, in: block, at: index, start: start))
                 }
             }
         }
@@ -74,22 +74,49 @@ extension FinalizeContext {
         return result
     }
 
+    /// Calls `body` with each block, and with the number of children before it.
     @inlinable
-    func forEachBlock(_ body: (ChildBlock) throws -> Void) throws {
-        var cursor = children.makeCursor(columns: [.memos, .facts])
+    func forEachBlock(_ body: (ChildBlock, Int) throws -> Void) throws {
+        var cursor = children.makeCursor(columns: .memos)
         var block = ChildBlock()
+        var start = 0
         while try cursor.next(into: &block) {
             try Task.checkCancellation()
-            try body(block)
+            try body(block, start)
+            start += block.count
         }
     }
 
     @inlinable
-    func decodeMemo<T: DurableTask>(of type: T.Type, in block: ChildBlock, at index: Int) throws -> T.Memo {
+    func decodeMemo<T: DurableTask>(
+        of type: T.Type, in block: ChildBlock, at index: Int, start: Int
+    ) throws -> T.Memo {
         try block.withValue(at: index) { bytes in
             do { return try T.Memo.decodeMemo(bytes) } catch {
-                throw MemoDecodingError(child: block.id(at: index), type: T.type, cause: error)
+                throw try children.decodingError(of: type, child: start + index, cause: error)
             }
         }
+    }
+}
+
+extension ChildSnapshot {
+    /// The error for a memo that cannot be read. Names the child by walking once more: walks over memos alone do not
+    /// decode the ids.
+    ///
+    /// - Parameter position: how many children ended before it.
+    @usableFromInline
+    func decodingError<T: DurableTask>(
+        of type: T.Type, child position: Int, cause: any Error
+    ) throws(StoreError) -> MemoDecodingError {
+        var cursor = makeCursor(columns: .facts)
+        var block = ChildBlock()
+        var start = 0
+        while try cursor.next(into: &block) {
+            if position < start + block.count {
+                return MemoDecodingError(child: block.id(at: position - start), type: T.type, cause: cause)
+            }
+            start += block.count
+        }
+        return MemoDecodingError(child: .none, type: T.type, cause: cause)
     }
 }

@@ -16,16 +16,14 @@ struct CancelHook<Work: DurableTask>: Sendable {
     /// Calls the hook for all tasks of the entry at the same time, and waits until all have returned or the time
     /// limit is over.
     func run(_ entry: ReadyRun, place: HandlerPlace, core: SchedulerCore) async {
-        var works = PayloadBatch<Work>()
+        let works = PayloadBatch<Work>(count: Int(entry.run.count))
         do { try works.read(entry, from: core.store) } catch { return core.storeFailed(error) }
         let executor: (any TaskExecutor)? = place == .threads ? core.threads : nil
         var hooks: [Task<Void, Never>] = []
         for index in BitIndexes(entry.bits) {
             let id = entry.run.id(at: index)
             let work: Work
-            switch works.take(index) {
-            case .success(let decoded): work = decoded
-            case .failure(let error):
+            do { work = try works.work(at: index) } catch {
                 core.logger.warning("no cancel hook for task \(id): \(error)")
                 continue
             }

@@ -20,7 +20,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         var report = PullReport()
         guard claims.claimNext() != nil else { return report }
         let core = worker.core
-        var works = PayloadBatch<Handler.Work>()
+        let works = PayloadBatch<Handler.Work>(count: Int(parent.run.count))
         let sealed: [UInt8]
         let children: ChildSnapshot
         do {
@@ -37,7 +37,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
         do {
             let handover = try SealedHandover.decode(Handler.Handover.self, from: sealed)
-            let memo = try await handler.finalize(try works.take(parent.index).get(), handover: handover, in: context)
+            let memo = try await handler.finalize(try works.work(at: parent.index), handover: handover, in: context)
             outcome.endedAt = core.clock.now
             if claims.isInterrupted, core.isDoomed(parent.id, parent: parent.run.parent) {
                 report.cancelled = parent.bit

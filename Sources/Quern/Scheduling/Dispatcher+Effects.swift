@@ -23,7 +23,7 @@ extension Dispatcher {
     var nextDue: Timestamp? { isRunning ? delayed.min?.due : nil }
 
     /// Whether no worker exists.
-    var isIdle: Bool { cooperative.workers + threads.workers == 0 }
+    var isIdle: Bool { workerCount == 0 }
 
     /// Whether so much waits to be committed that more results would only fill memory.
     var isThrottled: Bool {
@@ -33,27 +33,35 @@ extension Dispatcher {
 
     /// What is to be done after the events so far. Call it after each.
     mutating func takeEffects() -> Effects {
-        planWorkers(at: .threads)
-        planWorkers(at: .cooperative)
+        planWorkers()
         let taken = effects
         effects = Effects()
         return taken
     }
 
-    /// Starts as many workers as there are pulls for, within the limit.
-    private mutating func planWorkers(at place: HandlerPlace) {
-        guard isRunning, !isThrottled else { return }
-        var capacity = limits.concurrency - cooperative.workers - threads.workers
-        guard capacity > 0 else { return }
-        var wanted = pullCount(at: place) - self[place].starting
-        while wanted > 0, capacity > 0 {
-            effects.starts.append(Effects.Start(worker: nextWorker, place: place))
-            nextWorker += 1
-            self[place].workers += 1
-            self[place].starting += 1
-            wanted -= 1
-            capacity -= 1
+    var workerCount: Int { cooperative.workers + threads.workers }
+
+    /// Starts as many workers as there are pulls for, within the limit; the place with fewer workers goes first.
+    private mutating func planWorkers() {
+        guard isRunning, !isThrottled, workerCount < limits.concurrency else { return }
+        var wantedHere = pullCount(at: .cooperative) - cooperative.starting
+        var wantedThere = pullCount(at: .threads) - threads.starting
+        while workerCount < limits.concurrency, wantedHere > 0 || wantedThere > 0 {
+            if wantedThere <= 0 || (wantedHere > 0 && cooperative.workers <= threads.workers) {
+                startWorker(at: .cooperative)
+                wantedHere -= 1
+            } else {
+                startWorker(at: .threads)
+                wantedThere -= 1
+            }
         }
+    }
+
+    mutating func startWorker(at place: HandlerPlace) {
+        effects.starts.append(Effects.Start(worker: nextWorker, place: place))
+        nextWorker += 1
+        self[place].workers += 1
+        self[place].starting += 1
     }
 
     /// How many pulls a lane's work makes, roughly; 0 only when there is none.

@@ -11,7 +11,12 @@ extension Dispatcher {
     /// children left; then ready tasks, first come, first served.
     mutating func next(for worker: WorkerID, at place: HandlerPlace, isFirst: Bool = false) -> Pull? {
         if isFirst { self[place].starting -= 1 }
-        guard isRunning, !isThrottled, !yieldsToOtherLane(place),
+        if !isFirst, yieldsToOtherLane(place) {
+            self[place].workers -= 1
+            startWorker(at: place.other)
+            return nil
+        }
+        guard isRunning, !isThrottled,
             let pull = takeCancels(at: place) ?? takeDecided(at: place) ?? takeSuspect(at: place)
                 ?? takeReady(at: place)
         else {
@@ -34,10 +39,10 @@ extension Dispatcher {
     /// A worker ends although there may be work.
     mutating func retire(at place: HandlerPlace) { self[place].workers -= 1 }
 
-    /// When all workers are busy, the lanes share them evenly.
+    /// When all workers are busy, the lanes share them evenly. A worker that has just started does one pull first.
     private func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
-        let other: HandlerPlace = place == .cooperative ? .threads : .cooperative
-        return cooperative.workers + threads.workers >= limits.concurrency
+        let other = place.other
+        return isRunning && !isThrottled && workerCount >= limits.concurrency
             && self[other].workers < self[place].workers && pullCount(at: other) > self[other].starting
     }
 

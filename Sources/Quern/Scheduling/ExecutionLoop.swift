@@ -13,7 +13,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
 
     func run(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
         var report = PullReport()
-        var works = PayloadBatch<Body.Work>()
+        let works = PayloadBatch<Body.Work>(count: Int(entry.run.count))
         do { try works.read(entry, from: worker.core.store) } catch {
             worker.core.storeFailed(error)
             return report
@@ -24,7 +24,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         let first = now
         while let index = claims.claimNext() {
             let started = now
-            let size = await runOne(index, works.take(index), entry, claims, worker, started, &now, &report)
+            let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
             report.tried += 1
             if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }
         }
@@ -35,7 +35,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     /// - Returns: roughly how large the transaction is now.
     @inline(__always)
     private func runOne(
-        _ index: Int, _ work: Result<Body.Work, any Error>, _ entry: ReadyRun, _ claims: PullClaims,
+        _ index: Int, _ works: PayloadBatch<Body.Work>, _ entry: ReadyRun, _ claims: PullClaims,
         _ worker: Worker, _ started: Timestamp, _ now: inout Timestamp, _ report: inout PullReport
     ) async -> Int {
         let id = entry.run.id(at: index)
@@ -48,7 +48,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             task: id, parent: entry.run.parent, label: entry.run.label, kind: .completed,
             attempts: entry.attempts + 1, startedAt: started, endedAt: started)
         do {
-            let output = try await body.execute(try work.get(), in: context)
+            let output = try await body.execute(try works.work(at: index), in: context)
             now = worker.core.clock.now
             if claims.isInterrupted, worker.core.isDoomed(id, parent: entry.run.parent) {
                 worker.buffer.abandon()
@@ -118,30 +118,5 @@ struct FailedAttempt {
 
     func retry(index: Int) -> PullReport.Retry? {
         notBefore.map { PullReport.Retry(index: index, attempts: outcome.attempts, notBefore: $0) }
-    }
-}
-
-/// The decoded payloads of a pull.
-struct PayloadBatch<Work: DurableTask> {
-    private var works: [Result<Work, any Error>?] = []
-
-    /// Reads and decodes the payloads of all tasks of `entry`. Blocking, usually served from memory.
-    mutating func read(_ entry: ReadyRun, from store: MemoStore) throws(StoreError) {
-        var decoded = [Result<Work, any Error>?](repeating: nil, count: Int(entry.run.count))
-        try store.withPayloads(of: entry.run, indexes: entry.bits) { index, bytes in
-            do { decoded[index] = .success(try Work.decodePayload(bytes)) } catch {
-                decoded[index] = .failure(
-                    PermanentError(reason: "payload cannot be decoded", detail: String(describing: error)))
-            }
-        }
-        works = decoded
-    }
-
-    mutating func take(_ index: Int) -> Result<Work, any Error> {
-        guard let work = works[index] else {
-            return .failure(PermanentError(reason: "payload is missing"))
-        }
-        works[index] = nil
-        return work
     }
 }

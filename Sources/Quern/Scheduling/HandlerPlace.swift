@@ -6,6 +6,8 @@ public enum HandlerPlace: Sendable, Equatable {
     case cooperative
     /// On threads of the scheduler's own: for handlers that block, such as those that list files.
     case threads
+
+    var other: HandlerPlace { self == .cooperative ? .threads : .cooperative }
 }
 
 /// What the dispatcher must know of a task type.

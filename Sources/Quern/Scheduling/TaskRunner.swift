@@ -31,7 +31,8 @@ struct Worker: Sendable {
 struct TypeTable: Sendable {
     /// By the raw value of the label.
     private(set) var runners: [(any TaskRunner)?] = []
-    private var labels: [ObjectIdentifier: Label] = [:]
+    /// Few enough that a walk is faster than hashing.
+    private var labels: [(type: ObjectIdentifier, label: Label)] = []
     private var labelsByName: [TaskType: Label] = [:]
 
     mutating func add(_ runner: any TaskRunner, for type: Any.Type) {
@@ -40,7 +41,7 @@ struct TypeTable: Sendable {
             runners.append(contentsOf: repeatElement(nil, count: index + 1 - runners.count))
         }
         runners[index] = runner
-        labels[ObjectIdentifier(type)] = runner.label
+        labels.append((ObjectIdentifier(type), runner.label))
         labelsByName[runner.type] = runner.label
     }
 
@@ -52,7 +53,9 @@ struct TypeTable: Sendable {
     }
 
     func label<Work: DurableTask>(of type: Work.Type) throws(SchedulerError) -> Label {
-        if let label = labels[ObjectIdentifier(type)] ?? labelsByName[type.type] { return label }
+        let wanted = ObjectIdentifier(type)
+        for entry in labels where entry.type == wanted { return entry.label }
+        if let label = labelsByName[type.type] { return label }
         throw .notRegistered(type.type)
     }
 }

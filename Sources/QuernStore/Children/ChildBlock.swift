@@ -11,17 +11,22 @@ public struct ChildBlock: Sendable {
     }
 
     /// Children in the block.
-    public private(set) var count = 0
+    public internal(set) var count = 0
     public private(set) var parent = TaskID.none
+    /// The commit position up to which this block and those before it reach, whatever columns and view the walk has:
+    /// give it to ``ChildSnapshot/after(_:)`` to go on behind this block another time.
+    public internal(set) var lastSequence: UInt64 = 0
 
     /// Set when all children completed, with one label and memos of one length: the memos then lie side by side.
     public internal(set) var uniform: (label: Label, memoLength: Int)?
 
-    private var rows: [Row] = []
+    var rows: [Row] = []
     @usableFromInline var memos: [UInt8] = []
     var errors: [UInt8] = []
     /// Memo bytes in the block, decoded or not.
     var memoBytes = 0
+    /// Whether the walk asked for facts: only then do the rows hold them.
+    var hasFacts = false
 
     public init() {}
 
@@ -44,27 +49,6 @@ public struct ChildBlock: Sendable {
     }
 
     mutating func put(_ filled: [Row]) { rows = filled }
-
-    /// Rows from memory, for the part of a run that is not in a file yet.
-    mutating func fill(from block: OutcomeBlock) {
-        reset(count: block.rows.count, parent: block.parent)
-        memos.append(contentsOf: block.memos)
-        errors.append(contentsOf: block.errors)
-        memoBytes = block.memos.count
-        var memoOffset = 0
-        var errorOffset = 0
-        var uniform: (label: Label, memoLength: Int)?
-        var isUniform = true
-        for row in block.rows {
-            let completed = row.kind == .completed
-            rows.append(Row(outcome: row, valueOffset: completed ? memoOffset : errorOffset))
-            if completed { memoOffset += Int(row.valueLength) } else { errorOffset += Int(row.valueLength) }
-            let shape = (label: Label(rawValue: row.label), memoLength: Int(row.valueLength))
-            if !completed || (uniform.map { $0 != shape } ?? false) { isUniform = false }
-            uniform = uniform ?? shape
-        }
-        self.uniform = isUniform ? uniform : nil
-    }
 
     /// How the child ended.
     public func kind(at index: Int) -> OutcomeKind {
@@ -100,7 +84,7 @@ public struct ChildBlock: Sendable {
 
     private func fact(_ index: Int) -> OutcomeRow {
         check(index)
-        precondition(!rows.isEmpty, "this walk was asked not to decode facts")
+        precondition(hasFacts, "this walk was asked not to decode facts")
         return rows[index].outcome
     }
 

@@ -1,78 +1,108 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A walk over a snapshot, a block at a time, in sequence order and constant memory.
+/// A walk over a snapshot, a block at a time, in the order of its view and in constant memory.
 ///
-/// Reads sealed and open index segments through their mappings, in order, then what was still in memory. It may block
-/// on a page that is not in memory.
+/// Reads sealed and open index segments through their mappings, then what was still in memory. It may block on a page
+/// that is not in memory.
 public struct ChildCursor: Sendable {
     /// Mapped bytes that a walk leaves resident behind itself.
     private static let residentWindow = 1 << 20
 
     private let snapshot: ChildSnapshot
     private let columns: ChildColumns
-    private var next = 0
+    private var done = 0
     private var scratch: [UInt8] = []
     private var failure: StoreError?
-    /// Where the bytes begin that were walked over and are still resident.
-    private var residentFrom: (file: UInt32, offset: Int)?
+    /// The bytes that were walked over and are still resident.
+    private var resident: (file: UInt32, bytes: Range<Int>)?
 
     init(snapshot: ChildSnapshot, columns: ChildColumns) {
         self.snapshot = snapshot
-        self.columns = columns
+        self.columns = snapshot.showsFailuresOnly ? columns.subtracting(.memos) : columns
     }
 
-    /// Decodes the next block into `block`, whose buffers are used again. Returns false at the end.
+    /// Decodes the next block into `block`, whose buffers are used again. Returns false at the end. A block is never
+    /// empty.
     ///
     /// - Throws: ``StoreError/Code/damaged`` naming file and offset when a block is not what was written. It then
     ///   throws the same at each further call, so that rows are never left out in silence.
+    /// - Complexity: O(rows of the block), those too that the view leaves out.
     public mutating func next(into block: inout ChildBlock) throws(StoreError) -> Bool {
         if let failure { throw failure }
+        guard done < snapshot.extents.count else { return false }
+        let extents = snapshot.extents
+        let extent = snapshot.isReversed ? extents[extents.endIndex - 1 - done] : extents[extents.startIndex + done]
         do throws(StoreError) {
-            if next < snapshot.extents.count {
-                try decode(snapshot.extents[next], into: &block)
-            } else {
-                let index = next - snapshot.extents.count
-                guard index < snapshot.memoryBlocks.count else { return false }
-                block.fill(from: snapshot.memoryBlocks[index])
-            }
-            next += 1
-            return true
+            let mapping = try extent.read(
+                of: snapshot.parent, snapshot.identity, columns: columns, scratch: &scratch, into: &block)
+            if let mapping { discardBehind(extent, in: mapping) }
         } catch {
             failure = error
             throw error
         }
-    }
-
-    private mutating func decode(_ extent: BlockExtent, into block: inout ChildBlock) throws(StoreError) {
-        let mapping = try extent.file.mapped(length: extent.offset + extent.length)
-        defer { withExtendedLifetime(mapping) {} }
-        let seed = snapshot.identity.seed
-        func damaged(_ reason: String) -> StoreError {
-            StoreError(.damaged, reason, file: extent.file.file.path, offset: extent.offset)
-        }
-        guard
-            let header = FrameHeader(mapping.bytes, at: extent.offset, segment: extent.file.number, seed: seed),
-            header.kind == .block, header.codec == .raw, header.firstID == snapshot.parent.rawValue,
-            header.totalLength == extent.length
-        else { throw damaged("no valid block of this parent") }
-        guard let body = header.body(in: mapping.bytes, seed: seed) else {
-            throw damaged("wrong checksum of a block")
-        }
-        do throws(DecodingFailure) {
-            try OutcomeBlockReader.decode(body, columns: columns, scratch: &scratch, into: &block)
-        } catch { throw damaged(error.reason) }
-        guard block.parent == snapshot.parent else { throw damaged("a block of another parent") }
-        discardBehind(extent, in: mapping)
+        if extent.skippedRows > 0 { block.removeFirst(Int(extent.skippedRows)) }
+        if snapshot.showsFailuresOnly { block.keepFailures() }
+        if snapshot.isReversed { block.reverse() }
+        done += 1
+        return true
     }
 
     /// Memory stays flat: pages that were walked over need not stay resident.
     private mutating func discardBehind(_ extent: BlockExtent, in mapping: FileMapping) {
-        guard let from = residentFrom, from.file == extent.file.number else {
-            residentFrom = (extent.file.number, extent.offset)
+        guard case .file(let file) = extent.place else { return }
+        let bytes = extent.offset..<(extent.offset + extent.length)
+        guard let walked = resident, walked.file == file.number else {
+            resident = (file.number, bytes)
             return
         }
-        guard extent.offset - from.offset >= Self.residentWindow else { return }
-        mapping.discard(from.offset..<extent.offset)
-        residentFrom = (extent.file.number, extent.offset)
+        let all = min(walked.bytes.lowerBound, bytes.lowerBound)..<max(walked.bytes.upperBound, bytes.upperBound)
+        guard all.count - bytes.count >= Self.residentWindow else {
+            resident = (file.number, all)
+            return
+        }
+        mapping.discard(snapshot.isReversed ? bytes.upperBound..<all.upperBound : all.lowerBound..<bytes.lowerBound)
+        resident = (file.number, bytes)
+    }
+}
+
+extension BlockExtent {
+    /// Reads all rows of the block, those too that a view skips. Returns the mapping that they came from.
+    func read(
+        of parent: TaskID, _ identity: StoreIdentity, columns: ChildColumns, scratch: inout [UInt8],
+        into block: inout ChildBlock
+    ) throws(StoreError) -> FileMapping? {
+        defer { block.hasFacts = columns.contains(.facts) }
+        switch place {
+        case .memory(let memory):
+            block.fill(from: memory.block, columns: columns)
+            return nil
+        case .file(let file):
+            let mapping = try file.mapped(length: offset + length)
+            defer { withExtendedLifetime(mapping) {} }
+            do throws(DecodingFailure) {
+                try decode(
+                    mapping.bytes, segment: file.number, of: parent, seed: identity.seed, columns: columns,
+                    scratch: &scratch, into: &block)
+            } catch { throw StoreError(.damaged, error.reason, file: file.file.path, offset: offset) }
+            return mapping
+        }
+    }
+
+    private func decode(
+        _ bytes: UnsafeRawBufferPointer, segment: UInt32, of parent: TaskID, seed: UInt32, columns: ChildColumns,
+        scratch: inout [UInt8], into block: inout ChildBlock
+    ) throws(DecodingFailure) {
+        guard
+            let header = FrameHeader(bytes, at: offset, segment: segment, seed: seed), header.kind == .block,
+            header.codec == .raw, header.firstID == parent.rawValue, header.totalLength == length
+        else { throw DecodingFailure("no valid block of this parent") }
+        guard let body = header.body(in: bytes, seed: seed) else {
+            throw DecodingFailure("wrong checksum of a block")
+        }
+        try OutcomeBlockReader.decode(body, columns: columns, scratch: &scratch, into: &block)
+        var reader = ByteReader(body)
+        block.lastSequence = try OutcomeBlockHeader(&reader).lastSequence
+        guard block.parent == parent else { throw DecodingFailure("a block of another parent") }
+        guard block.count == storedRows else { throw DecodingFailure("a block of another length") }
     }
 }

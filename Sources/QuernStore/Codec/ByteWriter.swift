@@ -40,7 +40,7 @@ public struct ByteWriter: Sendable {
 
     /// Appends `count` zero bytes.
     public mutating func append(zeros count: Int) {
-        bytes.append(contentsOf: repeatElement(0, count: count))
+        bytes.append(zeros: count)
     }
 
     /// Overwrites bytes that were appended before.
@@ -52,14 +52,27 @@ public struct ByteWriter: Sendable {
 
     /// Appends `count` bytes that `body` fills in. `body` returns how many of them it used.
     mutating func append(upTo count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) {
-        let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: count))
-        let used = bytes.withUnsafeMutableBytes { body(UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
-        bytes.removeLast(count - used)
+        bytes.append(addingCapacity: count) { span in
+            span.withUnsafeMutableBufferPointer { buffer, used in
+                used = body(UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
+            }
+        }
     }
 
     /// Drops everything behind the first `count` bytes.
     public mutating func truncate(to count: Int) { bytes.removeLast(bytes.count - count) }
 
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+}
+
+extension [UInt8] {
+    /// Appends `count` zero bytes at once, in debug builds too.
+    mutating func append(zeros count: Int) {
+        append(addingCapacity: count) { span in
+            span.withUnsafeMutableBufferPointer { buffer, used in
+                buffer.extracting(..<count).initialize(repeating: 0)
+                used = count
+            }
+        }
+    }
 }

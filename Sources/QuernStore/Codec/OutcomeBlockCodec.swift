@@ -59,7 +59,7 @@ struct OutcomeBlockHeader: Equatable {
         factsStored = Int(try reader.littleEndian(UInt32.self))
         memosRaw = Int(try reader.littleEndian(UInt32.self))
         memosStored = Int(try reader.littleEndian(UInt32.self))
-        guard rowCount > 0, rowCount <= Limits.frameBytes / 4, failureCount <= rowCount else {
+        guard rowCount > 0, rowCount <= Limits.blockRows, failureCount <= rowCount else {
             throw DecodingFailure("block of \(rowCount) rows")
         }
         for (raw, stored, codec) in [(factsRaw, factsStored, facts), (memosRaw, memosStored, memos)] {
@@ -119,7 +119,7 @@ enum OutcomeBlockCodec {
         if shuffles, let width = memoLength {
             let count = block.memos.count
             scratch.memos.removeAll(keepingCapacity: true)
-            scratch.memos.append(contentsOf: repeatElement(0, count: count))
+            scratch.memos.append(zeros: count)
             block.memos.withUnsafeBufferPointer { source in
                 scratch.memos.withUnsafeMutableBufferPointer { target in
                     quern_shuffle(source.baseAddress, target.baseAddress, count / width, width)

@@ -127,7 +127,7 @@ enum OutcomeBlockReader {
         if target.count > count {
             target.removeLast(target.count - count)
         } else {
-            target.append(contentsOf: repeatElement(0, count: count - target.count))
+            target.append(zeros: count - target.count)
         }
     }
 }

@@ -86,6 +86,14 @@ public struct FileError: Error, Sendable, Equatable {
     }
 }
 
+extension FileError {
+    /// Whether the call failed for want of space and can be made again once there is some. A sync cannot, whatever
+    /// its reason: what it did not write may be lost, and the next one would not tell (S4).
+    var isNoSpace: Bool {
+        (errno == .noSpace || errno == .diskQuotaExceeded) && operation != "fdatasync" && operation != "fsync"
+    }
+}
+
 extension FileError: CustomStringConvertible {
     public var description: String {
         let place = offset.map { " at byte \($0)" } ?? ""

@@ -37,6 +37,13 @@ struct StoreFiles: Sendable {
         return nil
     }
 
+    /// Whether a name is one under which a file of the store is written before it is renamed.
+    static func isTemporary(_ name: String) -> Bool {
+        guard name.hasSuffix(temporarySuffix) else { return false }
+        let final = String(name.dropLast(temporarySuffix.count))
+        return final == manifestName || parse(final) != nil
+    }
+
     func path(_ kind: FileHeader.Kind, _ number: UInt64) -> FilePath {
         directory.appending(Self.name(kind, number))
     }

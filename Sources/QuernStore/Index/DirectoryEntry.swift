@@ -37,6 +37,11 @@ struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
         return result
     }
 
+    /// Whether the block lies between the file header and `end`.
+    func lies(before end: UInt64) -> Bool {
+        offset >= UInt64(FileHeader.size) && offset <= end && UInt64(length) <= end - offset
+    }
+
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: parent)
         writer.append(littleEndian: offset)

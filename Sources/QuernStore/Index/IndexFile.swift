@@ -6,33 +6,34 @@ import Synchronization
 final class IndexFile: Sendable {
     let number: UInt32
     let file: any StoreFile
-    private let mapping = Mutex<FileMapping?>(nil)
+    private struct Mapped: Sendable {
+        var mapping: FileMapping?
+        var written = 0
+    }
+
+    private let mapping = Mutex(Mapped())
 
     init(number: UInt32, file: any StoreFile) {
         self.number = number
         self.file = file
     }
 
+    /// Tells that this many bytes are written, so that one mapping serves a whole walk over a segment that grows.
+    func note(written: Int) { mapping.withLock { $0.written = max($0.written, written) } }
+
     /// A mapping of at least the first `length` bytes, all of them written before.
     func mapped(length: Int) throws(StoreError) -> FileMapping {
-        let result = mapping.withLock { mapping -> Result<FileMapping, FileError> in
-            if let mapping, mapping.length >= length { return .success(mapping) }
+        let result = mapping.withLock { mapped -> Result<FileMapping, FileError> in
+            if let mapping = mapped.mapping, mapping.length >= length { return .success(mapping) }
             do throws(FileError) {
-                let fresh = try file.map(length: length)
-                mapping = fresh
+                let fresh = try file.map(length: max(length, mapped.written))
+                mapped.mapping = fresh
                 return .success(fresh)
             } catch { return .failure(error) }
         }
         switch result {
         case .success(let mapping): return mapping
-        case .failure(let error): throw StoreError(.inputOutput, "cannot map an index segment", cause: error)
+        case .failure(let error): throw StoreError("cannot map an index segment", error)
         }
     }
-}
-
-/// Where a block is: what a snapshot keeps of it.
-struct BlockExtent: Sendable {
-    var file: IndexFile
-    var offset: Int
-    var length: Int
 }

@@ -37,20 +37,24 @@ struct MemoIndex: Sendable {
     /// Makes everything appended so far durable.
     func synchronize() throws(FileError) { try open?.file.file.synchronize() }
 
-    /// The blocks of a parent in sequence order, with how many children ended how.
-    func extents(of parent: TaskID) throws(StoreError) -> (extents: [BlockExtent], counts: OutcomeCounts) {
+    /// The blocks of a parent that the open segment has, in sequence order. O(blocks found).
+    func openExtents(of parent: TaskID) -> [BlockExtent] {
+        guard let open else { return [] }
+        let found = open.entries(of: parent)
+        if found.isEmpty { return [] }
+        open.file.note(written: open.length)
+        return found.map { BlockExtent($0, in: open.file) }
+    }
+}
+
+extension [SealedIndexSegment] {
+    /// The blocks of a parent in sequence order. A binary search in each segment, which may block on the file: hold no
+    /// lock.
+    func extents(of parent: TaskID) throws(StoreError) -> [BlockExtent] {
         var extents: [BlockExtent] = []
-        var counts = OutcomeCounts()
-        func add(_ entry: DirectoryEntry, in file: IndexFile) {
-            extents.append(BlockExtent(file: file, offset: Int(entry.offset), length: Int(entry.length)))
-            counts += entry.outcomeCounts
+        for segment in self {
+            try segment.forEachEntry(of: parent) { extents.append(BlockExtent($0, in: segment.file)) }
         }
-        for segment in sealed {
-            try segment.forEachEntry(of: parent) { add($0, in: segment.file) }
-        }
-        if let open {
-            for entry in open.entries(of: parent) { add(entry, in: open.file) }
-        }
-        return (extents, counts)
+        return extents
     }
 }

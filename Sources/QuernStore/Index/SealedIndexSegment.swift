@@ -34,9 +34,7 @@ struct SealedIndexSegment: Sendable {
         }
         while low < entryCount, parentAt(low) == parent.rawValue {
             var reader = ByteReader(directory, at: low * DirectoryEntry.size)
-            guard let entry = try? DirectoryEntry(&reader), entry.offset >= UInt64(FileHeader.size),
-                entry.offset <= directoryOffset, UInt64(entry.length) <= directoryOffset - entry.offset
-            else {
+            guard let entry = try? DirectoryEntry(&reader), entry.lies(before: directoryOffset) else {
                 throw StoreError(
                     .damaged, "a directory entry points outside its segment", file: file.file.path,
                     offset: start + low * DirectoryEntry.size)

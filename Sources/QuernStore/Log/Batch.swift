@@ -9,11 +9,11 @@ struct Batch: Sendable {
         var parent: TaskID
         var label: Label
         var priority: UInt8
+        var submittedAt: Timestamp
     }
 
     private struct SpawnGroup {
         var key: GroupKey
-        var submittedAt: Timestamp
         var lengths: [UInt32] = []
         var payloads: [UInt8] = []
     }
@@ -32,6 +32,8 @@ struct Batch: Sendable {
     private var definitions: [(label: Label, name: String)] = []
     private var endedTasks: [TaskID] = []
     private var countedParents: Set<TaskID> = []
+    /// Tasks that became parents in the state for the checks of this batch.
+    private var newParents: [TaskID] = []
     private var nextSequence: UInt64 = 0
     private var firstID: [UInt64] = []
     private(set) var transactionCount = 0
@@ -81,7 +83,10 @@ struct Batch: Sendable {
                 try Self.checkSize(error.count)
                 task = id
             case .cancel(let id), .crash(let id, _): task = id
-            case .define, .inFlight: continue
+            case .inFlight(let tasks):
+                try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
+                continue
+            case .define: continue
             }
             guard state.live.contains(task) else { throw StoreError(.rejected, "task \(task) is not live") }
         }
@@ -121,6 +126,7 @@ struct Batch: Sendable {
             }
         }
         for group in transaction.spawnGroups where group.parent != .none {
+            if state.parents[group.parent] == nil { newParents.append(group.parent) }
             state.withParent(group.parent) { $0.arrivingChildren += UInt64(group.count) }
             countedParents.insert(group.parent)
         }
@@ -140,6 +146,7 @@ struct Batch: Sendable {
     /// Takes the marks of all transactions back: nothing of the batch was written.
     mutating func undo(in state: inout StoreState) {
         for task in endedTasks { state.live.revive(task) }
+        for parent in newParents { state.parents[parent] = nil }
         settle(in: &state)
     }
 
@@ -203,13 +210,14 @@ struct Batch: Sendable {
         var index = 0
         var offset = 0
         for part in transaction.spawnGroups {
-            let key = GroupKey(parent: part.parent, label: part.label, priority: part.priority)
+            let key = GroupKey(
+                parent: part.parent, label: part.label, priority: part.priority, submittedAt: part.submittedAt)
             let group: Int
             if let found = spawnIndex[key] {
                 group = found
             } else {
                 group = spawnGroups.count
-                spawnGroups.append(SpawnGroup(key: key, submittedAt: part.submittedAt))
+                spawnGroups.append(SpawnGroup(key: key))
                 spawnIndex[key] = group
             }
             let lengths = transaction.payloadLengths[index..<(index + part.count)]
@@ -244,7 +252,7 @@ struct Batch: Sendable {
                 emitBefore(bytes, &body, emit)
                 LogRecord.append(LogRecord.Kind.spawn.rawValue, to: &body) {
                     SpawnRecord.appendHeader(
-                        firstID: nextID, parent: group.key.parent, submittedAt: group.submittedAt,
+                        firstID: nextID, parent: group.key.parent, submittedAt: group.key.submittedAt,
                         label: group.key.label, count: lengths.count, priority: group.key.priority, to: &$0)
                     IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[start + $0]) }
                     $0.append(contentsOf: group.payloads[offset..<(offset + bytes)])

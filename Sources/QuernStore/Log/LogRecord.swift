@@ -130,7 +130,7 @@ struct SpawnRecord {
         count = try reader.byte()
         priority = try reader.byte()
         guard count > 0, Int(count) <= SpawnRun.capacity else { throw DecodingFailure("run of \(count) tasks") }
-        guard firstID > 0, firstID <= UInt64.max - UInt64(count), parent < firstID else {
+        guard firstID > 0, firstID <= Limits.number, parent < firstID else {
             throw DecodingFailure("spawn of \(firstID) under \(parent)")
         }
         lengths = try IntegerColumn.decode(count: Int(count), from: &reader)

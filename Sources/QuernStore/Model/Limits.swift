@@ -16,6 +16,10 @@ public enum Limits {
     static let blockBytes = 64 << 10
     /// Children in a block, which bounds blocks of empty memos.
     static let blockRows = 4096
+    /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
+    static let number: UInt64 = 1 << 60
+    /// The length of a file.
+    static let fileBytes: UInt64 = 1 << 48
     /// Entries in an index segment's directory.
     static let directoryEntries = 1 << 19
 }

@@ -76,6 +76,7 @@ struct CheckpointEncoder {
         }
         for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             LogRecord.append(label, name: name, to: &body)
+            if body.count >= Limits.frameTarget { flush(.state) }
         }
         if !state.inFlight.isEmpty { LogRecord.append(.inFlight(state.inFlight), to: &body) }
         encodeLive(state)
@@ -158,7 +159,8 @@ extension LiveTasks.Run {
             recordOffset: try reader.littleEndian())
         live = try reader.littleEndian()
         guard run.count > 0, Int(run.count) <= SpawnRun.capacity, live & ~run.allBits == 0, live != 0,
-            run.firstID.rawValue > run.parent.rawValue
+            run.firstID.rawValue > run.parent.rawValue, run.firstID.rawValue <= Limits.number,
+            run.frameOffset <= Limits.fileBytes
         else { throw DecodingFailure("live run") }
     }
 }
@@ -183,12 +185,17 @@ extension ParentState {
         status.phase = try reader.byte()
         status.cancelRequested = try reader.byte() == 1
         status.liveChildren = try reader.littleEndian()
-        for kind in OutcomeKind.allCases { status.counts[kind] = try reader.littleEndian() }
+        for kind in OutcomeKind.allCases {
+            status.counts[kind] = try reader.littleEndian()
+            guard status.counts[kind] <= Limits.number else { throw DecodingFailure("count of outcomes") }
+        }
+        guard status.liveChildren <= Limits.number else { throw DecodingFailure("count of live children") }
         status.firstFailure = TaskID(try reader.littleEndian())
         let hasHandover = try reader.byte() == 1
         let place = LogPlace(
             segment: try reader.littleEndian(), frameOffset: try reader.littleEndian(),
             recordOffset: try reader.littleEndian())
+        guard place.frameOffset <= Limits.fileBytes else { throw DecodingFailure("place of a hand-over") }
         handover = hasHandover ? place : nil
     }
 }

@@ -32,9 +32,25 @@ struct CheckpointDecoder {
             throw DecodingFailure("not the checkpoint that the manifest names")
         }
         guard let position = decoder.position else { throw DecodingFailure("no base record") }
+        try decoder.check(position)
         return Checkpoint(
             position: position, state: decoder.state, sealed: decoder.sealed, open: decoder.open,
             nextIndexNumber: decoder.nextIndexNumber)
+    }
+
+    /// Checks what no record can check by itself.
+    private func check(_ position: LogPosition) throws(DecodingFailure) {
+        guard state.nextID <= Limits.number, state.nextSequence <= Limits.number, position.segment < .max,
+            nextIndexNumber < .max, (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
+        else { throw DecodingFailure("base record") }
+        if let last = state.live.runs.last, last.run.firstID.rawValue + UInt64(last.run.count) > state.nextID {
+            throw DecodingFailure("a live run behind the next id")
+        }
+        guard let open else { return }
+        guard open.length <= Limits.fileBytes else { throw DecodingFailure("length of an index segment") }
+        for entry in open.entries where !entry.lies(before: open.length) {
+            throw DecodingFailure("a directory entry points outside its segment")
+        }
     }
 
     private mutating func apply(_ body: [UInt8]) throws(DecodingFailure) {
@@ -96,7 +112,7 @@ struct CheckpointDecoder {
             let segment = Checkpoint.Sealed(
                 number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),
                 entryCount: try reader.littleEndian())
-            guard segment.directoryOffset <= 1 << 48, segment.entryCount <= Limits.directoryEntries else {
+            guard segment.directoryOffset <= Limits.fileBytes, segment.entryCount <= Limits.directoryEntries else {
                 throw DecodingFailure("sealed segment \(segment.number)")
             }
             sealed.append(segment)

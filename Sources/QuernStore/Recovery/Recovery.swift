@@ -25,6 +25,7 @@ struct Recovery {
     private struct Tail {
         var number: UInt32
         var header: FileHeader
+        var file: any StoreFile
         var mapping: FileMapping
         var path: FilePath
         var start: LogPosition
@@ -33,7 +34,9 @@ struct Recovery {
 
     func run() throws(StoreError) -> Result {
         let names = try wrapping("cannot list the store") { () throws(FileError) in
-            try fileSystem.list(directory)
+            // Names, too, must be on disk before a decision is built on them: what they replaced is removed then (F21).
+            try fileSystem.synchronizeDirectory(directory)
+            return try fileSystem.list(directory)
         }
         guard names.contains(StoreFiles.manifestName) else { return try create(names) }
         return try open(names)
@@ -48,16 +51,19 @@ struct Recovery {
     // MARK: A new store
 
     private func create(_ names: [String]) throws(StoreError) -> Result {
-        // A creation that was interrupted leaves files without content. With content, the manifest was lost.
+        // An interrupted creation leaves at most the first log segment, empty, and the first checkpoint. Anything more
+        // is a store that lost its manifest.
         for name in names {
-            guard let (kind, _) = StoreFiles.parse(name), kind == .log else { continue }
+            guard let (kind, number) = StoreFiles.parse(name) else { continue }
             let path = directory.appending(name)
-            let size = try wrapping("cannot read a log segment") { () throws(FileError) in
+            let size = try wrapping("cannot read a file") { () throws(FileError) in
                 try fileSystem.open(path, .readOnly).size()
             }
-            if size > FileHeader.size { throw StoreError(.damaged, "the manifest is missing", file: path) }
+            guard number == 1, kind == .checkpoint || (kind == .log && size <= FileHeader.size) else {
+                throw StoreError(.damaged, "the manifest is missing", file: path)
+            }
         }
-        for name in names where StoreFiles.parse(name) != nil || name.hasSuffix(StoreFiles.temporarySuffix) {
+        for name in names where StoreFiles.parse(name) != nil || StoreFiles.isTemporary(name) {
             try wrapping("cannot remove a leftover") { () throws(FileError) in
                 try fileSystem.remove(directory.appending(name))
             }
@@ -109,8 +115,10 @@ struct Recovery {
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
-        report.wasClean = manifest.isClean && report.replayedFrames == 0
+        // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
+        report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
+        try rewrite(last)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
                 files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
@@ -119,6 +127,16 @@ struct Recovery {
         return Result(
             files: files, state: state, index: index, log: log, manifest: manifest, report: report,
             segments: numbers + [last.number + 1])
+    }
+
+    /// Opens a file that the manifest or the checkpoint names: when it is missing, that is damage.
+    private func openNamed(
+        _ path: FilePath, _ mode: FileOpenMode, _ name: String
+    ) throws(StoreError) -> any StoreFile {
+        do throws(FileError) { return try fileSystem.open(path, mode) } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw StoreError("cannot open \(name)", error) }
+            throw StoreError(.damaged, "\(name) is missing", file: path, cause: error)
+        }
     }
 
     func readManifest() throws(StoreError) -> Manifest {
@@ -133,9 +151,9 @@ struct Recovery {
 
     func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
         let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
+        let file = try openNamed(path, .readOnly, "the checkpoint")
         let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
-            let file = try fileSystem.open(path, .readOnly)
-            return try file.map(length: try file.size())
+            try file.map(length: try file.size())
         }
         defer { withExtendedLifetime(mapping) {} }
         let header = try Self.header(
@@ -162,18 +180,19 @@ struct Recovery {
                 .damaged, "the log segment of the checkpoint is missing",
                 file: directory.appending(StoreFiles.name(.log, UInt64(position.segment))))
         }
-        var opened: [(number: UInt32, header: FileHeader, mapping: FileMapping, path: FilePath)] = []
+        var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] =
+            []
         for number in wanted {
             let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
-            let mapping = try wrapping("cannot read a log segment") { () throws(FileError) in
+            let (file, mapping) = try wrapping("cannot read a log segment") { () throws(FileError) in
                 let file = try fileSystem.open(path, .readWrite)
                 // What is read must be what is on disk, before a decision is built on it (F21).
                 try file.synchronize()
-                return try file.map(length: try file.size())
+                return (file, try file.map(length: try file.size()))
             }
             let header = try Self.header(
                 of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
-            opened.append((number, header, mapping, path))
+            opened.append((number, header, file, mapping, path))
         }
         defer { withExtendedLifetime(opened) {} }
         var tails: [Tail] = []
@@ -194,12 +213,26 @@ struct Recovery {
             }
             tails.append(
                 Tail(
-                    number: segment.number, header: segment.header, mapping: segment.mapping, path: segment.path,
-                    start: start, scan: scan))
+                    number: segment.number, header: segment.header, file: segment.file, mapping: segment.mapping,
+                    path: segment.path, start: start, scan: scan))
             start = LogPosition(
                 segment: segment.number + 1, offset: UInt64(FileHeader.size), checksum: scan.end.checksum)
         }
         return tails
+    }
+
+    /// Writes the last segment's tail once more, byte for byte, and syncs it. When the sync of another process failed,
+    /// reads show bytes that the disk never got, and only bytes that are written anew are written by the next sync
+    /// (F21).
+    private func rewrite(_ tail: Tail) throws(StoreError) {
+        let place = Int(tail.start.offset)..<Int(tail.scan.end.offset)
+        guard !place.isEmpty else { return }
+        defer { withExtendedLifetime(tail.mapping) {} }
+        let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])
+        try wrapping("cannot write the log's tail anew") { () throws(FileError) in
+            try tail.file.write(bytes, at: place.lowerBound)
+            try tail.file.synchronize()
+        }
     }
 
     private func removeLeftovers(
@@ -210,7 +243,7 @@ struct Recovery {
             switch StoreFiles.parse(name) {
             case (.index, let number)?: isLeftover = number >= UInt64(checkpoint.nextIndexNumber)
             case (.checkpoint, let number)?: isLeftover = number != manifest.checkpointNumber
-            case nil: isLeftover = name.hasSuffix(StoreFiles.temporarySuffix)
+            case nil: isLeftover = StoreFiles.isTemporary(name)
             default: isLeftover = false
             }
             guard isLeftover else { continue }
@@ -223,10 +256,8 @@ struct Recovery {
     private func openIndex(_ checkpoint: Checkpoint, files: StoreFiles) throws(StoreError) -> MemoIndex {
         func openFile(_ number: UInt32, _ mode: FileOpenMode, length: Int) throws(StoreError) -> IndexFile {
             let path = files.path(.index, UInt64(number))
-            let (file, size) = try wrapping("cannot open an index segment") { () throws(FileError) in
-                let file = try fileSystem.open(path, mode)
-                return (file, try file.size())
-            }
+            let file = try openNamed(path, mode, "an index segment")
+            let size = try wrapping("cannot read an index segment") { () throws(FileError) in try file.size() }
             guard size >= length, length >= FileHeader.size else {
                 throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
             }

@@ -116,10 +116,12 @@ struct StoreState: Sendable {
             if parents.count > 1, parents[TaskID(row.task)] != nil { endedParents.append(TaskID(row.task)) }
         }
         let ended = UInt64(block.rows.count)
+        let last = block.rows[block.rows.count - 1].sequence
+        guard last <= Limits.number else { throw DecodingFailure("sequence \(last)") }
         guard parent.status.liveChildren >= ended else { throw DecodingFailure("more outcomes than children") }
         parent.status.counts = counts
         parent.status.liveChildren -= ended
-        nextSequence = max(nextSequence, block.rows[block.rows.count - 1].sequence + 1)
+        nextSequence = max(nextSequence, last + 1)
         gather(block, into: &parent)
         parents[block.parent] = parent
         changes.touch(block.parent)

@@ -44,6 +44,16 @@ package final class Monitor<State: Sendable>: @unchecked Sendable {
         if wakes { pthread_cond_signal(condition) }
     }
 
+    /// Changes the state, and wakes one waiter when `body` asks for it.
+    package func update<Value>(_ body: (inout State, _ wakes: inout Bool) -> Value) -> Value {
+        var wakes = false
+        pthread_mutex_lock(mutex)
+        let value = body(&state, &wakes)
+        pthread_mutex_unlock(mutex)
+        if wakes { pthread_cond_signal(condition) }
+        return value
+    }
+
     /// Wakes all waiters after a change.
     package func withLockWakingAll(_ body: (inout State) -> Void) {
         pthread_mutex_lock(mutex)

@@ -2,12 +2,17 @@
 
 /// The transactions that wait for the writer thread: while one batch syncs, the next gathers here (S2).
 ///
+/// It is bounded in bytes. Who would exceed the bound waits outside, first come, first in: the transaction itself waits
+/// and moves in as soon as the writer made room, so that its caller is woken once, when it is committed, and no wake-up
+/// between the two can be lost.
+///
 /// A plain value behind the store's monitor.
 struct CommitQueue: Sendable {
     struct Pending: Sendable {
         var transaction: Transaction
         var durability: Durability
         var completion: (@Sendable (Result<Commit, StoreError>) -> Void)?
+        var bytes: Int { transaction.heldBytes }
     }
 
     enum Work {
@@ -19,17 +24,91 @@ struct CommitQueue: Sendable {
         case close([Pending])
     }
 
-    private var pending: [Pending] = []
+    /// Names a transaction that waits for room.
+    struct Ticket: Sendable, Equatable {
+        fileprivate var number: UInt64
+    }
+
+    /// What becomes of a transaction that exceeds the bound.
+    enum Entry: Sendable {
+        /// It is taken all the same.
+        case always
+        /// It is not taken.
+        case ifThereIsRoom
+        /// It waits outside until there is room, or until it is withdrawn by its ticket.
+        case whenThereIsRoom(Ticket)
+    }
+
+    enum Admission: Equatable {
+        /// It will be written; wake the writer when it is the first.
+        case taken(isFirst: Bool)
+        /// It waits for room.
+        case waits
+        /// There is no room.
+        case full
+        /// The store is closing.
+        case closed
+    }
+
+    private struct Gathering: Sendable {
+        var items: [Pending] = []
+        var bytes = 0
+    }
+
+    /// How many bytes may wait for the writer. A transaction that is larger still passes when none waits.
+    var limit: Int
+    /// Bytes of the transactions that wait for the writer, those outside not counted.
+    private(set) var pendingBytes = 0
+    /// How many wait outside for room.
+    var waiting: Int { outside[admitted...].count { $0.item != nil } }
     private(set) var isClosing = false
     private(set) var isClosed = false
+
+    /// What is written at a time.
+    private let batchBytes: Int
+    /// Batches in the order in which they are written; the last one gathers.
+    private var batches: [Gathering] = []
+    private var lastBatchCount = 0
+    /// Those outside, in the order in which they came; withdrawn ones are nil. The first `admitted` have moved in.
+    private var outside: [(ticket: Ticket, item: Pending?)] = []
+    private var admitted = 0
+    private var nextTicket: UInt64 = 0
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
 
-    /// False when the store is closing: the transaction was not taken.
-    mutating func add(_ item: Pending) -> Bool {
-        if isClosing { return false }
-        pending.append(item)
-        return true
+    init(limit: Int = MemoStore.Configuration().queueBytes, batchBytes: Int = Limits.batchBytes) {
+        self.limit = limit
+        self.batchBytes = batchBytes
+    }
+
+    // MARK: Callers
+
+    /// Takes a transaction or says why not. O(1) but for the growth of arrays.
+    mutating func add(_ item: Pending, _ entry: Entry = .always) -> Admission {
+        if isClosing { return .closed }
+        if case .always = entry { return take(item, bytes: item.bytes) }
+        let bytes = item.bytes
+        // Nobody passes those who wait: but for `always`, which must not wait itself.
+        if admitted == outside.count, hasRoom(for: bytes) { return take(item, bytes: bytes) }
+        guard case .whenThereIsRoom(let ticket) = entry else { return .full }
+        outside.append((ticket, item))
+        return .waits
+    }
+
+    /// A name for a transaction that is to wait for room.
+    mutating func makeTicket() -> Ticket {
+        nextTicket += 1
+        return Ticket(number: nextTicket)
+    }
+
+    /// Takes back a transaction that waits for room; nil when it was taken, or never came. O(waiting).
+    mutating func withdraw(_ ticket: Ticket) -> Pending? {
+        guard let index = outside[admitted...].firstIndex(where: { $0.ticket == ticket }) else { return nil }
+        let item = outside[index].item
+        outside[index].item = nil
+        // It may have held up smaller ones.
+        admit()
+        return item
     }
 
     /// Asks to close. Returns the result at once when that has happened already.
@@ -42,16 +121,17 @@ struct CommitQueue: Sendable {
 
     mutating func beginClosing() { isClosing = true }
 
+    // MARK: The writer
+
     /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
     mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
-        if isClosing {
-            defer { pending = [] }
-            return .close(pending)
-        }
-        if let syncDue, syncDue <= now { return .synchronize }
-        if pending.isEmpty { return nil }
-        defer { pending = [] }
-        return .write(pending)
+        if !isClosing, let syncDue, syncDue <= now { return .synchronize }
+        if batches.isEmpty { return isClosing ? .close([]) : nil }
+        let batch = batches.removeFirst()
+        lastBatchCount = batch.items.count
+        pendingBytes -= batch.bytes
+        admit()
+        return .write(batch.items)
     }
 
     /// Marks the store as closed and gives those who wait for it.
@@ -60,5 +140,40 @@ struct CommitQueue: Sendable {
         closeError = error
         defer { closers = [] }
         return closers
+    }
+
+    // MARK: Room
+
+    private func hasRoom(for bytes: Int) -> Bool { batches.isEmpty || pendingBytes + bytes <= limit }
+
+    private mutating func take(_ item: Pending, bytes: Int) -> Admission {
+        let isFirst = batches.isEmpty
+        if let last = batches.last, last.bytes < batchBytes {
+        } else {
+            batches.append(Gathering())
+            batches[batches.count - 1].items.reserveCapacity(min(lastBatchCount, 4096))
+        }
+        batches[batches.count - 1].items.append(item)
+        batches[batches.count - 1].bytes += bytes
+        pendingBytes += bytes
+        return .taken(isFirst: isFirst)
+    }
+
+    /// Lets in those who wait outside, in their order, as far as there is room. While someone is outside the queue is
+    /// not empty, so that the writer comes round to this again.
+    private mutating func admit() {
+        while admitted < outside.count {
+            if let item = outside[admitted].item {
+                let bytes = item.bytes
+                guard hasRoom(for: bytes) else { break }
+                _ = take(item, bytes: bytes)
+                outside[admitted].item = nil
+            }
+            admitted += 1
+        }
+        if admitted == outside.count || admitted > 256 && admitted * 2 > outside.count {
+            outside.removeFirst(admitted)
+            admitted = 0
+        }
     }
 }

@@ -70,9 +70,13 @@ struct StoreWriter: Sendable {
 
     private mutating func writeBatch(_ pending: ArraySlice<CommitQueue.Pending>) {
         if let poison {
-            return fail(pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
+            return fail(
+                pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
-        if let blocked = flushIndex() { return fail(pending, blocked) }
+        if let blocked = flushIndex() {
+            if blocked.code != .noSpace { poison(blocked) }
+            return fail(pending, blocked)
+        }
 
         var receipts: [Result<Batch.Receipt, StoreError>] = []
         receipts.reserveCapacity(pending.count)
@@ -88,13 +92,10 @@ struct StoreWriter: Sendable {
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
-        if !batch.isEmpty {
-            if let error = persist(pending, firstID: firstID, firstSequence: firstSequence) {
-                return fail(pending, error)
-            }
-        }
+        let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
         for (item, receipt) in zip(pending, receipts) {
-            item.completion?(receipt.map { batch.commit($0) })
+            // What was rejected is told so, whatever became of the rest of the batch.
+            item.completion?(receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
         }
     }
 

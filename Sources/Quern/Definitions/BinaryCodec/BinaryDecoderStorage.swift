@@ -131,12 +131,17 @@ final class BinaryDecoderStorage {
         }
         depth += 1
         defer { depth -= 1 }
-        if let unordered = type as? any UnorderedDecodable.Type,
-            let value = try unordered.decodeSorted(from: self) as? Value
-        {
-            return value
-        }
+        if type is any UnorderedDecodable.Type { return try decodeUnordered(type) }
         return try type.init(from: BinaryDecoder(storage: self))
+    }
+
+    /// Apart, so that the common path does not look up the metadata of an optional.
+    @inline(never)
+    private func decodeUnordered<Value: Decodable>(_ type: Value.Type) throws -> Value {
+        guard let unordered = type as? any UnorderedDecodable.Type,
+            let value = try unordered.decodeSorted(from: self) as? Value
+        else { throw corrupted("\(type) cannot be decoded") }
+        return value
     }
 }
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension ChildSnapshot {
+    /// Folds all children of this view on several threads of the store's own.
+    ///
+    /// ```swift
+    /// let totals = try await children.reduce(into: Totals(), columns: .memos) { totals, block in
+    ///     block.withMemos(as: Memo.self) { memos in for index in memos.indices { totals.add(memos[index]) } }
+    /// } combine: { $0.add($1) }
+    /// ```
+    ///
+    /// The view is split into parts; each is folded in order from `initial`, and the results are combined in order. So
+    /// `initial` must be neutral (adding it changes nothing), and `combine` associative; it need not be commutative.
+    ///
+    /// - Parameters:
+    ///   - columns: what to decode; leave out what `body` does not read.
+    ///   - threads: how many threads read and fold; one for each processor when nil.
+    ///   - body: adds a block to a result. It runs on several threads, on different results, and may block.
+    ///   - combine: adds a result to the one of the parts before it. It runs in the caller's context.
+    /// - Returns: `initial` when the view is empty.
+    /// - Throws: what `body` or `combine` throws, `StoreError` as ``ChildCursor/next(into:)`` (of several errors that
+    ///   of the first part), `CancellationError` when the caller's task was cancelled before all was read.
+    /// - Complexity: O(children); memory for a block a thread and a result a part, at most four parts a thread.
+    public func reduce<Result: Sendable>(
+        into initial: Result, columns: ChildColumns = .all, threads: Int? = nil,
+        _ body: @escaping @Sendable (inout Result, borrowing ChildBlock) throws -> Void,
+        combine: (inout Result, Result) throws -> Void
+    ) async throws -> Result {
+        let reduction = ParallelReduction(self, initial: initial, columns: columns, threads: threads, body)
+        if !isEmpty {
+            await withTaskCancellationHandler {
+                await SystemThread.run { reduction.run() }
+            } onCancel: {
+                reduction.cancel()
+            }
+        }
+        return try reduction.combined(combine)
+    }
+
+    /// Folds all children of this view on several threads, the caller's among them, and blocks it meanwhile. Never call
+    /// it on the cooperative pool: use ``reduce(into:columns:threads:_:combine:)`` there, which says more.
+    ///
+    /// - Throws: as the asynchronous form, but for `CancellationError`.
+    public func reduceBlocking<Result: Sendable>(
+        into initial: Result, columns: ChildColumns = .all, threads: Int? = nil,
+        _ body: @escaping @Sendable (inout Result, borrowing ChildBlock) throws -> Void,
+        combine: (inout Result, Result) throws -> Void
+    ) throws -> Result {
+        let reduction = ParallelReduction(self, initial: initial, columns: columns, threads: threads, body)
+        reduction.run()
+        return try reduction.combined(combine)
+    }
+}

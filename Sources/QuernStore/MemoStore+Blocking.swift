@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// For callers with threads of their own. Each call blocks its thread: never make one on the cooperative pool, whose
+/// few threads all tasks of the process share, nor in an observer or a completion, which run on the writer's thread.
+///
+/// ```swift
+/// let store = try MemoStore.openBlocking(at: "/var/lib/service/memos")
+/// let label = try store.labelBlocking(for: "resize")
+/// try store.appendBlocking(transaction)
+/// try store.closeBlocking()
+/// ```
+///
+/// Each does what its asynchronous form does, through the same core.
+extension MemoStore {
+    /// Commits a transaction whole or not at all; returns when its durability level is reached.
+    ///
+    /// While more than ``Configuration/queueBytes`` wait for the writer it blocks before its transaction joins them,
+    /// first come, first served.
+    ///
+    /// - Throws: as ``append(_:durability:)``, but for ``StoreError/Code/cancelled``.
+    @discardableResult
+    public func appendBlocking(_ transaction: Transaction, durability: Durability? = nil) throws(StoreError) -> Commit {
+        let handoff = Handoff<Result<Commit, StoreError>>()
+        if !submit(transaction, durability: durability, .ifThereIsRoom, completion: handoff.give) {
+            let ticket = shared.queue.update { queue, _ in queue.makeTicket() }
+            submit(transaction, durability: durability, .whenThereIsRoom(ticket), completion: handoff.give)
+        }
+        return try handoff.take().get()
+    }
+
+    /// The number that stands for a name, the same for the life of the store. Durable at return.
+    ///
+    /// - Throws: as ``label(for:)``.
+    public func labelBlocking(for name: String) throws(StoreError) -> Label {
+        guard let definition = try definition(of: name) else { return try definedLabel(for: name) }
+        try appendBlocking(definition, durability: .synced)
+        return try definedLabel(for: name)
+    }
+
+    /// Commits what was handed over, writes a checkpoint and gives the store free for the next writer.
+    ///
+    /// - Throws: as ``close()``.
+    public func closeBlocking() throws(StoreError) {
+        let handoff = Handoff<StoreError?>()
+        beginClosing(handoff.give)
+        if let error = handoff.take() { throw error }
+    }
+}

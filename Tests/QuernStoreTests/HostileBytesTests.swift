@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+/// Bytes that pass their checksum and are wrong all the same: an error or some value, never a trap, and no memory
+/// beyond what their length justifies (F30, F35).
+@Suite struct HostileBytesTests {
+    /// A copy with some bytes changed, removed or put in.
+    static func mutated(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+        var bytes = bytes
+        for _ in 0...random.below(4) {
+            guard !bytes.isEmpty else { break }
+            let place = random.chance(2, in: 3) ? random.below(min(bytes.count, 160)) : random.below(bytes.count)
+            switch random.below(8) {
+            case 0: bytes.remove(at: place)
+            case 1: bytes.insert(UInt8(random.below(256)), at: place)
+            case 2: bytes.removeLast(random.below(bytes.count))
+            case 3: bytes[place] = random.pick([0, 1, 0x7F, 0x80, 0xFF])
+            case 4:
+                for index in place..<min(place + random.pick([2, 4, 8]), bytes.count) { bytes[index] = 0xFF }
+            case 5:
+                for index in place..<min(place + 8, bytes.count) { bytes[index] = index == place + 7 ? 0x7F : 0xFF }
+            default: bytes[place] ^= 1 << UInt8(random.below(8))
+            }
+        }
+        return bytes
+    }
+
+    /// Reads all that a block offers.
+    static func readAll(_ block: ChildBlock, _ columns: ChildColumns) -> Int {
+        var sum = 0
+        for index in 0..<block.count {
+            sum &+= Int(block.kind(at: index).rawValue) &+ Int(block.label(at: index).rawValue)
+            if columns.contains(.facts) {
+                sum &+= Int(truncatingIfNeeded: block.id(at: index).rawValue) &+ Int(block.attempts(at: index))
+            }
+            if columns == .all { sum &+= block.withValue(at: index) { $0.byteCount } }
+        }
+        return sum
+    }
+
+    @Test("F35: no change of a block's bytes traps its reader", arguments: 1...12 as ClosedRange<UInt64>)
+    func blocks(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        for round in 0..<120 {
+            let good = CodecTests.encoded(CodecTests.block(&random), compress: random.coin())
+            let bytes = Self.mutated(good, &random)
+            for columns in [ChildColumns.all, [.facts], [], [.memos], [.errors]] {
+                guard let block = try? CodecTests.decoded(bytes, columns) else { continue }
+                #expect(block.count <= Limits.blockRows, "seed \(seed), round \(round)")
+                _ = Self.readAll(block, columns)
+            }
+        }
+    }
+
+    @Test("F30: a block's row count is checked before its rows are made")
+    func rowCount() {
+        var block = OutcomeBlock(parent: TaskID(1))
+        let row = OutcomeRow(
+            task: 1, sequence: 1, startedAt: 0, endedAt: 0, label: 1, attempts: 1, valueLength: 0, kind: .completed)
+        [].withUnsafeBytes { block.append(row, value: $0) }
+        var bytes = CodecTests.encoded(block, compress: false)
+        // Columns of width 0 hold as many rows as the header says, in no bytes at all.
+        for count in [UInt32(Limits.blockRows) + 1, 12_000_000, .max] {
+            withUnsafeBytes(of: count.littleEndian) { bytes.replaceSubrange(16..<20, with: $0) }
+            #expect((try? CodecTests.decoded(bytes).count) == nil)
+        }
+    }
+
+    /// The records of a log, frame by frame.
+    static func bodies() async throws -> [[UInt8]] {
+        let files = SimulatedFileSystem()
+        var workload = Workload(.everything)
+        workload.configuration.checkpointBytes = 1 << 30
+        let result = try await workload.run(on: files)
+        await Workload.abandon(result.store, on: files)
+        var bodies: [[UInt8]] = []
+        for name in try files.crash(keeping: .keepAll).list("/store").sorted() where name.hasPrefix("log") {
+            let bytes = files.contents(Workload.directory.appending(name))!
+            try bytes.withUnsafeBytesThrowing { (bytes) throws in
+                let header = try FileHeader(bytes)
+                let seed = header.identity.seed
+                var offset = FileHeader.size
+                while let frame = FrameHeader(bytes, at: offset, segment: UInt32(header.number), seed: seed) {
+                    bodies.append(try frame.decoded(frame.body(in: bytes, seed: seed)!))
+                    offset += frame.totalLength
+                }
+            }
+        }
+        return bodies
+    }
+
+    @Test(
+        "F35: no change of a log's records traps the state that applies them", arguments: 1...8 as ClosedRange<UInt64>)
+    func records(seed: UInt64) async throws {
+        let bodies = try await Self.bodies()
+        #expect(bodies.count > 8)
+        var random = SeededGenerator(seed: seed)
+        for _ in 0..<120 {
+            var state = StoreState()
+            let victim = random.below(bodies.count)
+            for (index, body) in bodies.enumerated() {
+                let bytes = index == victim || random.chance(1, in: 20) ? Self.mutated(body, &random) : body
+                var changes = ChangeCollector()
+                let applied: Void? = try? bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
+                    try state.apply(bytes, segment: 1, frameOffset: 128, changes: &changes)
+                }
+                guard applied != nil else { break }
+                state.finishBatch(openLimit: 2000)
+                _ = changes.changes(in: state)
+            }
+        }
+    }
+
+    @Test(
+        "F35: no change of a checkpoint's records traps, neither in its reader nor in the store that starts from it",
+        arguments: 1...6 as ClosedRange<UInt64>)
+    func checkpoints(seed: UInt64) async throws {
+        let (files, path, manifest) = try await CodecTests.checkpoint()
+        let bytes = try #require(files.contents(path))
+        let (header, body) = try bytes.withUnsafeBytesThrowing { (bytes) throws -> (FileHeader, [UInt8]) in
+            let header = try FileHeader(bytes)
+            let frame = FrameHeader(
+                bytes, at: FileHeader.size, segment: UInt32(header.number), seed: header.identity.seed)!
+            return (header, try frame.decoded(frame.body(in: bytes, seed: header.identity.seed)!))
+        }
+        var random = SeededGenerator(seed: seed)
+        var opened = 0
+        for _ in 0..<60 {
+            // Framed anew, so that every checksum is right.
+            var encoder = FrameEncoder(
+                identity: header.identity, segment: UInt32(header.number), position: UInt64(FileHeader.size),
+                checksum: 0)
+            var output = ByteWriter()
+            var scratch = ByteWriter()
+            _ = Self.mutatedFields(body, &random).withUnsafeBytes {
+                encoder.append(.commit, body: $0, compress: true, scratch: &scratch, to: &output)
+            }
+            let copy = files.crash(keeping: .keepAll)
+            try copy.place(header.encoded() + output.bytes, at: path)
+            var changed = manifest
+            changed.checkpointChecksum = encoder.checksum
+            try copy.place(changed.encoded(), at: "/store/MANIFEST")
+            guard let store = try? await MemoStore.open(at: "/store", fileSystem: copy) else { continue }
+            opened += 1
+            _ = store.totals
+            for entry in store.liveTasks().runs {
+                try? store.withPayloads(of: entry.run, indexes: entry.live) { _, _ in }
+            }
+            for id in 0..<60 as Range<UInt64> {
+                _ = try? store.handover(of: TaskID(id))
+                _ = try? StoreFacts.children(of: TaskID(id), in: store)
+            }
+            _ = await store.failure(of: .spawning(2))
+            _ = await store.failure(of: .spawning(1, under: 3))
+            try? await store.close()
+        }
+        #expect(opened > 4, "seed \(seed)")
+    }
+
+    /// Changes fields inside records and leaves the records' lengths alone, so that more than the frame is tried.
+    static func mutatedFields(_ body: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+        var fields: [Range<Int>] = []
+        _ = body.withUnsafeBytes { bytes in
+            try? LogRecord.forEach(in: bytes) { _, offset, content in
+                fields.append((offset + LogRecord.prefixSize)..<(offset + LogRecord.prefixSize + content.count))
+            }
+        }
+        var body = body
+        for _ in 0...random.below(3) {
+            let field = random.pick(fields.filter { !$0.isEmpty })
+            let place = field.lowerBound + random.below(field.count)
+            let end = min(place + random.pick([1, 2, 4, 8]), field.upperBound)
+            let fill = random.pick([0, 0xFF, 0x7F, UInt8(random.below(256))])
+            for index in place..<end { body[index] = fill }
+        }
+        return body
+    }
+
+    @Test("F35: no change of a header or manifest traps", arguments: 1...4 as ClosedRange<UInt64>)
+    func headers(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let identity = StoreIdentity(high: 1, low: 2)
+        let manifest = Manifest(
+            generation: 3, identity: identity, epoch: 4, checkpointNumber: 5, checkpointChecksum: 6, isClean: true)
+        for _ in 0..<1000 {
+            let bytes = Self.mutated(manifest.encoded(), &random)
+            bytes.withUnsafeBytes { bytes in
+                _ = try? FileHeader(bytes)
+                _ = try? Manifest(bytes)
+                for offset in [0, 8, 128, Int.max - 8] {
+                    _ = FrameHeader(bytes, at: offset, segment: 3, seed: identity.seed)
+                }
+            }
+        }
+    }
+
+    @Test("F30: a compressed length that its bytes cannot have is refused before memory is taken")
+    func lengths() {
+        #expect(!LZ4.isPlausible(raw: 1 << 30, stored: 100))
+        #expect(LZ4.isPlausible(raw: 255 * 100, stored: 100))
+        let frame = FrameHeader(
+            kind: .commit, codec: .lz4, storedLength: 16, rawLength: 32 << 20, firstSequence: 0, firstID: 0,
+            offset: 0, durableUpTo: 0, previousChecksum: 0, segment: 1)
+        var copy = frame
+        var writer = ByteWriter()
+        let body = [UInt8](repeating: 1, count: 16)
+        body.withUnsafeBytes { copy.append(body: $0, seed: 7, to: &writer) }
+        writer.bytes.withUnsafeBytes { #expect(FrameHeader($0, at: 0, segment: 1, seed: 7) == nil) }
+    }
+}

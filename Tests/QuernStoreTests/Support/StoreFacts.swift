@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+/// A length and a checksum, in the place of bytes that would flood a failure message.
+struct Digest: Equatable {
+    var count: Int
+    var checksum: UInt32
+
+    init(_ bytes: [UInt8]) {
+        count = bytes.count
+        checksum = bytes.withUnsafeBytes { Checksum.crc32c($0) }
+    }
+
+    init(_ span: RawSpan) {
+        count = span.byteCount
+        checksum = span.withUnsafeBytes { Checksum.crc32c($0) }
+    }
+}
+
+/// Everything that a store says about its tasks, as a value: stores with equal facts are the same to their users.
+struct StoreFacts: Equatable {
+    struct Live: Equatable {
+        var parent: UInt64
+        var label: UInt32
+        var priority: UInt8
+        var submittedAt: Int64
+        var payload: Digest
+        var detail: LiveTasks.Detail?
+    }
+
+    struct Child: Equatable {
+        var id: UInt64
+        var sequence: UInt64
+        var kind: OutcomeKind
+        var label: UInt32
+        var attempts: UInt32
+        var startedAt: Int64
+        var endedAt: Int64
+        var value: Digest
+    }
+
+    var live: [UInt64: Live] = [:]
+    var parents: [UInt64: ParentStatus] = [:]
+    var handovers: [UInt64: Digest] = [:]
+    var children: [UInt64: [Child]] = [:]
+    var names: [UInt32: String] = [:]
+    var nextID: UInt64 = 0
+
+    init(_ store: MemoStore) throws(StoreError) {
+        let tasks = store.liveTasks()
+        for entry in tasks.runs {
+            let run = entry.run
+            try store.withPayloads(of: run, indexes: entry.live) { index, payload in
+                let id = run.id(at: index)
+                live[id.rawValue] = Live(
+                    parent: run.parent.rawValue, label: run.label.rawValue, priority: run.priority,
+                    submittedAt: run.submittedAt.rawValue, payload: Digest(payload), detail: tasks.details[id])
+            }
+        }
+        let hasHandover = store.shared.committed.withLock { committed in
+            (
+                committed.state.parents.filter { $0.value.handover != nil }.keys, committed.state.names,
+                committed.state.nextID
+            )
+        }
+        for parent in tasks.parents { parents[parent.id.rawValue] = parent }
+        parents[0] = store.status(of: .none)
+        for task in hasHandover.0 { handovers[task.rawValue] = Digest(try store.handover(of: task)) }
+        for (label, name) in hasHandover.1 { names[label.rawValue] = name }
+        nextID = hasHandover.2
+        for id in 0..<nextID {
+            let found = try Self.children(of: TaskID(id), in: store)
+            if !found.isEmpty { children[id] = found }
+        }
+    }
+
+    static func children(of parent: TaskID, in store: MemoStore) throws(StoreError) -> [Child] {
+        try children(of: try store.children(of: parent))
+    }
+
+    static func children(of snapshot: ChildSnapshot) throws(StoreError) -> [Child] {
+        var children: [Child] = []
+        var cursor = snapshot.makeCursor()
+        var block = ChildBlock()
+        while try cursor.next(into: &block) {
+            for index in 0..<block.count {
+                children.append(
+                    Child(
+                        id: block.id(at: index).rawValue, sequence: block.sequence(at: index),
+                        kind: block.kind(at: index), label: block.label(at: index).rawValue,
+                        attempts: block.attempts(at: index), startedAt: block.startedAt(at: index).rawValue,
+                        endedAt: block.endedAt(at: index).rawValue,
+                        value: block.withValue(at: index) { Digest($0) }))
+            }
+        }
+        return children
+    }
+
+    /// Where the first difference is, in a few words.
+    func difference(from other: StoreFacts) -> String {
+        func keys<Value: Equatable>(_ name: String, _ left: [UInt64: Value], _ right: [UInt64: Value]) -> String? {
+            let different = Set(left.keys).union(right.keys).filter { left[$0] != right[$0] }.sorted()
+            return different.isEmpty ? nil : "\(name) of \(different.prefix(5)) (\(different.count) in all)"
+        }
+        let found = [
+            keys("live task", live, other.live), keys("status", parents, other.parents),
+            keys("hand-over", handovers, other.handovers), keys("children", children, other.children),
+            names == other.names ? nil : "names", nextID == other.nextID ? nil : "next id \(nextID), \(other.nextID)",
+        ]
+        return found.compactMap(\.self).joined(separator: "; ")
+    }
+}
+
+/// Expects the same facts, and says of a difference where it is, not what the stores hold.
+func expectSame(
+    _ facts: StoreFacts?, _ expected: StoreFacts, _ place: String, sourceLocation: SourceLocation = #_sourceLocation
+) {
+    let isSame = facts == expected
+    #expect(
+        isSame, "\(place): \(facts?.difference(from: expected) ?? "nothing")", sourceLocation: sourceLocation)
+}

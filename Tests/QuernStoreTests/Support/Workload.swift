@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import SystemPackage
+
+@testable import QuernStore
+
+/// A fixed sequence of transactions that makes a store do everything once: segments rotate, a batch takes several
+/// frames, blocks are written early, index segments are sealed, checkpoints are written, the store is closed and
+/// opened.
+struct Workload {
+    enum Step: Sendable {
+        case label(String)
+        case reopen
+        case commit(@Sendable (inout Transaction, Workload) -> Void)
+    }
+
+    static let directory: FilePath = "/store"
+    static let start: Int64 = 1_700_000_000_000
+
+    var steps: [Step]
+    var configuration = MemoStore.Configuration()
+    /// The ids that the transactions got, in the order of their spawns.
+    private(set) var ids: [UInt64] = []
+    let label = Label(rawValue: 1)
+
+    enum Kind: Sendable, CaseIterable {
+        /// Many steps with few bytes each.
+        case everything
+        /// A few steps, two of them larger than a frame.
+        case large
+    }
+
+    init(_ kind: Kind) {
+        configuration.logSegmentBytes = 2 << 10
+        configuration.indexSegmentBytes = 3 << 10
+        configuration.openBlockBytes = 2 << 10
+        configuration.checkpointBytes = 5 << 10
+        configuration.payloadCacheBytes = 1 << 10
+        switch kind {
+        case .everything: steps = Self.small
+        case .large:
+            // The first one ends in an empty commit frame, the second one in a frame with records.
+            steps = [Self.small[0], Self.small[1]]
+            steps += [.commit(Self.spawnLarge(4, of: 600 << 10)), .commit(Self.spawnLarge(3, of: 700 << 10))]
+        }
+    }
+
+    init(steps: [Step]) { self.steps = steps }
+
+    /// What became of a run.
+    struct Result {
+        /// Steps that were acknowledged; opening is the first.
+        var completed = 0
+        var error: StoreError?
+        var store: MemoStore?
+    }
+
+    /// Runs until a step fails. The store stays open.
+    mutating func run(
+        on files: SimulatedFileSystem, afterEach: (MemoStore) throws -> Void = { _ in }
+    ) async throws -> Result {
+        var result = Result()
+        ids = []
+        do throws(StoreError) {
+            result.store = try await open(files)
+            result.completed = 1
+        } catch {
+            result.error = error
+            return result
+        }
+        try afterEach(result.store!)
+        while result.completed <= steps.count {
+            if let error = await take(steps[result.completed - 1], &result.store!, files) {
+                result.error = error
+                return result
+            }
+            result.completed += 1
+            try afterEach(result.store!)
+        }
+        await result.store?.settle()
+        return result
+    }
+
+    func open(_ files: SimulatedFileSystem) async throws(StoreError) -> MemoStore {
+        try await MemoStore.open(at: Self.directory, configuration: configuration, fileSystem: files)
+    }
+
+    /// Ends a store as the death of its process would, without the work of closing.
+    static func abandon(_ store: MemoStore?, on files: SimulatedFileSystem) async {
+        files.faults = .crashing(afterCall: 0)
+        try? await store?.close()
+    }
+
+    /// Closes a store whatever comes of it.
+    static func close(_ store: MemoStore?) async { try? await store?.close() }
+
+    /// Takes one step. Returns why it failed.
+    mutating func take(_ step: Step, _ store: inout MemoStore, _ files: SimulatedFileSystem) async -> StoreError? {
+        do throws(StoreError) {
+            switch step {
+            case .label(let name): _ = try await store.label(for: name)
+            case .reopen:
+                try await store.close()
+                store = try await open(files)
+            case .commit(let fill):
+                var transaction = Transaction()
+                fill(&transaction, self)
+                ids.append(contentsOf: try await store.append(transaction).spawned.joined())
+            }
+            return nil
+        } catch { return error }
+    }
+
+    /// What the store must say after opening and after each step.
+    static func facts(_ kind: Kind) async throws -> [StoreFacts] {
+        var workload = Workload(kind)
+        var facts: [StoreFacts] = []
+        let result = try await workload.run(on: SimulatedFileSystem()) { facts.append(try StoreFacts($0)) }
+        if let error = result.error { throw error }
+        try await result.store?.close()
+        return facts
+    }
+
+    // MARK: The steps
+
+    private static func spawnLarge(
+        _ count: Int, of bytes: Int
+    ) -> @Sendable (inout Transaction, Workload) -> Void {
+        { transaction, workload in
+            for index in 0..<count {
+                workload.spawn(1, under: workload.ids[2], index, bytes: bytes, into: &transaction)
+            }
+        }
+    }
+
+    private func spawn(
+        _ count: Int, under parent: UInt64, _ seed: Int, bytes: Int, into transaction: inout Transaction
+    ) {
+        var random = SeededGenerator(seed: UInt64(seed))
+        for _ in 0..<count {
+            let payload = bytes > 1 << 16 ? [UInt8](repeating: UInt8(seed), count: bytes) : random.bytes(bytes)
+            transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: Self.start)) {
+                $0.append(contentsOf: payload)
+            }
+        }
+    }
+
+    /// Ends tasks by their place in ``ids``.
+    private func end(
+        _ places: Range<Int>, under parent: UInt64, memo bytes: Int, failing: Bool = false,
+        into transaction: inout Transaction
+    ) {
+        var random = SeededGenerator(seed: UInt64(places.lowerBound))
+        for place in places {
+            let fails = failing && place % 3 == 0
+            let value = random.bytes(bytes)
+            transaction.end(
+                .init(
+                    task: TaskID(ids[place]), parent: TaskID(parent), label: label,
+                    kind: fails ? .failed : .completed, attempts: UInt32(1 + place % 2),
+                    startedAt: Timestamp(milliseconds: Self.start + Int64(place)),
+                    endedAt: Timestamp(milliseconds: Self.start + Int64(2 * place)))
+            ) { $0.append(contentsOf: value) }
+        }
+    }
+
+    private static let small: [Step] = [
+        .label("directory"),
+        .commit { transaction, workload in
+            workload.spawn(3, under: 0, 1, bytes: 20, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.spawn(30, under: workload.ids[0], 2, bytes: 30, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.end(3..<9, under: workload.ids[0], memo: 24, into: &transaction)
+            workload.spawn(5, under: workload.ids[0], 3, bytes: 7, into: &transaction)
+            workload.spawn(2, under: workload.ids[1], 4, bytes: 0, into: &transaction)
+        },
+        .commit { transaction, workload in
+            transaction.advance(TaskID(workload.ids[0]), to: 1, value: [1, 2, 3])
+            transaction.noteAttempt(
+                TaskID(workload.ids[10]), attempts: 2, notBefore: Timestamp(milliseconds: 77), error: [9])
+            transaction.requestCancel(TaskID(workload.ids[11]))
+            transaction.noteInFlight([TaskID(workload.ids[10])])
+            transaction.noteCrash(TaskID(workload.ids[12]), count: 3)
+        },
+        .commit { transaction, workload in
+            workload.end(13..<19, under: workload.ids[0], memo: 90, failing: true, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.end(19..<24, under: workload.ids[0], memo: 700, into: &transaction)
+        },
+        .label("file"),
+        .commit { transaction, workload in
+            workload.end(24..<28, under: workload.ids[0], memo: 900, failing: true, into: &transaction)
+            workload.end(9..<13, under: workload.ids[0], memo: 0, into: &transaction)
+        },
+        .reopen,
+        .commit { transaction, workload in
+            workload.end(28..<33, under: workload.ids[0], memo: 24, into: &transaction)
+            workload.end(33..<38, under: workload.ids[0], memo: 300, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.end(0..<1, under: 0, memo: 40, into: &transaction)
+            workload.spawn(4, under: workload.ids[2], 5, bytes: 400, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.end(38..<40, under: workload.ids[1], memo: 1, into: &transaction)
+            transaction.advance(TaskID(workload.ids[2]), to: 2, value: Array(repeating: 5, count: 500))
+        },
+        .commit { transaction, workload in workload.end(1..<2, under: 0, memo: 2000, into: &transaction) },
+    ]
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import HeapModule
+import QuernTesting
+
+@testable import Quern
+@testable import QuernStore
+
+/// What happens in the world, one step at a time.
+extension DispatcherModel {
+    mutating func step() throws {
+        switch Int.random(in: 0..<100, using: &random) {
+        case 0..<6: submit()
+        case 6..<9: try cancelSomething()
+        case 9..<40: try commit()
+        case 40..<45:
+            clock += 10
+            dispatcher.timePassed(until: Timestamp(milliseconds: clock))
+        case 45..<50: _ = dispatcher.tick(ticksUntilNoted: 3)
+        default: try moveWorker()
+        }
+        applyEffects()
+        if chance(30) { try checkOwners() }
+    }
+
+    mutating func applyEffects() {
+        let effects = dispatcher.takeEffects()
+        for start in effects.starts { workers[start.worker] = WorkerState(place: start.place) }
+        for worker in effects.cancellations { workers[worker]?.isCancelled = true }
+    }
+
+    mutating func submit() {
+        guard spawnBudget > 0 else { return }
+        spawnBudget -= 1
+        let label = UInt32.random(in: 0...3, using: &random)
+        uncommitted.append(([.spawn(.test(0, count: 1, parent: 0, label: label), depth: 0)], 0))
+    }
+
+    mutating func cancelSomething() throws {
+        guard let id = nodes.keys.sorted().randomElement(using: &random), nodes[id]?.outcome == nil else { return }
+        // The request is a commit of its own, in order with the others.
+        while !uncommitted.isEmpty { try commit() }
+        guard nodes[id]?.outcome == nil else { return }
+        nodes[id]?.cancelRequested = true
+        dispatcher.cancel([TaskID(id)])
+    }
+
+    mutating func moveWorker() throws {
+        guard let id = workers.keys.sorted().randomElement(using: &random), var worker = workers[id] else { return }
+        guard let pull = worker.pull else {
+            worker.pull = dispatcher.next(for: id, at: worker.place, isFirst: true)
+            workers[id] = worker.pull == nil ? nil : worker
+            return
+        }
+        let (report, changes) = try run(pull, isCancelled: worker.isCancelled)
+        var final = report
+        if report.advanced != 0, case .execute(let entry) = pull.work {
+            dispatcher.advanced(entry.run, report.advanced)
+        }
+        if !changes.isEmpty {
+            final.transactionBytes = changes.count
+            uncommitted.append((changes, changes.count))
+        }
+        dispatcher.finished(id, final)
+        if worker.isCancelled {
+            dispatcher.retire(at: worker.place)
+            workers[id] = nil
+        } else {
+            worker.pull = dispatcher.next(for: id, at: worker.place)
+            workers[id] = worker.pull == nil ? nil : worker
+        }
+    }
+
+    private mutating func run(_ pull: Pull, isCancelled: Bool) throws -> (PullReport, [Change]) {
+        var report = PullReport()
+        var changes: [Change] = []
+        switch pull.work {
+        case .execute(let entry):
+            report.elapsed = .microseconds(Int.random(in: 1..<400, using: &random))
+            while let index = pull.claims.claimNext() {
+                report.tried += 1
+                execute(entry, index, isCancelled, &report, &changes)
+                if chance(10) { break }
+            }
+        case .finalize(let parent):
+            try finalize(parent, pull.claims, isCancelled, &report, &changes)
+        case .failParent(let parent):
+            changes.append(.end(parent.id.rawValue, .failed))
+        case .cancel(let entries):
+            for entry in entries {
+                for index in BitIndexes(entry.bits) {
+                    changes.append(.end(entry.run.id(at: index).rawValue, .cancelled))
+                }
+            }
+        }
+        return (report, changes)
+    }
+
+    private mutating func execute(
+        _ entry: ReadyRun, _ index: Int, _ isCancelled: Bool, _ report: inout PullReport, _ changes: inout [Change]
+    ) {
+        let id = entry.run.id(at: index)
+        let bit: UInt64 = 1 << UInt64(index)
+        nodes[id.rawValue]?.executed += 1
+        if pull(entry, isDoomed: id) {
+            report.cancelled |= bit
+        } else if isCancelled, chance(50) {
+            report.givenBack |= bit
+        } else if chance(8) {
+            report.retries.append(
+                .init(index: index, attempts: entry.attempts + 1, notBefore: Timestamp(milliseconds: clock + 5)))
+        } else if chance(6) {
+            changes.append(.end(id.rawValue, .failed))
+        } else if nodes[id.rawValue]?.isOrchestrator == true {
+            report.advanced |= bit
+            changes.append(.advance(id.rawValue))
+            spawn(under: id.rawValue, &changes)
+        } else {
+            changes.append(.end(id.rawValue, .completed))
+            if entry.run.parent != .none, chance(15) { spawn(under: entry.run.parent.rawValue, &changes) }
+        }
+    }
+
+    private func pull(_ entry: ReadyRun, isDoomed id: TaskID) -> Bool {
+        dispatcher.isDoomed(id, parent: entry.run.parent)
+    }
+
+    private mutating func spawn(under parent: UInt64, _ changes: inout [Change]) {
+        let depth = (nodes[parent]?.depth ?? 0) + 1
+        guard spawnBudget > 0, chance(80) else { return }
+        for _ in 0..<Int.random(in: 1...2, using: &random) {
+            spawnBudget -= 1
+            let label = depth < 4 ? UInt32.random(in: 0...2, using: &random) : 0
+            let count = Int.random(in: 1...(label == 0 ? 64 : 4), using: &random)
+            changes.append(.spawn(.test(0, count: count, parent: parent, label: label), depth: depth))
+        }
+    }
+
+    private mutating func finalize(
+        _ parent: WaitingParent, _ claims: PullClaims, _ isCancelled: Bool, _ report: inout PullReport,
+        _ changes: inout [Change]
+    ) throws {
+        let id = parent.id.rawValue
+        guard let node = nodes[id], node.live == 0, node.phase == 1 else {
+            throw ModelError(description: "finalize of \(id) beside live children or before execute")
+        }
+        if node.policyIsFailFast, node.counts.failures > 0 {
+            throw ModelError(description: "finalize of fail-fast \(id) after a failure")
+        }
+        _ = claims.claimNext()
+        if dispatcher.isDoomed(parent.id, parent: parent.run.parent) {
+            report.cancelled = parent.bit
+        } else if isCancelled {
+            report.givenBack = parent.bit
+        } else if chance(20) {
+            report.retries = [
+                .init(index: parent.index, attempts: parent.attempts + 1, notBefore: Timestamp(milliseconds: clock + 5))
+            ]
+        } else {
+            nodes[id]?.finalized += 1
+            changes.append(.end(id, chance(20) ? .failed : .completed))
+        }
+    }
+
+    /// Runs on until nothing is left that could happen.
+    mutating func drain() throws {
+        spawnBudget = 0
+        for _ in 0..<50_000 {
+            clock += 10
+            dispatcher.timePassed(until: Timestamp(milliseconds: clock))
+            try moveWorker()
+            try commit()
+            applyEffects()
+            if workers.isEmpty, uncommitted.isEmpty, dispatcher.delayed.isEmpty { return try checkOwners() }
+        }
+        throw ModelError(description: "it does not come to rest")
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+
+@testable import Quern
+@testable import QuernStore
+
+extension SpawnRun {
+    static func test(_ firstID: UInt64, count: Int, parent: UInt64, label: UInt32 = 0) -> SpawnRun {
+        SpawnRun(
+            firstID: TaskID(firstID), parent: TaskID(parent), submittedAt: Timestamp(milliseconds: 0),
+            label: Label(rawValue: label), count: UInt8(count), priority: 128, segment: 0, frameOffset: 0,
+            recordOffset: 0)
+    }
+}
+
+/// A world around a dispatcher: a store that knows every task's state, and workers that a seed moves. It checks at
+/// every step what must never happen: a task with two owners, two outcomes, an outcome before its children's, a
+/// finalize beside live children, a task that is run although it was to be cancelled before.
+struct DispatcherModel {
+    struct Node {
+        var parent: UInt64
+        var isOrchestrator: Bool
+        var policyIsFailFast = false
+        var depth: Int
+        var phase: UInt8 = 0
+        var outcome: OutcomeKind?
+        var cancelRequested = false
+        var run: SpawnRun
+        var live = 0
+        var counts = OutcomeCounts()
+        var firstFailure = TaskID.none
+        var finalized = 0
+        var executed = 0
+    }
+
+    struct ModelError: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    struct WorkerState {
+        var place: HandlerPlace
+        var pull: Pull?
+        var isCancelled = false
+    }
+
+    /// What a worker's report commits later.
+    enum Change {
+        case spawn(SpawnRun, depth: Int)
+        case advance(UInt64)
+        case end(UInt64, OutcomeKind)
+    }
+
+    // Labels: a leaf, a fail-fast orchestrator, a tolerant one on threads, an unknown type.
+    static let facts: [TypeFacts?] = [
+        TypeFacts(), TypeFacts(isOrchestrator: true, policy: .failFast),
+        TypeFacts(place: .threads, isOrchestrator: true, policy: .tolerate, hasCancelHook: true), nil,
+    ]
+
+    var random: SeededGenerator
+    var dispatcher: Dispatcher
+    var nodes: [UInt64: Node] = [:]
+    var workers: [UInt64: WorkerState] = [:]
+    var uncommitted: [(changes: [Change], bytes: Int)] = []
+    var nextID: UInt64 = 1
+    var clock: Int64 = 0
+    var spawnBudget = 300
+
+    init(seed: UInt64, concurrency: Int) {
+        random = SeededGenerator(seed: seed)
+        dispatcher = Dispatcher(
+            facts: Self.facts, limits: Dispatcher.Limits(concurrency: concurrency, cancelledPerPull: 10))
+        dispatcher.isRunning = true
+    }
+
+    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+
+    // MARK: The store
+
+    mutating func makeRun(count: Int, parent: UInt64, label: UInt32) -> SpawnRun {
+        let run = SpawnRun.test(nextID, count: count, parent: parent, label: label)
+        nextID += UInt64(count)
+        return run
+    }
+
+    mutating func commit() throws {
+        guard !uncommitted.isEmpty else { return }
+        let count = Int.random(in: 1...uncommitted.count, using: &random)
+        let batch = Array(uncommitted.prefix(count))
+        uncommitted.removeFirst(count)
+        var touched: Set<UInt64> = []
+        var spawned: [SpawnRun] = []
+        for change in batch.flatMap(\.changes) {
+            switch change {
+            case .spawn(let run, let depth):
+                // Ids follow commit order.
+                var placed = run
+                placed.firstID = TaskID(nextID)
+                nextID += UInt64(run.count)
+                add(placed, depth: depth)
+                spawned.append(placed)
+                touched.insert(run.parent.rawValue)
+            case .advance(let id):
+                nodes[id]?.phase = 1
+                touched.insert(id)
+            case .end(let id, let kind):
+                try end(id, kind)
+                if let parent = nodes[id]?.parent { touched.insert(parent) }
+            }
+        }
+        for run in spawned { dispatcher.spawned(run) }
+        for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil { dispatcher.touched(status(id)) }
+        for entry in batch where entry.bytes > 0 { dispatcher.committed(bytes: entry.bytes) }
+    }
+
+    mutating func add(_ run: SpawnRun, depth: Int) {
+        for index in 0..<Int(run.count) {
+            nodes[run.id(at: index).rawValue] = Node(
+                parent: run.parent.rawValue, isOrchestrator: run.label.rawValue == 1 || run.label.rawValue == 2,
+                policyIsFailFast: run.label.rawValue == 1, depth: depth, run: run)
+        }
+        nodes[run.parent.rawValue]?.live += Int(run.count)
+    }
+
+    mutating func end(_ id: UInt64, _ kind: OutcomeKind) throws {
+        guard let node = nodes[id] else { throw ModelError(description: "unknown task \(id) ends") }
+        guard node.outcome == nil else { throw ModelError(description: "task \(id) ends twice") }
+        guard node.live == 0 else { throw ModelError(description: "task \(id) ends before its children") }
+        nodes[id]?.outcome = kind
+        guard node.parent != 0 else { return }
+        nodes[node.parent]?.live -= 1
+        nodes[node.parent]?.counts[kind] += 1
+        if kind.isFailure, nodes[node.parent]?.firstFailure == TaskID.none {
+            nodes[node.parent]?.firstFailure = TaskID(id)
+        }
+    }
+
+    func status(_ id: UInt64) -> ParentStatus {
+        var status = ParentStatus(id: TaskID(id))
+        guard let node = nodes[id] else { return status }
+        status.phase = node.phase
+        status.cancelRequested = node.cancelRequested
+        status.liveChildren = UInt64(node.live)
+        status.counts = node.counts
+        status.firstFailure = node.firstFailure
+        return status
+    }
+
+    func live() -> LiveTasks {
+        var live = LiveTasks()
+        var seen: Set<UInt64> = []
+        for id in nodes.keys.sorted() {
+            guard let node = nodes[id] else { continue }
+            let first = node.run.firstID.rawValue
+            if seen.insert(first).inserted {
+                var bits: UInt64 = 0
+                for index in 0..<Int(node.run.count) where nodes[first + UInt64(index)]?.outcome == nil {
+                    bits |= 1 << UInt64(index)
+                }
+                if bits != 0 { live.runs.append(LiveTasks.Run(run: node.run, live: bits)) }
+            }
+            guard node.outcome == nil else { continue }
+            if node.phase != 0 || node.cancelRequested {
+                var detail = LiveTasks.Detail()
+                detail.phase = node.phase
+                detail.cancelRequested = node.cancelRequested
+                live.details[TaskID(id)] = detail
+            }
+            if node.phase != 0 || node.live > 0 || node.counts.total > 0 { live.parents.append(status(id)) }
+        }
+        return live
+    }
+
+    func isCancelled(_ id: UInt64) -> Bool {
+        var current = id
+        while let node = nodes[current] {
+            if node.cancelRequested { return true }
+            current = node.parent
+        }
+        return false
+    }
+}

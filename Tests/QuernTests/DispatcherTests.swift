@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import HeapModule
+import QuernTesting
+import Testing
+
+@testable import Quern
+@testable import QuernStore
+
+extension DispatcherModel {
+    /// Each task without an outcome has exactly one owner, unless its outcome is on its way.
+    func checkOwners() throws {
+        var owners: [UInt64: String] = [:]
+        func own(_ id: TaskID, _ owner: String) throws {
+            if let other = owners.updateValue(owner, forKey: id.rawValue) {
+                throw ModelError(description: "task \(id) is in \(other) and in \(owner)")
+            }
+            if nodes[id.rawValue]?.outcome != nil { throw ModelError(description: "ended \(id) is in \(owner)") }
+        }
+        func own(_ entry: ReadyRun, _ owner: String) throws {
+            for index in BitIndexes(entry.bits) { try own(entry.run.id(at: index), owner) }
+        }
+        for lane in [dispatcher.cooperative, dispatcher.threads] {
+            for entry in lane.ready { try own(entry, "ready") }
+            for entry in lane.cancels { try own(entry, "cancels") }
+            for entry in lane.decided { try own(entry.parent.id, "decided") }
+            let count = lane.ready.reduce(0) { $0 + $1.count }
+            if count != lane.readyCount { throw ModelError(description: "\(lane.readyCount) ready, not \(count)") }
+        }
+        for entry in dispatcher.held { try own(entry, "held") }
+        for entry in dispatcher.delayed.unordered {
+            switch entry.item {
+            case .tasks(let tasks): try own(tasks, "delayed")
+            case .finalize(let id): try own(id, "delayed finalize")
+            }
+        }
+        for flight in dispatcher.inFlight.values {
+            switch flight.pull.work {
+            case .execute(let entry): try own(entry, "a pull")
+            case .finalize(let parent), .failParent(let parent): try own(parent.id, "finalize")
+            case .cancel(let entries): for entry in entries { try own(entry, "a cancel pull") }
+            }
+        }
+        for (id, parent) in dispatcher.waiting where parent.state == .waiting { try own(id, "waiting") }
+        let underWay = Set(
+            uncommitted.flatMap(\.changes).map { change -> UInt64 in
+                switch change {
+                case .end(let id, _): id
+                default: 0
+                }
+            })
+        for (id, node) in nodes where node.outcome == nil && owners[id] == nil && !underWay.contains(id) {
+            throw ModelError(description: "nobody owns task \(id), phase \(node.phase)")
+        }
+    }
+
+    /// After all is done: every task ended, but for those of the unknown type and what waits for them.
+    func checkEnd() throws {
+        var waitsForUnknown: Set<UInt64> = []
+        for (id, node) in nodes where node.outcome == nil && node.run.label.rawValue == 3 { waitsForUnknown.insert(id) }
+        for (id, node) in nodes where !waitsForUnknown.contains(id) {
+            guard let outcome = node.outcome else {
+                throw ModelError(description: "task \(id) has no outcome; phase \(node.phase), \(node.live) live")
+            }
+            if outcome == .completed, node.isOrchestrator, node.finalized != 1 {
+                throw ModelError(description: "task \(id) completed, finalized \(node.finalized) times")
+            }
+            if outcome == .completed, node.policyIsFailFast, node.counts.failures > 0 {
+                throw ModelError(description: "fail-fast \(id) completed in spite of a failure")
+            }
+        }
+        guard dispatcher.waiting.isEmpty, dispatcher.inFlight.isEmpty, dispatcher.failing.isEmpty,
+            dispatcher.uncommittedBytes == 0, dispatcher.uncommittedTransactions == 0
+        else { throw ModelError(description: "the dispatcher still remembers something") }
+    }
+}
+
+@Suite("Dispatcher: who does what next", .timeLimit(.minutes(10)))
+struct DispatcherTests {
+    @Test("Whatever happens in whatever order, each task has one owner and one outcome", arguments: 1...30)
+    func randomWorld(seed: UInt64) throws {
+        var model = DispatcherModel(seed: seed, concurrency: 1 + Int(seed % 7))
+        for _ in 0..<500 { try model.step() }
+        try model.drain()
+        try model.checkEnd()
+        #expect(model.nodes.count > 50)
+    }
+
+    @Test("A restart at any moment goes on from what is durable", arguments: 1...15)
+    func restarts(seed: UInt64) throws {
+        var model = DispatcherModel(seed: seed, concurrency: 3)
+        for round in 0..<6 {
+            for _ in 0..<150 { try model.step() }
+            // What was not committed is gone; the workers too.
+            model.uncommitted = []
+            model.workers = [:]
+            model.dispatcher = Dispatcher(facts: DispatcherModel.facts, limits: .init(concurrency: 3))
+            model.dispatcher.recover(model.live(), wasClean: round % 2 == 0, now: Timestamp(milliseconds: model.clock))
+            model.dispatcher.isRunning = true
+            model.applyEffects()
+            try model.checkOwners()
+        }
+        for id in model.nodes.keys { model.nodes[id]?.finalized = 0 }
+        try model.drain()
+        for (id, node) in model.nodes where node.outcome == nil {
+            #expect(node.run.label.rawValue == 3, "task \(id) has no outcome")
+        }
+    }
+
+    private func dispatcher(concurrency: Int = 4, facts: [TypeFacts?] = DispatcherModel.facts) -> Dispatcher {
+        var dispatcher = Dispatcher(facts: facts, limits: Dispatcher.Limits(concurrency: concurrency))
+        dispatcher.isRunning = true
+        return dispatcher
+    }
+
+    private func bits(_ pull: Pull?) -> UInt64 {
+        if case .execute(let entry) = pull?.work { entry.bits } else { 0 }
+    }
+
+    @Test("A pull is one task at first, then as many as make its target, never more than a run")
+    func pullSizes() {
+        var dispatcher = dispatcher()
+        dispatcher.spawned(.test(1, count: 64, parent: 0))
+        dispatcher.spawned(.test(65, count: 64, parent: 0))
+        let first = dispatcher.takeEffects().starts
+        #expect(first.count == 4)
+        var pull = dispatcher.next(for: first[0].worker, at: .cooperative, isFirst: true)
+        #expect(bits(pull) == 1)
+        _ = pull?.claims.claimNext()
+        dispatcher.finished(first[0].worker, PullReport(tried: 1, elapsed: .microseconds(20), ended: 1))
+        pull = dispatcher.next(for: first[0].worker, at: .cooperative)
+        #expect(bits(pull).nonzeroBitCount == 10)
+        while let index = pull?.claims.claimNext() { _ = index }
+        dispatcher.finished(first[0].worker, PullReport(tried: 10, elapsed: .microseconds(10), ended: 10))
+        dispatcher.costs[0] = 100
+        #expect(bits(dispatcher.next(for: first[0].worker, at: .cooperative)).nonzeroBitCount == 53)
+    }
+
+    @Test("Slow tasks are spread over all workers")
+    func slowTasksSpread() {
+        var dispatcher = dispatcher(concurrency: 4)
+        dispatcher.costs[0] = 20_000
+        dispatcher.spawned(.test(1, count: 16, parent: 0))
+        let starts = dispatcher.takeEffects().starts
+        #expect(starts.count == 4)
+        let sizes = starts.map { start in
+            bits(dispatcher.next(for: start.worker, at: start.place, isFirst: true)).nonzeroBitCount
+        }
+        #expect(sizes.allSatisfy { $0 <= 4 && $0 > 0 })
+    }
+
+    @Test("The workers of both places share the limit evenly")
+    func lanesShare() {
+        var dispatcher = dispatcher(
+            concurrency: 1, facts: [TypeFacts(), TypeFacts(place: .threads, policy: .tolerate)])
+        dispatcher.spawned(.test(1, count: 64, parent: 0, label: 0))
+        dispatcher.spawned(.test(65, count: 64, parent: 0, label: 1))
+        var places: [HandlerPlace] = []
+        var current = dispatcher.takeEffects().starts[0]
+        var isFirst = true
+        for _ in 0..<8 {
+            if let pull = dispatcher.next(for: current.worker, at: current.place, isFirst: isFirst) {
+                places.append(current.place)
+                while let index = pull.claims.claimNext() { _ = index }
+                dispatcher.finished(current.worker, PullReport(tried: 1, elapsed: .milliseconds(1), ended: 1))
+                isFirst = false
+            } else if let start = dispatcher.takeEffects().starts.first {
+                current = start
+                isFirst = true
+            }
+        }
+        #expect(Set(places).count == 2)
+    }
+
+    @Test("Stuck pulls give their unstarted tasks to others")
+    func stuckPulls() {
+        var dispatcher = dispatcher()
+        dispatcher.costs[0] = 10
+        dispatcher.spawned(.test(1, count: 64, parent: 0))
+        let worker = dispatcher.takeEffects().starts[0].worker
+        let pull = dispatcher.next(for: worker, at: .cooperative, isFirst: true)
+        #expect(pull?.claims.claimNext() == 0)
+        #expect(dispatcher.tick(ticksUntilNoted: 3) == [])
+        #expect(dispatcher.tick(ticksUntilNoted: 3) == [worker])
+        #expect(dispatcher.cooperative.readyCount == 63)
+        #expect(pull?.claims.claimNext() == nil)
+        _ = dispatcher.tick(ticksUntilNoted: 3)
+        _ = dispatcher.tick(ticksUntilNoted: 3)
+        #expect(dispatcher.takeEffects().note == [TaskID(1)])
+        dispatcher.finished(worker, PullReport(tried: 1, ended: 1))
+        #expect(dispatcher.takeEffects().note == [])
+        #expect(dispatcher.cooperative.readyCount == 63)
+    }
+
+    @Test("Suspects run one at a time, noted before they run, beside other work (T14)")
+    func suspects() {
+        var dispatcher = dispatcher()
+        var live = LiveTasks()
+        live.runs = [LiveTasks.Run(run: .test(1, count: 3, parent: 0), live: 0b111)]
+        for id in [1, 2] {
+            live.details[TaskID(UInt64(id))] = {
+                var d = LiveTasks.Detail()
+                d.crashes = 1
+                return d
+            }()
+        }
+        dispatcher.recover(live, wasClean: false, now: Timestamp(milliseconds: 0))
+        let starts = dispatcher.takeEffects().starts
+        #expect(starts.count >= 2)
+        let first = dispatcher.next(for: starts[0].worker, at: .cooperative, isFirst: true)
+        #expect(bits(first) == 0b001 && first?.note == [TaskID(1)])
+        let second = dispatcher.next(for: starts[1].worker, at: .cooperative, isFirst: true)
+        #expect(bits(second) == 0b100 && second?.note == nil)
+        _ = first?.claims.claimNext()
+        dispatcher.finished(starts[0].worker, PullReport(tried: 1, ended: 1))
+        let third = dispatcher.next(for: starts[0].worker, at: .cooperative)
+        #expect(bits(third) == 0b010 && third?.note == [TaskID(2)])
+    }
+
+    @Test("After an unclean end the first pulls are noted before they run (T14)")
+    func carefulStart() {
+        var dispatcher = dispatcher()
+        var live = LiveTasks()
+        live.runs = [LiveTasks.Run(run: .test(1, count: 3, parent: 0), live: 0b111)]
+        dispatcher.recover(live, wasClean: false, now: Timestamp(milliseconds: 0))
+        let worker = dispatcher.takeEffects().starts[0].worker
+        #expect(dispatcher.next(for: worker, at: .cooperative, isFirst: true)?.note == [TaskID(1)])
+        #expect(
+            Dispatcher.crashCounts(
+                of: {
+                    var l = live
+                    l.inFlight = [TaskID(1)]
+                    return l
+                }()) == [TaskID(1): 1])
+    }
+
+    @Test("No pulls are given out while too much is uncommitted")
+    func throttled() {
+        var dispatcher = dispatcher(concurrency: 1)
+        dispatcher.spawned(.test(1, count: 3, parent: 0))
+        let worker = dispatcher.takeEffects().starts[0].worker
+        let pull = dispatcher.next(for: worker, at: .cooperative, isFirst: true)
+        _ = pull?.claims.claimNext()
+        dispatcher.finished(worker, PullReport(ended: 1, transactionBytes: 64 << 20))
+        #expect(dispatcher.next(for: worker, at: .cooperative) == nil)
+        #expect(dispatcher.takeEffects().starts.isEmpty)
+        dispatcher.committed(bytes: 64 << 20)
+        #expect(!dispatcher.takeEffects().starts.isEmpty)
+    }
+}
+
+@Suite("SweepMask: which tasks of a run are named")
+struct SweepMaskTests {
+    @Test("By id, by parent, at the borders")
+    func masks() {
+        let run = SpawnRun.test(10, count: 64, parent: 3)
+        #expect(SweepMask([TaskID(3)]).bits(of: run) == .max)
+        #expect(SweepMask([TaskID(9), TaskID(74)]).bits(of: run) == 0)
+        #expect(SweepMask([TaskID(10), TaskID(73), TaskID(12)]).bits(of: run) == 1 << 63 | 0b101 as UInt64)
+        #expect(SweepMask([TaskID(4)]).bits(of: .test(5, count: 2, parent: 3)) == 0)
+    }
+}

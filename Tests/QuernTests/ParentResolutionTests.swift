@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+import Testing
+
+@testable import Quern
+
+@Suite("ParentResolution: the decision table (T3, T8, T10)")
+struct ParentResolutionTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        var phase: UInt8
+        var live: UInt64
+        var failures: UInt64
+        var policy: ChildFailurePolicy
+        var isCancelled: Bool
+        var expected: ParentResolution
+
+        var testDescription: String {
+            "phase \(phase), \(live) live, \(failures) failed, \(policy)\(isCancelled ? ", cancelled" : "")"
+        }
+    }
+
+    static let rows: [Row] = [
+        Row(phase: 0, live: 0, failures: 0, policy: .failFast, isCancelled: false, expected: .wait),
+        Row(phase: 0, live: 3, failures: 0, policy: .failFast, isCancelled: false, expected: .wait),
+        Row(phase: 1, live: 3, failures: 0, policy: .failFast, isCancelled: false, expected: .wait),
+        Row(phase: 1, live: 0, failures: 0, policy: .failFast, isCancelled: false, expected: .finalize),
+        Row(phase: 1, live: 0, failures: 0, policy: .tolerate, isCancelled: false, expected: .finalize),
+        Row(phase: 1, live: 2, failures: 1, policy: .failFast, isCancelled: false, expected: .cancelChildren),
+        Row(phase: 0, live: 2, failures: 1, policy: .failFast, isCancelled: false, expected: .cancelChildren),
+        Row(phase: 1, live: 0, failures: 1, policy: .failFast, isCancelled: false, expected: .endFailed),
+        Row(phase: 0, live: 0, failures: 1, policy: .failFast, isCancelled: false, expected: .wait),
+        Row(phase: 1, live: 2, failures: 9, policy: .tolerate, isCancelled: false, expected: .wait),
+        Row(phase: 1, live: 0, failures: 9, policy: .tolerate, isCancelled: false, expected: .finalize),
+        Row(phase: 1, live: 2, failures: 0, policy: .tolerate, isCancelled: true, expected: .cancelChildren),
+        Row(phase: 0, live: 2, failures: 0, policy: .tolerate, isCancelled: true, expected: .cancelChildren),
+        Row(phase: 1, live: 0, failures: 0, policy: .tolerate, isCancelled: true, expected: .endCancelled),
+        Row(phase: 1, live: 0, failures: 4, policy: .failFast, isCancelled: true, expected: .endCancelled),
+        Row(phase: 0, live: 0, failures: 0, policy: .failFast, isCancelled: true, expected: .wait),
+    ]
+
+    @Test("Each row decides as documented, by request or with a parent", arguments: rows)
+    func table(row: Row) {
+        var status = ParentStatus(id: TaskID(4))
+        status.phase = row.phase
+        status.liveChildren = row.live
+        status.counts.failed = row.failures
+        #expect(
+            ParentResolution.decide(status, policy: row.policy, isCancelled: row.isCancelled) == row.expected)
+        status.cancelRequested = row.isCancelled
+        #expect(ParentResolution.decide(status, policy: row.policy, isCancelled: false) == row.expected)
+    }
+
+    @Test("Only failures count as failures; a cancelled or superseded child does not fail its parent")
+    func whichOutcomesCount() {
+        for kind in OutcomeKind.allCases {
+            var status = ParentStatus(id: TaskID(4))
+            status.phase = 1
+            status.counts[kind] = 1
+            let isFailure = [.failed, .deadLettered, .expired, .dependencyFailed].contains(kind)
+            #expect(
+                ParentResolution.decide(status, policy: .failFast, isCancelled: false)
+                    == (isFailure ? .endFailed : .finalize))
+        }
+    }
+}
