@@ -19,7 +19,7 @@ final class TemporaryDirectory: Sendable {
 
     deinit {
         _ = path.withCString { chmod($0, 0o700) }
-        let descriptor = path.withCString { open($0, O_RDONLY | O_DIRECTORY) }
+        let descriptor = path.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         if descriptor >= 0 { Self.empty(descriptor) }
         _ = path.withCString { rmdir($0) }
     }
@@ -29,7 +29,7 @@ final class TemporaryDirectory: Sendable {
 
     func makeFile(_ name: [UInt8], size: Int = 0) {
         let file = path.appending(name)
-        let descriptor = file.withCString { open($0, O_WRONLY | O_CREAT | O_EXCL, 0o644) }
+        let descriptor = file.withCString { open($0, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644) }
         check(descriptor)
         check(ftruncate(descriptor, off_t(size)))
         close(descriptor)
@@ -42,14 +42,14 @@ final class TemporaryDirectory: Sendable {
     }
 
     func write(_ name: String, _ bytes: [UInt8]) {
-        let descriptor = path.appending(name).withCString { open($0, O_WRONLY | O_CREAT | O_TRUNC, 0o644) }
+        let descriptor = path.appending(name).withCString { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
         check(descriptor)
         check(Int32(pwrite(descriptor, bytes, bytes.count, 0) == bytes.count ? 0 : -1))
         close(descriptor)
     }
 
     func read(_ name: String) -> [UInt8] {
-        let descriptor = path.appending(name).withCString { open($0, O_RDONLY) }
+        let descriptor = path.appending(name).withCString { open($0, O_RDONLY | O_CLOEXEC) }
         check(descriptor)
         defer { close(descriptor) }
         var status = stat()
@@ -73,10 +73,10 @@ final class TemporaryDirectory: Sendable {
         DirectoryLister(root: try ScanRoot(path), oneFileSystem: oneFileSystem)
     }
 
-    /// The names in it, without `.` and `..`.
-    func names() throws -> Set<String> {
+    /// The names in it, or in a directory below it, without `.` and `..`.
+    func names(in name: String? = nil) throws -> Set<String> {
         var names: Set<String> = []
-        let stream = path.withCString { opendir($0) }
+        let stream = (name.map { path.appending($0) } ?? path).withCString { opendir($0) }
         precondition(stream != nil)
         defer { closedir(stream!) }
         while let entry = readdir(stream!) {
@@ -96,7 +96,7 @@ final class TemporaryDirectory: Sendable {
             if strcmp(name, ".") == 0 || strcmp(name, "..") == 0 { continue }
             if unlinkat(descriptor, name, 0) == 0 { continue }
             fchmodat(descriptor, name, 0o700, 0)
-            let child = openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            let child = openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             if child >= 0 { empty(child) }
             unlinkat(descriptor, name, AT_REMOVEDIR)
         }

@@ -9,7 +9,22 @@ import DirScanKit
 
 /// The terminal and the process, as far as the command needs them.
 enum Console {
-    static func output(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+    /// Opens what was closed of the three standard streams, so that no file of the store gets one of their numbers and
+    /// is written to by mistake. They are opened the wrong way round: writing to them still fails.
+    static func reserveStandardStreams() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+        }
+    }
+
+    /// - Throws: when not all of it was written.
+    static func output(_ text: String) throws(CommandError) {
+        let code = write(text + "\n", to: STDOUT_FILENO)
+        if code != 0 {
+            throw CommandError(.inputOutput, "cannot write the report: \(String(cString: strerror(code)))")
+        }
+    }
+
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
     /// Puts the cursor back to the start of the line, and erases what stood there.
@@ -38,7 +53,9 @@ enum Console {
         return "\(scaled / scale)." + String(repeating: "0", count: digits - fraction.count) + fraction
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
+    /// - Returns: 0, or the error number.
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Int32 {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let written = rest.withUnsafeBytes {
@@ -48,7 +65,8 @@ enum Console {
                     Darwin.write(descriptor, $0.baseAddress, $0.count)
                 #endif
             }
-            if written > 0 { rest = rest.dropFirst(written) } else if errno != EINTR { return }
+            if written > 0 { rest = rest.dropFirst(written) } else if errno != EINTR { return errno }
         }
+        return 0
     }
 }

@@ -40,53 +40,56 @@ struct DirScan: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let started = ContinuousClock.now
-        let root: PathBytes
-        do throws(ListingError) {
-            root = try ScanRoot.resolve(PathBytes(path))
-            // Before anything is submitted: a scan of no directory could never end.
-            _ = try ScanRoot(root)
-        } catch {
-            Console.error("dirscan: \(error)")
-            throw ExitCode(64)
-        }
+        Console.reserveStandardStreams()
         do {
-            let place = try StorePlace(store, for: root)
-            let run = ScanRun(
-                scan: CatalogScan(root: root, oneFileSystem: oneFileSystem), place: place, concurrency: concurrency,
-                showsProgress: progress && Console.errorIsTerminal)
-            let result = try await run.perform()
-            var report = ScanReport(result.totals)
-            report.resumed = result.resumed
-            report.duration = ContinuousClock.now - started
-            report.peakResidentBytes = Console.peakResidentBytes
-            Console.output(json ? report.json : report.text(root: root))
-            result.pending.forget()
-            if result.totals.unremembered > 0 {
-                Console.error(
-                    "dirscan: \(result.totals.unremembered) entries of very large directories "
-                        + "count as discovered in every scan"
-                )
-            }
-            if report.failed > 0 { throw ExitCode(3) }
+            let failed = try await scan()
+            if failed > 0 { throw ExitCode(3) }
         } catch let code as ExitCode {
             throw code
         } catch is CancellationError {
             Console.error("dirscan: interrupted; start it again to go on")
             throw ExitCode(130)
-        } catch let error as UsageError {
-            Console.error("dirscan: \(error.message)")
-            throw ExitCode(64)
         } catch {
-            Console.error("dirscan: \(error)")
-            throw ExitCode(74)
+            let error = CommandError(describing: error)
+            Console.error("dirscan: \(error.message)")
+            throw ExitCode(error.status.rawValue)
         }
     }
-}
 
-/// A call that cannot be served as it is.
-struct UsageError: Error {
-    var message: String
+    /// - Returns: how many directories failed.
+    private func scan() async throws -> UInt64 {
+        let started = ContinuousClock.now
+        let root = try resolvedRoot()
+        let place = try StorePlace(try store.map(CommandArguments.path), for: root)
+        let run = ScanRun(
+            scan: CatalogScan(root: root, oneFileSystem: oneFileSystem), place: place, concurrency: concurrency,
+            showsProgress: progress && Console.errorIsTerminal)
+        let result = try await run.perform()
+        var report = ScanReport(result.totals)
+        report.resumed = result.resumed
+        report.duration = ContinuousClock.now - started
+        report.peakResidentBytes = Console.peakResidentBytes
+        try Console.output(json ? report.json : report.text(root: root))
+        result.pending.forget()
+        if result.totals.unremembered > 0 {
+            Console.error(
+                "dirscan: \(result.totals.unremembered) entries of very large directories count as discovered in every scan"
+            )
+        }
+        return report.failed
+    }
+
+    private func resolvedRoot() throws(CommandError) -> PathBytes {
+        let path = try CommandArguments.path(path)
+        do throws(ListingError) {
+            let root = try ScanRoot.resolve(path)
+            // Before anything is submitted: a scan of no directory could never end.
+            _ = try ScanRoot(root)
+            return root
+        } catch {
+            throw CommandError(.usage, "\(error)")
+        }
+    }
 }
 
 extension ScanReport {

@@ -6,20 +6,29 @@ struct ProgressLine: Sendable {
     let scheduler: TaskScheduler
     let scan: TaskID
 
+    /// Until its Swift task is cancelled. Then the line is erased.
     func run() async {
         let started = ContinuousClock.now
-        let first = scheduler.progress(of: scan)?.counts.total ?? 0
-        while !Task.isCancelled, let progress = scheduler.progress(of: scan) {
-            let elapsed = ContinuousClock.now - started
-            let seconds = max(elapsed / .seconds(1), 0.001)
-            let done = progress.counts.total
-            let rate = UInt64(Double(done &- first) / seconds)
-            let failed = progress.counts.failures
-            var line = "\(done) directories, \(progress.liveChildren) pending, \(rate)/s"
-            line += ", \(Console.fixed(seconds, digits: 1)) s" + (failed > 0 ? ", \(failed) failed" : "")
-            Console.rewriteErrorLine(line)
-            try? await Task.sleep(for: .milliseconds(200))
+        var first: UInt64?
+        while !Task.isCancelled {
+            // There is none before the scan has begun, and none when it has ended.
+            if let progress = scheduler.progress(of: scan) {
+                let done = progress.counts.total
+                show(progress, done: done &- (first ?? done), since: started)
+                first = first ?? done
+            }
+            // The first line comes soon, also when the scan takes a moment to begin.
+            try? await Task.sleep(for: .milliseconds(first == nil ? 10 : 200))
         }
         Console.rewriteErrorLine("")
+    }
+
+    private func show(_ progress: TaskProgress, done: UInt64, since started: ContinuousClock.Instant) {
+        let seconds = max((ContinuousClock.now - started) / .seconds(1), 0.001)
+        let failed = progress.counts.failures
+        Console.rewriteErrorLine(
+            "\(progress.counts.total) directories, \(progress.liveChildren) pending, "
+                + "\(UInt64(Double(done) / seconds))/s, \(Console.fixed(seconds, digits: 1)) s"
+                + (failed > 0 ? ", \(failed) failed" : ""))
     }
 }

@@ -31,57 +31,90 @@ struct ScanRun: Sendable {
         let handle: TaskHandle<CatalogScan>
         let resumed: Bool
         do {
+            if let totals = try await unreported(in: scheduler, pending: pending) {
+                try await scheduler.close()
+                return Result(totals: totals, resumed: true, pending: pending)
+            }
             (handle, resumed) = try await self.handle(of: scheduler, pending: pending)
             try session.prepare(scan, id: handle.id, snapshots: place.snapshots)
         } catch {
             try? await scheduler.close()
             throw error
         }
-        let totals = try await run(scheduler, until: handle)
-        return Result(totals: totals, resumed: resumed, pending: pending)
+        do {
+            let totals = try await run(scheduler, session, until: handle)
+            return Result(totals: totals, resumed: resumed, pending: pending)
+        } catch let error as TaskFailedError {
+            // There is nothing left to go on with.
+            pending.forget()
+            throw error
+        }
     }
 
-    /// The scan to wait for: one that was not reported yet, or a new one.
+    /// The totals of a scan of this root that ended and was not reported.
+    private func unreported(in scheduler: TaskScheduler, pending: PendingScan) async throws -> CatalogTotals? {
+        guard let ended = pending.id(of: scan), try scheduler.unfinished(CatalogScan.self).isEmpty else { return nil }
+        do {
+            return try await scheduler.handle(for: ended, of: CatalogScan.self).memo()
+        } catch is TaskFailedError {
+            return nil
+        } catch let error as SchedulerError where error.code == .unknownTask {
+            // Somebody removed the store and left the note.
+            return nil
+        }
+    }
+
+    /// The scan to wait for: the one that has not ended, or a new one.
     private func handle(
         of scheduler: TaskScheduler, pending: PendingScan
     ) async throws -> (TaskHandle<CatalogScan>, resumed: Bool) {
         if let unfinished = try scheduler.unfinished(CatalogScan.self).first {
             let begun = try await unfinished.task()
             guard begun == scan else {
-                throw UsageError(
-                    message: "this store holds an unfinished scan of \(begun.root)"
-                        + (begun.oneFileSystem ? " with --one-file-system" : "") + "; finish that first")
+                throw CommandError(
+                    .usage,
+                    "this store holds an unfinished scan of \(begun.root)"
+                        + (begun.oneFileSystem ? " with --one-file-system" : "")
+                        + "; finish that first, or choose another --store")
             }
-            try pending.remember(unfinished.id)
+            try pending.remember(unfinished.id, of: scan)
             return (unfinished, true)
         }
-        if let ended = pending.id { return (scheduler.handle(for: ended, of: CatalogScan.self), true) }
         let submitted = try await scheduler.submit(scan)
-        try pending.remember(submitted.id)
+        try pending.remember(submitted.id, of: scan)
         return (submitted, false)
     }
 
     private func run(
-        _ scheduler: TaskScheduler, until handle: TaskHandle<CatalogScan>
+        _ scheduler: TaskScheduler, _ session: ScanSession, until handle: TaskHandle<CatalogScan>
+    ) async throws -> CatalogTotals {
+        guard showsProgress else { return try await serve(scheduler, session, until: handle) }
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await ProgressLine(scheduler: scheduler, scan: handle.id).run() }
+            defer { group.cancelAll() }
+            return try await serve(scheduler, session, until: handle)
+        }
+    }
+
+    /// Runs the scheduler until the scan has ended, a signal comes, or the scan cannot go on.
+    private func serve(
+        _ scheduler: TaskScheduler, _ session: ScanSession, until handle: TaskHandle<CatalogScan>
     ) async throws -> CatalogTotals {
         let services = ServiceGroup(
             configuration: .init(
                 services: [.init(service: scheduler, successTerminationBehavior: .gracefullyShutdownGroup)],
                 gracefulShutdownSignals: [.sigterm], cancellationSignals: [.sigint],
                 logger: .init(label: "dirscan") { _ in SwiftLogNoOpLogHandler() }))
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await services.run() }
-            if showsProgress { group.addTask { await ProgressLine(scheduler: scheduler, scan: handle.id).run() } }
-            let totals: CatalogTotals
-            do { totals = try await handle.memo() } catch let error as SchedulerError where error.code == .stopped {
-                // A signal stopped the service first. A failing store says why itself.
-                while try await group.next() != nil {}
-                throw CancellationError()
-            }
-            await services.triggerGracefulShutdown()
-            try await group.next()
-            group.cancelAll()
-            return totals
-        }
+        let service = Task { try await services.run() }
+        session.whenObstructed { service.cancel() }
+        let ended: Swift.Result<CatalogTotals, any Error>
+        do { ended = .success(try await handle.memo()) } catch { ended = .failure(error) }
+        await services.triggerGracefulShutdown()
+        let served = await service.result
+        if let obstacle = session.obstacle { throw obstacle }
+        // A store that failed says why itself.
+        try served.get()
+        if case .failure(let error as SchedulerError) = ended, error.code == .stopped { throw CancellationError() }
+        return try ended.get()
     }
 }

@@ -12,47 +12,66 @@ import SystemPackage
 struct StorePlace: Sendable {
     private let directory: PathBytes
 
-    var store: FilePath { FilePath(String(decoding: directory.appending("tasks").bytes, as: UTF8.self)) }
+    var store: FilePath { FilePath(directory.appending("tasks")) }
     var snapshots: PathBytes { directory.appending("snapshots") }
     var pending: PathBytes { directory.appending("pending-scan") }
 
     /// - Parameter path: what the caller chose; nil for a folder of this tree's own in the user's cache.
-    init(_ path: String?, for root: PathBytes) throws {
+    init(_ path: PathBytes?, for root: PathBytes) throws(CommandError) {
         if let path {
-            directory = PathBytes(path)
+            guard !path.isEmpty else { throw CommandError(.usage, "--store takes a directory, and got nothing") }
+            directory = path
         } else {
             guard let cache = Self.cache else {
-                throw UsageError(message: "neither XDG_CACHE_HOME nor HOME is set: say where with --store")
+                throw CommandError(.usage, "neither XDG_CACHE_HOME nor HOME is set: say where with --store")
             }
-            directory = PathBytes(cache + "/dirscan/" + root.stableName)
+            directory = cache.appending("dirscan").appending(root.stableName)
         }
         try Self.createDirectories(directory)
     }
 
-    private static var cache: String? {
-        if let cache = getenv("XDG_CACHE_HOME"), cache.pointee != 0 { return String(cString: cache) }
-        if let home = getenv("HOME"), home.pointee != 0 { return String(cString: home) + "/.cache" }
-        return nil
+    private static var cache: PathBytes? {
+        environment("XDG_CACHE_HOME") ?? environment("HOME")?.appending(".cache")
     }
 
-    private static func createDirectories(_ path: PathBytes) throws {
-        do { try PosixDirectory.create(path) } catch {
-            throw UsageError(message: "cannot create \(path): \(error)")
+    private static func environment(_ name: String) -> PathBytes? {
+        guard let value = getenv(name), value.pointee != 0 else { return nil }
+        return PathBytes([UInt8](UnsafeRawBufferPointer(start: value, count: strlen(value))))
+    }
+
+    private static func createDirectories(_ path: PathBytes) throws(CommandError) {
+        do { try create(path) } catch { throw CommandError(.inputOutput, "cannot create \(path): \(error)") }
+    }
+
+    private static func create(_ path: PathBytes) throws(Errno) {
+        switch make(path) {
+        case 0: return
+        case EEXIST:
+            if isDirectory(path) { return }
+            throw .notDirectory
+        case ENOENT:
+            guard let parent = path.parent, !parent.isEmpty else { throw .noSuchFileOrDirectory }
+            try create(parent)
+            let code = make(path)
+            if code != 0, code != EEXIST { throw Errno(rawValue: code) }
+        case let code: throw Errno(rawValue: code)
         }
+    }
+
+    /// - Returns: 0, or the error number.
+    private static func make(_ path: PathBytes) -> Int32 {
+        FilePath(path).withPlatformString { mkdir($0, 0o700) == 0 ? 0 : errno }
+    }
+
+    private static func isDirectory(_ path: PathBytes) -> Bool {
+        var status = stat()
+        return FilePath(path).withPlatformString { stat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 }
 
-private enum PosixDirectory {
-    static func create(_ path: PathBytes) throws(Errno) {
-        if make(path) { return }
-        let code = errno
-        if code == EEXIST { return }
-        guard code == ENOENT, let parent = path.parent, !parent.isEmpty else { throw Errno(rawValue: code) }
-        try create(parent)
-        if !make(path), errno != EEXIST { throw Errno(rawValue: errno) }
-    }
-
-    private static func make(_ path: PathBytes) -> Bool {
-        FilePath(String(decoding: path.bytes, as: UTF8.self)).withCString { mkdir($0, 0o700) } == 0
+extension FilePath {
+    /// The same path, byte for byte.
+    fileprivate init(_ path: PathBytes) {
+        self.init(platformString: path.bytes.map { CChar(bitPattern: $0) } + [0])
     }
 }

@@ -13,8 +13,9 @@ public struct PathBytes: Hashable, Codable, Sendable {
 
     public var isEmpty: Bool { bytes.isEmpty }
 
-    /// The path of an entry of this directory.
+    /// The path of an entry of this directory; of the directory itself when the name is empty.
     public func appending(_ name: some Collection<UInt8>) -> PathBytes {
+        if name.isEmpty { return self }
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count + 1 + name.count)
         result.append(contentsOf: bytes)

@@ -14,6 +14,14 @@ struct CatalogScanner: OrchestratorHandler {
     func finalize(
         _ scan: CatalogScan, handover: NoHandover, in context: FinalizeContext
     ) async throws -> CatalogTotals {
+        do {
+            return try await totals(of: scan, in: context)
+        } catch let error as SnapshotError {
+            throw await session.stop(because: error)
+        }
+    }
+
+    private func totals(of scan: CatalogScan, in context: FinalizeContext) async throws -> CatalogTotals {
         let started = ContinuousClock.now
         let environment = try session.environment(of: context.id)
         let writer = try SnapshotWriter(

@@ -15,9 +15,14 @@ struct DirectoryScanner: TaskHandler {
             return try failed(error, root: environment.lister.root.path)
         }
         let key = DirectoryKey(task.path)
-        let changes =
-            try environment.previous?.withRecord(of: key) { DirectoryChanges(of: listing.entries, since: $0) }
-            ?? DirectoryChanges(of: listing.entries, since: nil)
+        let changes: DirectoryChanges
+        do throws(SnapshotError) {
+            changes =
+                try environment.previous?.withRecord(of: key) { DirectoryChanges(of: listing.entries, since: $0) }
+                ?? DirectoryChanges(of: listing.entries, since: nil)
+        } catch {
+            throw await session.stop(because: error)
+        }
         for name in listing.subdirectories {
             try context.spawnSibling(ScanDirectory(path: task.path.appending(name)))
         }
@@ -39,5 +44,20 @@ struct DirectoryFailure: DescribedFailure {
     var path: PathBytes
 
     var failureReason: String { reason.reason }
-    var failureDetail: String { path.description }
+
+    /// The path. The middle of one that is too long to be kept is left out, in a way that no path is displayed, so that
+    /// the rest is not taken for the path of another directory.
+    var failureDetail: String {
+        let text = path.description
+        let limit = FailureInfo.maximumDetailLength
+        guard text.utf8.count > limit else { return text }
+        let start = text.utf8.prefix(limit - Self.shownEnd - Self.omission.utf8.count)
+        let end = text.utf8.suffix(Self.shownEnd).drop { $0 != PathBytes.slash }
+        // The start may end within a character.
+        let whole = String(decoding: start, as: UTF8.self).prefix { $0 != "\u{FFFD}" }
+        return whole + Self.omission + String(decoding: end, as: UTF8.self)
+    }
+
+    private static let shownEnd = 1100
+    private static let omission = " \\... "
 }

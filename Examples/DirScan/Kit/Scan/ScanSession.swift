@@ -18,9 +18,44 @@ public final class ScanSession: Sendable {
     /// A directory of a scan that this process did not prepare for.
     struct NotPrepared: Error {}
 
+    private struct Obstruction {
+        var obstacle: SnapshotError?
+        var action: (@Sendable () -> Void)?
+    }
+
     private let environment = Mutex<Environment?>(nil)
+    private let obstruction = Mutex(Obstruction())
 
     public init() {}
+
+    /// Why the scan cannot go on for now: a snapshot cannot be read or written.
+    ///
+    /// No directory has failed then, and the scan has not either: it stays as it is for a process that finds things in
+    /// better order.
+    public var obstacle: SnapshotError? { obstruction.withLock { $0.obstacle } }
+
+    /// Says how to stop the scheduler when there is an ``obstacle``.
+    public func whenObstructed(_ action: @escaping @Sendable () -> Void) {
+        let isObstructed = obstruction.withLock { obstruction in
+            obstruction.action = action
+            return obstruction.obstacle != nil
+        }
+        if isObstructed { action() }
+    }
+
+    /// Stops the scan, and waits until this task is cancelled for that, so that it stays pending.
+    func stop(because obstacle: SnapshotError) async -> CancellationError {
+        let action = obstruction.withLock { obstruction in
+            obstruction.obstacle = obstruction.obstacle ?? obstacle
+            return obstruction.action
+        }
+        action?()
+        let (stream, continuation) = AsyncStream<Never>.makeStream()
+        // The stream ends when the task is cancelled.
+        for await _ in stream {}
+        continuation.finish()
+        return CancellationError()
+    }
 
     /// Registers the handlers of a scan.
     public func register(in registry: inout Registry) {

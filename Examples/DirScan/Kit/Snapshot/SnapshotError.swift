@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
 
 /// Why a snapshot could not be read or written.
 public enum SnapshotError: Error, Equatable, Sendable {
@@ -21,11 +26,16 @@ public enum SnapshotPart: String, Sendable {
 extension SnapshotError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .notASnapshot(let path): "not a snapshot: \(path)"
-        case .unsupportedVersion(let version, let path): "snapshot of unknown version \(version): \(path)"
-        case .damaged(let part, let path): "damaged snapshot (\(part.rawValue)): \(path)"
-        case .failed(let call, let code, let path): "\(call) failed with error \(code): \(path)"
+        case .notASnapshot(let path): "not a snapshot: \(path); \(Self.wayOut)"
+        case .unsupportedVersion(let version, let path):
+            "snapshot of version \(version), which only a newer dirscan can read: \(path); \(Self.wayOut)"
+        case .damaged(let part, let path): "damaged snapshot (\(part.rawValue)): \(path); \(Self.wayOut)"
+        case .failed(let call, let code, let path): "cannot \(call) \(path): \(String(cString: strerror(code)))"
         case .recordTooLong(let length): "record of \(length) bytes is too long for a snapshot"
         }
     }
+
+    /// Nothing is decided for the user: without the snapshot a whole tree would look new to whoever acts on the report.
+    private static let wayOut =
+        "put it back from a backup, or remove it and let its files count as discovered; then start again"
 }
