@@ -54,8 +54,8 @@ public final class MemoStore: Sendable {
         }
     }
 
-    /// Opens the store as ``open(at:configuration:fileSystem:)`` does, on the caller's thread, which it blocks. Never call
-    /// it on the cooperative pool.
+    /// Opens the store as ``open(at:configuration:fileSystem:)`` does, on the caller's thread, which it blocks. Never
+    /// call it on the cooperative pool.
     ///
     /// - Throws: as the asynchronous form.
     public static func openBlocking(

@@ -13,10 +13,9 @@ private struct QueueTable {
 
     func item(_ bytes: Int) -> CommitQueue.Pending {
         var transaction = Transaction()
-        transaction.requestCancel(TaskID(1))
-        transaction.noteAttempt(
-            TaskID(1), attempts: 1, notBefore: Timestamp(milliseconds: 0),
-            error: [UInt8](repeating: 0, count: bytes - 2 * 64 - base))
+        transaction.spawn(under: .none, label: Label(rawValue: 1), at: Timestamp(milliseconds: 0)) {
+            $0.append(zeros: bytes - base - 8)
+        }
         return .init(transaction: transaction, durability: .synced, completion: nil)
     }
 
@@ -155,7 +154,9 @@ struct CommitQueueTests {
         }
     }
 
-    @Test("In any order of events each transaction is written once or withdrawn, in order, within the bound", arguments: 0..<64)
+    @Test(
+        "In any order of events each transaction is written once or withdrawn, in order, within the bound",
+        arguments: 0..<64)
     func random(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         let limit = 2000 + random.below(4000)

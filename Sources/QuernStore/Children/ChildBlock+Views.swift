@@ -3,7 +3,7 @@
 /// What views do with a block that was decoded.
 extension ChildBlock {
     /// Rows from memory, for the part of a run that is not in a file yet. Kinds, labels and facts always come.
-    mutating func fill(from block: OutcomeBlock, columns: ChildColumns) {
+    mutating func fill(from block: OutcomeBlock, columns: ChildColumns = .all) {
         reset(count: block.rows.count, parent: block.parent)
         lastSequence = block.rows.last?.sequence ?? 0
         if columns.contains(.memos) { memos.append(contentsOf: block.memos) }

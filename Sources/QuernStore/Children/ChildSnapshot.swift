@@ -70,10 +70,10 @@ public struct ChildSnapshot: Sendable {
     /// Only the children that ended behind a commit position: to go on where an earlier walk stopped, at the
     /// ``ChildBlock/lastSequence`` of its last block, say. In a reversed view it is where the walk ends.
     ///
-    /// - Throws: ``StoreError/Code/damaged`` or ``StoreError/Code/inputOutput`` when the block that the position lies in
-    ///   cannot be read.
-    /// - Complexity: O(log blocks) to the first block, of which the facts are read to count what is before the position;
-    ///   then a sum over the blocks that are left, without reading them.
+    /// - Throws: ``StoreError/Code/damaged`` or ``StoreError/Code/inputOutput`` when the block that the position lies
+    ///   in cannot be read.
+    /// - Complexity: O(log blocks) to the first block, of which the facts are read to count what is before the
+    ///   position; then a sum over the blocks that are left, without reading them.
     public func after(_ sequence: UInt64) throws(StoreError) -> ChildSnapshot {
         var low = extents.startIndex
         var high = extents.endIndex
@@ -152,6 +152,11 @@ public struct ChildSnapshot: Sendable {
 
     private func portion(_ extents: ArraySlice<BlockExtent>) -> ChildSnapshot {
         ChildSnapshot(self, extents: extents, counts: shown(Self.total(extents)))
+    }
+
+    /// Whether its last block was in no file when the snapshot was taken. For tests.
+    var endsInMemory: Bool {
+        if case .memory? = extents.last?.place { true } else { false }
     }
 
     // MARK: Counting

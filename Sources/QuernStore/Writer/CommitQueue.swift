@@ -59,6 +59,8 @@ struct CommitQueue: Sendable {
     var limit: Int
     /// Bytes of the transactions that wait for the writer, those outside not counted.
     private(set) var pendingBytes = 0
+    /// How many wait outside for room.
+    var waiting: Int { outside[admitted...].count { $0.item != nil } }
     private(set) var isClosing = false
     private(set) var isClosed = false
 
