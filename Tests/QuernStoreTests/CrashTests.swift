@@ -44,7 +44,7 @@ import Testing
     @Test("F15: a crash inside recovery changes no answer", arguments: 0..<shares)
     func recoversFromACrashInRecovery(share: Int) async throws {
         let expected = try await Workload.facts(.everything)
-        var count = 1 + share * 8
+        var count = 1 + share * 11
         while true {
             let (crashed, completed) = try await Self.crashed(afterCall: count, .everything)
             guard let completed else { break }
@@ -66,7 +66,7 @@ import Testing
                     inner += 1
                 }
             }
-            count += Self.shares * 8
+            count += Self.shares * 11
         }
     }
 

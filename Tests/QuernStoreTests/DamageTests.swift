@@ -32,7 +32,7 @@ import Testing
                 let report = store.recovery
                 await Workload.abandon(store, on: copy)
                 let facts = try found.get()
-                if facts == facts.self, facts == self.facts.last { return nil }
+                if facts == self.facts.last { return nil }
                 guard name == newestLog, self.facts[oldest...].contains(facts) else {
                     return "wrong data: \(facts.difference(from: self.facts[self.facts.count - 1]))"
                 }
@@ -54,7 +54,7 @@ import Testing
         configuration.payloadCacheBytes = 1
         let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
         let root = try await store.append(.spawning(2)).spawned[0].lowerBound
-        let children = try await store.append(.spawning(6, under: root)).spawned[0]
+        let children = try await store.append(.spawning(4, under: root)).spawned[0]
         for child in children.dropLast() { try await store.append(.ending([child], under: root)) }
         try await store.close()
         let again = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
@@ -87,7 +87,8 @@ import Testing
         #expect(Set(patient.names.map { $0.prefix(3) }) == ["MAN", "che", "ind", "log"])
         var random = SeededGenerator(seed: 1)
         var flips = 0
-        for name in patient.names {
+        // But for the newest log segment, the files are the same in both.
+        for name in closed ? patient.names : [patient.newestLog] {
             for place in 0..<(patient.files.contents(Workload.directory.appending(name))?.count ?? 0) {
                 let bit = random.below(8)
                 let complaint = try await patient.complaint(name) { try $0.flipBit(in: $1, atByte: place, bit: bit) }
@@ -95,15 +96,15 @@ import Testing
                 flips += 1
             }
         }
-        #expect(flips > 1500)
+        #expect(flips > (closed ? 1500 : 300))
     }
 
     @Test("S6: a file cut at any length is found or harmless", arguments: [true, false])
     func cuts(closed: Bool) async throws {
         let patient = try await Self.small(closed: closed)
-        for name in patient.names {
+        for name in closed ? patient.names : [patient.newestLog] {
             let length = patient.files.contents(Workload.directory.appending(name))?.count ?? 0
-            for cut in stride(from: closed ? 0 : 1, to: length, by: 2) {
+            for cut in stride(from: 0, to: length, by: closed ? 5 : 2) {
                 let complaint = try await patient.complaint(name) { try $0.truncate($1, to: cut) }
                 #expect(complaint == nil, "\(name) cut at \(cut) of \(length)")
             }
@@ -149,7 +150,7 @@ import Testing
         var random = SeededGenerator(seed: UInt64(share))
         for name in patient.names {
             let length = patient.files.contents(Workload.directory.appending(name))?.count ?? 0
-            for place in stride(from: share, to: length, by: 37) {
+            for place in stride(from: share, to: length, by: 101) {
                 let bit = random.below(8)
                 let complaint = try await patient.complaint(name) { try $0.flipBit(in: $1, atByte: place, bit: bit) }
                 #expect(complaint == nil, "\(name), byte \(place), bit \(bit)")

@@ -31,8 +31,8 @@ import Testing
     func losesNothing(_ fault: Fault) async throws {
         let expected = try await Workload.facts(.everything)
         // Errors of the same meaning need not be tried at each turn again.
-        let stride = fault.errno == .ioError || fault.errno == .noSpace && fault.call == .write ? 2 : 5
-        var turn = 1 + (fault.repetition == .once ? 0 : 1)
+        let stride = fault.errno == .ioError || fault.errno == .noSpace && fault.call == .write ? 6 : 13
+        var turn = 1 + (fault.repetition == .once ? 0 : stride / 2)
         while true {
             let files = SimulatedFileSystem()
             files.faults = .failing(fault.call, at: turn, with: fault.errno, fault.repetition)
@@ -206,6 +206,32 @@ import Testing
         // Without the acknowledged commit or with it, but not damaged.
         let reopened = try await MemoStore.open(at: "/store", fileSystem: files.crash(keeping: .dropAll))
         #expect(reopened.totals.live <= 1)
+        try await reopened.close()
+    }
+
+    @Test("S4: an index whose sync failed is not synced again as if nothing had been")
+    func poisonsAfterAFailedIndexSync() async throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration()
+        configuration.indexSegmentBytes = 1
+        configuration.openBlockBytes = 1
+        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let tasks = try await store.append(.spawning(4)).spawned[0].map { $0 }
+        try await store.append(.ending([tasks[0]], under: 0))
+        // The second block finds no space to seal the segment of the first, and waits in memory.
+        var plan = FaultPlan()
+        plan.fail(.write, at: 1, with: .noSpace, in: "index-")
+        plan.fail(.synchronize, at: 1, in: "index-")
+        files.faults = plan
+        try await store.append(.ending([tasks[1]], under: 0))
+        #expect(await store.failure(of: .ending([tasks[2]], under: 0))?.code == .inputOutput)
+        #expect(await store.failure(of: .ending([tasks[2]], under: 0))?.code == .poisoned)
+        let before = try StoreFacts(store)
+        #expect(before.children[0]?.map(\.id) == [tasks[0], tasks[1]])
+        let remains = files.crash(keeping: .dropAll)
+        try? await store.close()
+        let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
+        expectSame(try StoreFacts(reopened), before, "reopened")
         try await reopened.close()
     }
 

@@ -75,7 +75,7 @@ extension DispatcherModel {
     }
 }
 
-@Suite("Dispatcher: who does what next", .timeLimit(.minutes(2)))
+@Suite("Dispatcher: who does what next", .timeLimit(.minutes(10)))
 struct DispatcherTests {
     @Test("Whatever happens in whatever order, each task has one owner and one outcome", arguments: 1...30)
     func randomWorld(seed: UInt64) throws {

@@ -65,7 +65,7 @@ public struct ByteWriter: Sendable {
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 }
 
-extension Array<UInt8> {
+extension [UInt8] {
     /// Appends `count` zero bytes at once, in debug builds too.
     mutating func append(zeros count: Int) {
         append(addingCapacity: count) { span in

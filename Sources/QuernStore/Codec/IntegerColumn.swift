@@ -60,7 +60,7 @@ enum IntegerColumn {
 
         /// Calls `body` with each value in order; one loop a width, so that it is tight.
         @inline(__always)
-        func forEach(_ body: (Int, Int64) -> Void) {
+        func visit(_ body: (Int, Int64) -> Void) {
             switch width {
             case 0: for index in 0..<count { body(index, base) }
             case 1: for index in 0..<count { body(index, base &+ Int64(planes[index])) }

@@ -61,7 +61,8 @@ extension StoreError: CustomStringConvertible {
 extension StoreError {
     /// The error that a failed file call means.
     init(_ message: String, _ cause: FileError) {
-        self.init(cause.isNoSpace ? .noSpace : .inputOutput, message, file: cause.path, offset: cause.offset, cause: cause)
+        self.init(
+            cause.isNoSpace ? .noSpace : .inputOutput, message, file: cause.path, offset: cause.offset, cause: cause)
     }
 
     /// Runs a file operation and says of its error what it was for.

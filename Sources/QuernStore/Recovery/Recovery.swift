@@ -180,7 +180,8 @@ struct Recovery {
                 .damaged, "the log segment of the checkpoint is missing",
                 file: directory.appending(StoreFiles.name(.log, UInt64(position.segment))))
         }
-        var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] = []
+        var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] =
+            []
         for number in wanted {
             let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
             let (file, mapping) = try wrapping("cannot read a log segment") { () throws(FileError) in
@@ -221,7 +222,8 @@ struct Recovery {
     }
 
     /// Writes the last segment's tail once more, byte for byte, and syncs it. When the sync of another process failed,
-    /// reads show bytes that the disk never got, and only bytes that are written anew are written by the next sync (F21).
+    /// reads show bytes that the disk never got, and only bytes that are written anew are written by the next sync
+    /// (F21).
     private func rewrite(_ tail: Tail) throws(StoreError) {
         let place = Int(tail.start.offset)..<Int(tail.scan.end.offset)
         guard !place.isEmpty else { return }

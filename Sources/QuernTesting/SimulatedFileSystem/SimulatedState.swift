@@ -37,7 +37,8 @@ struct SimulatedState: Sendable {
     }
 
     private func parts(of path: FilePath) throws(Errno) -> [String] {
-        let parts = path.components.map(\.string)
+        // Not `components`, whose checks take most of the time of a debug build.
+        let parts = path.string.split(separator: "/").map(String.init)
         if parts.contains(where: { $0.utf8.count > 255 }) { throw .fileNameTooLong }
         return parts
     }

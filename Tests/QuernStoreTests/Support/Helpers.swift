@@ -20,6 +20,9 @@ extension MemoStore {
         } catch { return error }
     }
 
+    /// Returns when the writer thread is done with the checkpoint that may follow a commit.
+    func settle() async { _ = await failure(of: Transaction()) }
+
     /// Commits transactions as one batch: they are handed over while the writer thread is kept busy.
     func appendTogether(_ transactions: [Transaction]) async -> [Result<Commit, StoreError>] {
         let results = MutexBox<[Int: Result<Commit, StoreError>]>([:])

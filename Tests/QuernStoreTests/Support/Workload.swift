@@ -77,6 +77,7 @@ struct Workload {
             result.completed += 1
             try afterEach(result.store!)
         }
+        await result.store?.settle()
         return result
     }
 
