@@ -60,7 +60,7 @@ struct StoreWriter: Sendable {
             var bytes = 0
             var end = start
             while end < pending.count, end == start || bytes < Limits.batchBytes {
-                bytes += pending[end].transaction.estimatedBytes
+                bytes += pending[end].bytes
                 end += 1
             }
             writeBatch(pending[start..<end])
