@@ -6,9 +6,19 @@ extension TaskScheduler {
     /// How a scheduler runs tasks.
     public struct Configuration: Sendable {
         /// How many handlers run at a time, of all types together. 32 by default.
+        ///
+        /// A handler that waits for another task (`submit(_:).memo()`) keeps its place meanwhile: when all places wait
+        /// like that, nothing moves. Spawn children and wait for them in `finalize` instead.
         public var concurrency = 32
         /// How long the cancel hook of a task may take before its outcome is committed without it.
         public var cancelHookLimit = Duration.seconds(5)
+        /// A task that ran each time when the process died, as often as this, is not run again: it is dead-lettered
+        /// with the reason "quarantined" (T14). So one task that takes its process down cannot do so for ever.
+        ///
+        /// Tasks are suspected that ran when the process died and had run for about a second, or ran soon after an
+        /// earlier death; suspects then run one at a time. A host that kills the process at will (deployments, a
+        /// supervisor with little memory to give) may take innocent ones with it: raise the limit, or set nil.
+        public var crashLimit: UInt8? = 5
         /// Where time comes from.
         public var clock: any WallClock = SystemWallClock()
         public var logger = Logger(label: "quern")

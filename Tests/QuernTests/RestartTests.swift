@@ -239,18 +239,19 @@ struct RestartTests {
         }
     }
 
-    @Test("A task that keeps killing the process is quarantined, and the others are not (T14)")
-    func quarantine() async throws {
+    @Test("A task that keeps killing the process is quarantined, and the others are not (T14)", arguments: [2, 5])
+    func quarantine(limit: UInt8) async throws {
         var files = SimulatedFileSystem()
         let first = try await idleScheduler(files) { register(&$0) }
         let killer = try await first.submit(Step(number: 666)).id
         let innocent = try await first.submit(Step(number: 1)).id
         // The process dies without closing the store, each time while the killer runs.
         files = files.crash(keeping: .keepAll)
-        for round in 0..<6 {
+        for round in 0..<limit + 3 {
             let journal = Journal()
-            let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files, concurrency: 1))
-            {
+            var configuration = TaskScheduler.Configuration.simulated(files, concurrency: 1)
+            configuration.crashLimit = limit
+            let scheduler = try await TaskScheduler(storeAt: "/store", configuration: configuration) {
                 $0.register(
                     StepHandler { step, _ in
                         if step.number == 666 {
@@ -272,7 +273,7 @@ struct RestartTests {
                 #expect(answer.kind == .completed)
                 scheduler.core.stop(immediately: true)
                 _ = await service.result
-                #expect(round == 3)
+                #expect(round == limit)
                 return
             }
             files = files.crash(keeping: .keepAll)
@@ -280,5 +281,41 @@ struct RestartTests {
             _ = await service.result
         }
         Issue.record("the killer was never quarantined")
+    }
+
+    @Test(
+        "A finalize that keeps killing the process is quarantined, unless there is no limit (T14)", arguments: [2, nil])
+    func quarantineOfFinalize(limit: UInt8?) async throws {
+        var files = SimulatedFileSystem()
+        let first = try await idleScheduler(files) { register(&$0) }
+        let id = try await first.submit(Plan(children: 2)).id
+        files = files.crash(keeping: .keepAll)
+        for round in 0..<5 {
+            let journal = Journal()
+            var configuration = TaskScheduler.Configuration.simulated(files, concurrency: 1)
+            configuration.crashLimit = limit
+            let scheduler = try await TaskScheduler(storeAt: "/store", configuration: configuration) {
+                $0.register(StepHandler())
+                $0.register(
+                    PlanHandler(onFinalize: { _ in
+                        journal.note("finalize")
+                        try await Task.sleep(for: .seconds(1000))
+                    }))
+            }
+            let service = Task { try await scheduler.run() }
+            try await eventually { journal.count("finalize") == 1 || scheduler.core.store.totals.live == 0 }
+            if journal.count("finalize") == 0 {
+                let outcome = try await scheduler.handle(for: id, of: Plan.self).outcome()
+                #expect(outcome.kind == .deadLettered)
+                #expect(limit.map { round == Int($0) } ?? false, "round \(round)")
+                scheduler.core.stop(immediately: true)
+                _ = await service.result
+                return
+            }
+            files = files.crash(keeping: .keepAll)
+            service.cancel()
+            _ = await service.result
+        }
+        #expect(limit == nil, "never quarantined")
     }
 }

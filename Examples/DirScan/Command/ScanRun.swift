@@ -23,6 +23,8 @@ struct ScanRun: Sendable {
         let session = ScanSession()
         var configuration = TaskScheduler.Configuration()
         configuration.concurrency = concurrency
+        // Listing a directory takes no process down, and people kill scans as they like.
+        configuration.crashLimit = nil
         configuration.logger.logLevel = .error
         let scheduler = try await TaskScheduler(storeAt: place.store, configuration: configuration) {
             session.register(in: &$0)

@@ -3,9 +3,6 @@ import QuernStore
 
 /// Tasks that were in flight when the process died are under suspicion (T14).
 extension Dispatcher {
-    /// How often a task may be in flight when the process dies before it is quarantined.
-    static let crashLimit: UInt8 = 3
-
     /// Whether a suspect runs right now; only one may.
     var isTrying: Bool { tryingWorker != nil }
 
@@ -20,9 +17,13 @@ extension Dispatcher {
     /// The first pulls after a start are noted on disk before they run: should the process die again early, the
     /// note says which tasks ran. Once there are suspects, only those are noted.
     mutating func isCareful(_ pull: Pull) -> Bool {
-        guard carefulPulls > 0, case .execute = pull.work, suspects.isEmpty, !isTrying else { return false }
-        carefulPulls -= 1
-        return true
+        guard carefulPulls > 0, suspects.isEmpty, !isTrying else { return false }
+        switch pull.work {
+        case .execute, .finalize:
+            carefulPulls -= 1
+            return true
+        case .failParent, .cancel: return false
+        }
     }
 
     func tasks(of pull: Pull) -> [TaskID] {

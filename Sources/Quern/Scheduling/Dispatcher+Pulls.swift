@@ -169,7 +169,16 @@ extension Dispatcher {
     mutating func tick(ticksUntilNoted: Int) -> [WorkerID] {
         var stuck: [WorkerID] = []
         for worker in inFlight.keys.sorted() {
-            guard var flight = inFlight[worker], case .execute(let entry) = flight.pull.work else { continue }
+            guard var flight = inFlight[worker] else { continue }
+            if case .finalize(let parent) = flight.pull.work {
+                flight.idleTicks += 1
+                let isDue = flight.idleTicks == ticksUntilNoted && flight.noted.isEmpty
+                if isDue { flight.noted = [parent.id] }
+                inFlight[worker] = flight
+                if isDue { effects.note = inFlightNote }
+                continue
+            }
+            guard case .execute(let entry) = flight.pull.work else { continue }
             let remaining = flight.pull.claims.remaining
             if remaining == flight.lastRemaining {
                 flight.idleTicks += 1

@@ -115,7 +115,8 @@ extension SchedulerCore {
                 let id = entry.run.id(at: index)
                 guard let count = crashes[id] else { continue }
                 let parent = live.parents.first { $0.id == id }
-                if count < Dispatcher.crashLimit || (parent?.liveChildren ?? 0) > 0 {
+                let isSpared = crashLimit.map { count < $0 } ?? true
+                if isSpared || (parent?.liveChildren ?? 0) > 0 {
                     transaction.noteCrash(id, count: count)
                     continue
                 }

@@ -13,6 +13,8 @@ final class SchedulerCore: CommitObserver {
     let clock: any WallClock
     let logger: Logger
     let cancelHookLimit: Duration
+    /// Nil for no quarantine.
+    let crashLimit: UInt8?
     /// For `finalize` and for handlers that block.
     let threads: ThreadPool
     private let state: Mutex<CoreState>
@@ -23,6 +25,7 @@ final class SchedulerCore: CommitObserver {
         clock = configuration.clock
         logger = configuration.logger
         cancelHookLimit = configuration.cancelHookLimit
+        crashLimit = configuration.crashLimit
         let concurrency = max(1, configuration.concurrency)
         threads = ThreadPool(limit: concurrency + 1)
         let limits = Dispatcher.Limits(

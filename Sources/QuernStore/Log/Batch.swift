@@ -88,7 +88,7 @@ struct Batch: Sendable {
                 continue
             case .define: continue
             }
-            guard state.live.contains(task) else { throw StoreError(.rejected, "task \(task) is not live") }
+            guard state.live.isUntouched(task) else { throw StoreError(.rejected, "task \(task) is not live") }
         }
     }
 
@@ -98,7 +98,7 @@ struct Batch: Sendable {
         for index in transaction.outcomes.indices {
             let outcome = transaction.outcomes[index]
             try Self.checkSize(Int(transaction.valueLengths[index]))
-            guard let run = state.live.end(outcome.task) else {
+            guard let run = state.live.mark(outcome.task) else {
                 throw StoreError(.rejected, "task \(outcome.task) is not live")
             }
             endedTasks.append(outcome.task)
@@ -121,7 +121,7 @@ struct Batch: Sendable {
     ) throws(StoreError) {
         for length in transaction.payloadLengths { try Self.checkSize(Int(length)) }
         for group in transaction.spawnGroups where group.parent != .none {
-            guard state.live.contains(group.parent) else {
+            guard state.live.isUntouched(group.parent) else {
                 throw StoreError(.rejected, "parent \(group.parent) is not live")
             }
         }
@@ -139,13 +139,12 @@ struct Batch: Sendable {
     }
 
     private func revive(_ task: TaskID, in state: inout StoreState) {
-        state.live.revive(task)
-        if let run = state.live.run(of: task) { state.parents[run.run.parent]?.endingChildren -= 1 }
+        if let run = state.live.unmark(task) { state.parents[run.parent]?.endingChildren -= 1 }
     }
 
     /// Takes the marks of all transactions back: nothing of the batch was written.
     mutating func undo(in state: inout StoreState) {
-        for task in endedTasks { state.live.revive(task) }
+        for task in endedTasks { state.live.unmark(task) }
         for parent in newParents { state.parents[parent] = nil }
         settle(in: &state)
     }

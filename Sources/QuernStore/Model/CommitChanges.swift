@@ -57,6 +57,13 @@ public struct LiveTasks: Sendable {
         public var run: SpawnRun
         /// A bit for each task of the run that is live.
         public var live: UInt64
+        /// A bit for each of them that the batch under way ends. Nobody outside is told before it is committed.
+        var ending: UInt64 = 0
+
+        init(run: SpawnRun, live: UInt64) {
+            self.run = run
+            self.live = live
+        }
     }
 
     /// What is known of a live task beyond its run.

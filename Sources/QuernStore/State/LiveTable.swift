@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which tasks have no outcome: runs in id order, a bit a task (S14). 64 bytes a run of up to 64 tasks.
+/// Which tasks have no outcome: runs in id order, a bit a task (S14). 72 bytes a run of up to 64 tasks.
 ///
 /// Ids are given out in commit order, so that new runs always go to the end and a task is found by binary search.
 struct LiveTable: Sendable {
@@ -31,24 +31,40 @@ struct LiveTable: Sendable {
         return runs[index]
     }
 
-    /// Marks a task as ended. Returns its run, or nil when it was not live.
-    mutating func end(_ task: TaskID) -> SpawnRun? {
+    /// Whether a task is live and the batch under way does not end it.
+    func isUntouched(_ task: TaskID) -> Bool {
+        guard let index = search(task.rawValue) else { return false }
+        return runs[index].live & ~runs[index].ending & bit(of: task, in: index) != 0
+    }
+
+    /// Marks a task that the batch under way ends. Returns its run, or nil when it is not live or marked already.
+    ///
+    /// For all who ask it stays live until ``end(_:)``: the batch may still fail.
+    mutating func mark(_ task: TaskID) -> SpawnRun? {
         guard let index = find(task.rawValue) else { return nil }
         let bit = bit(of: task, in: index)
-        guard runs[index].live & bit != 0 else { return nil }
-        runs[index].live &= ~bit
-        count -= 1
-        if runs[index].live == 0 { deadRuns += 1 }
+        guard runs[index].live & ~runs[index].ending & bit != 0 else { return nil }
+        runs[index].ending |= bit
         return runs[index].run
     }
 
-    /// Takes ``end(_:)`` back: the write failed.
-    mutating func revive(_ task: TaskID) {
+    /// Takes ``mark(_:)`` back. Returns the task's run.
+    @discardableResult
+    mutating func unmark(_ task: TaskID) -> SpawnRun? {
+        guard let index = find(task.rawValue) else { return nil }
+        runs[index].ending &= ~bit(of: task, in: index)
+        return runs[index].run
+    }
+
+    /// A live task has got its outcome.
+    mutating func end(_ task: TaskID) {
         guard let index = find(task.rawValue) else { return }
         let bit = bit(of: task, in: index)
-        if runs[index].live == 0 { deadRuns -= 1 }
-        if runs[index].live & bit == 0 { count += 1 }
-        runs[index].live |= bit
+        guard runs[index].live & bit != 0 else { return }
+        runs[index].live &= ~bit
+        runs[index].ending &= ~bit
+        count -= 1
+        if runs[index].live == 0 { deadRuns += 1 }
     }
 
     /// Drops runs without live tasks once they are the larger part: amortized O(1) an ended run.

@@ -107,7 +107,7 @@ struct StoreState: Sendable {
         parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent)
         var counts = parent.status.counts
         for row in block.rows {
-            _ = live.end(TaskID(row.task))
+            live.end(TaskID(row.task))
             counts[row.kind] += 1
             if row.kind.isFailure, parent.status.firstFailure == .none {
                 parent.status.firstFailure = TaskID(row.task)
