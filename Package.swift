@@ -83,7 +83,15 @@ let package = Package(
             name: "QuernStoreTests", dependencies: ["QuernStore", "QuernTesting", "CQuernKernels", systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "QuernTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
+            name: "QuernTests",
+            dependencies: [
+                "Quern", "QuernTesting", systemPackage,
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "QuernTestingTests", dependencies: ["QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(

@@ -10,13 +10,14 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
 
     /// The task as it was submitted. Known while it has no outcome.
     ///
-    /// - Throws: ``SchedulerError`` with `unknownTask` when it has ended or never was, or with the store's error as its
-    ///   cause; what the task's decoding throws.
+    /// - Throws: ``SchedulerError`` with `unknownTask` when it has ended, never was or is of another type, or with the
+    ///   store's error as its cause; what the task's decoding throws.
     /// - Complexity: O(log live tasks), and one read of the log, on a thread of the scheduler's own.
     public func task() async throws -> Work {
         guard let run = core.store.run(of: id) else {
             throw SchedulerError(.unknownTask, "task \(id) has ended or never was")
         }
+        try checkType(run.label)
         return try await Task.detached(executorPreference: core.threads) { [core, id] in
             var result: Result<Work, any Error>?
             do throws(StoreError) {
@@ -33,8 +34,8 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
     ///
     /// - Throws: ``TaskFailedError`` when it ended otherwise; ``MemoDecodingError`` when the memo cannot be read;
     ///   ``SchedulerError`` with `stopped` when the scheduler stops first, with the store's error as its cause when
-    ///   that fails, and `unknownTask` when there is no such task. `CancellationError` when the caller's Swift task
-    ///   is cancelled; the task itself goes on.
+    ///   that fails, and `unknownTask` when there is no such root task of this type. `CancellationError` when the
+    ///   caller's Swift task is cancelled; the task itself goes on.
     public func memo() async throws -> Work.Memo {
         let ended = try await ended()
         guard ended.kind == .completed else {
@@ -66,7 +67,17 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
 
     private func ended() async throws -> EndedTask {
         if !watch.isAnswered { await core.lookUp(id, watch) }
-        return try await watch.value()
+        let ended = try await watch.value()
+        try checkType(ended.label)
+        return ended
+    }
+
+    /// Bytes of another type's task would be decoded as they come.
+    private func checkType(_ label: Label) throws(SchedulerError) {
+        if let own = try? core.types.label(of: Work.self), own == label { return }
+        let name = core.store.name(of: label)
+        guard name != Work.type.name else { return }
+        throw SchedulerError(.unknownTask, "task \(id) is a \(name ?? "task of no name"), not a \(Work.type)")
     }
 }
 

@@ -30,7 +30,8 @@ extension TaskScheduler {
         try Task.checkCancellation()
     }
 
-    /// Asks `run()` to end in order: what a service group does on its shutdown signal. Returns at once.
+    /// Asks `run()` to end in order: what a service group does on its shutdown signal. Returns at once. When
+    /// `run()` was not called yet, it will return at once.
     public func triggerGracefulShutdown() { core.stop(immediately: false) }
 
     /// Closes the store of a scheduler that does not run. Does nothing when `run()` was called: that closes it.
@@ -46,8 +47,8 @@ extension SchedulerCore {
             if let failure = state.failure { return SchedulerError(failure) }
             switch state.phase {
             case .idle:
-                state.phase = .running
-                state.dispatcher.isRunning = true
+                state.phase = state.stopsAtStart ? .stopping : .running
+                state.dispatcher.isRunning = !state.stopsAtStart
                 return nil
             case .running: return SchedulerError(.alreadyRunning, "run() was called before")
             case .stopping, .stopped: return SchedulerError(.stopped, "the scheduler has stopped")
@@ -58,6 +59,7 @@ extension SchedulerCore {
 
     func stop(immediately: Bool) {
         perform { state in
+            if state.phase == .idle { state.stopsAtStart = true }
             guard state.phase == .running || state.phase == .stopping else { return }
             state.phase = .stopping
             state.dispatcher.stop(immediately: immediately)

@@ -20,7 +20,7 @@ extension TaskScheduler {
 
     /// The handle of a root task by its id, also of one that was submitted by an earlier process or has ended.
     ///
-    /// Whether there is such a task shows when the handle is asked.
+    /// Whether there is such a root task, and of this type, shows when the handle is asked.
     ///
     /// - Complexity: O(1). The first question to the handle of a task that had ended by then looks through the
     ///   ended root tasks.
@@ -145,9 +145,17 @@ extension SchedulerCore {
         }
     }
 
-    /// Answers a watch from the store when the task has ended already.
+    /// Answers a watch from the store when the task has ended already, or is none that it could be told of.
     func lookUp(_ id: TaskID, _ watch: RootWatch) async {
-        guard !store.isLive(id) else { return }
+        if let run = store.run(of: id) { return refuse(id, run, watch) }
+        // An outcome that is being written takes the task from the live ones before it shows among the ended. A commit
+        // of nothing returns behind it: the watch is then answered, or the outcome is there, or the write failed and
+        // the task is live again.
+        await withCheckedContinuation { continuation in
+            store.enqueue(Transaction(), durability: .buffered) { _ in continuation.resume() }
+        }
+        if watch.isAnswered { return }
+        if let run = store.run(of: id) { return refuse(id, run, watch) }
         let found = await Task.detached(executorPreference: threads) { [store] () -> Result<EndedTask?, StoreError> in
             do throws(StoreError) { return .success(try store.endedRoot(id)) } catch { return .failure(error) }
         }.value
@@ -157,6 +165,13 @@ extension SchedulerCore {
         case .success(nil): watch.answer(.failure(SchedulerError(.unknownTask, "there is no root task \(id)")))
         case .failure(let error): watch.answer(.failure(SchedulerError(error)))
         }
+    }
+
+    /// Nobody would ever be told of a live task's outcome when it is no root task.
+    private func refuse(_ id: TaskID, _ run: SpawnRun, _ watch: RootWatch) {
+        guard run.parent != .none else { return }
+        perform { $0.watches[id] = nil }
+        watch.answer(.failure(SchedulerError(.unknownTask, "task \(id) is no root task")))
     }
 }
 

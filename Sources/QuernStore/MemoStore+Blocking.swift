@@ -21,9 +21,9 @@ extension MemoStore {
     @discardableResult
     public func appendBlocking(_ transaction: Transaction, durability: Durability? = nil) throws(StoreError) -> Commit {
         let handoff = Handoff<Result<Commit, StoreError>>()
-        if !submit(transaction, durability: durability, .ifThereIsRoom, completion: handoff.give) {
+        if !submit(transaction, durability: durability, .ifThereIsRoom, completion: .handoff(handoff)) {
             let ticket = shared.queue.update { queue, _ in queue.makeTicket() }
-            submit(transaction, durability: durability, .whenThereIsRoom(ticket), completion: handoff.give)
+            submit(transaction, durability: durability, .whenThereIsRoom(ticket), completion: .handoff(handoff))
         }
         return try handoff.take().get()
     }

@@ -18,11 +18,10 @@ extension MemoStore {
     public func append(
         _ transaction: Transaction, durability: Durability? = nil
     ) async throws(StoreError) -> Commit {
-        typealias Continuation = CheckedContinuation<Result<Commit, StoreError>?, Never>
-        let result = await withCheckedContinuation { (continuation: Continuation) in
-            let isTaken = submit(transaction, durability: durability, .ifThereIsRoom) {
-                continuation.resume(returning: $0)
-            }
+        // Unchecked: the core completes each transaction once, or says that there is no room and does not keep it.
+        let result = await withUnsafeContinuation { continuation in
+            let isTaken = submit(
+                transaction, durability: durability, .ifThereIsRoom, completion: .continuation(continuation))
             if !isTaken { continuation.resume(returning: nil) }
         }
         if let result { return try result.get() }
@@ -33,13 +32,12 @@ extension MemoStore {
     private func appendWhenThereIsRoom(
         _ transaction: Transaction, durability: Durability?
     ) async throws(StoreError) -> Commit {
-        typealias Continuation = CheckedContinuation<Result<Commit, StoreError>, Never>
         let ticket = shared.queue.update { queue, _ in queue.makeTicket() }
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: Continuation) in
-                submit(transaction, durability: durability, .whenThereIsRoom(ticket)) {
-                    continuation.resume(returning: $0)
-                }
+            await withCheckedContinuation { (continuation: CheckedContinuation<Result<Commit, StoreError>, Never>) in
+                submit(
+                    transaction, durability: durability, .whenThereIsRoom(ticket),
+                    completion: .closure { continuation.resume(returning: $0) })
                 // The handler may have run before there was anything to withdraw.
                 if Task.isCancelled { withdraw(ticket) }
             }
@@ -62,7 +60,7 @@ extension MemoStore {
         _ transaction: Transaction, durability: Durability? = nil,
         completion: (@Sendable (Result<Commit, StoreError>) -> Void)? = nil
     ) {
-        submit(transaction, durability: durability, .always, completion: completion)
+        submit(transaction, durability: durability, .always, completion: completion.map { .closure($0) })
     }
 
     /// Bytes of transactions that wait for the writer: what ``enqueue(_:durability:completion:)`` should keep within
@@ -74,7 +72,7 @@ extension MemoStore {
     @discardableResult
     func submit(
         _ transaction: Transaction, durability: Durability?, _ entry: CommitQueue.Entry,
-        completion: (@Sendable (Result<Commit, StoreError>) -> Void)?
+        completion: CommitCompletion?
     ) -> Bool {
         let item = CommitQueue.Pending(
             transaction: transaction, durability: durability ?? configuration.durability, completion: completion)

@@ -203,7 +203,7 @@ struct FailureTests {
     func retryDelay() async throws {
         let journal = Journal()
         let clock = ManualClock()
-        try await withScheduler(clock: TestClock(manual: clock)) {
+        try await withScheduler(clock: clock) {
             $0.register(
                 StepHandler { step, context in
                     journal.note("attempt")

@@ -150,14 +150,14 @@ struct RestartTests {
             return Int64(context.attempt)
         }
         let retry = RetryPolicy.constant(.seconds(60), attempts: 2)
-        let id = try await withScheduler(files, clock: TestClock(manual: clock)) {
+        let id = try await withScheduler(files, clock: clock) {
             $0.register(handler, retry: retry)
         } _: { scheduler in
             let handle = try await scheduler.submit(Step(number: 1))
             await clock.waitForSleepers(1)
             return handle.id
         }
-        try await withScheduler(files, clock: TestClock(manual: clock)) {
+        try await withScheduler(files, clock: clock) {
             $0.register(handler, retry: retry)
         } _: { scheduler in
             await clock.waitForSleepers(1)

@@ -9,13 +9,6 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-/// The clock that tests move, as the scheduler wants it.
-struct TestClock: WallClock {
-    let manual: ManualClock
-    var now: Timestamp { manual.now }
-    func sleep(until deadline: Timestamp) async throws { try await manual.sleep(until: deadline) }
-}
-
 extension TaskScheduler.Configuration {
     /// A store in a simulated file system, and a quiet log.
     static func simulated(_ files: any FileSystem, clock: (any WallClock)? = nil, concurrency: Int = 4) -> Self {

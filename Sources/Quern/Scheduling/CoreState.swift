@@ -30,6 +30,8 @@ struct CoreState {
 
     var dispatcher: Dispatcher
     var phase = Phase.idle
+    /// Whether the end was asked for before `run()` was called.
+    var stopsAtStart = false
     /// Whether what the store had when it was opened has been taken over.
     var isRecovered = false
     var failure: StoreError?

@@ -86,7 +86,10 @@ final class SchedulerCore: CommitObserver {
             var transaction = Transaction()
             transaction.noteInFlight(note)
             // The system keeps it when the process dies, which is all that it is for.
-            do { try await store.append(transaction, durability: .buffered) } catch { storeFailed(error) }
+            do { try await store.append(transaction, durability: .buffered) } catch {
+                // Without space for it the task runs unnoted: its outcome will wait for space, the note need not.
+                if error.code != .noSpace { storeFailed(error) }
+            }
         }
         switch pull.work {
         case .execute(let entry):

@@ -11,7 +11,7 @@ struct CommitQueue: Sendable {
     struct Pending: Sendable {
         var transaction: Transaction
         var durability: Durability
-        var completion: (@Sendable (Result<Commit, StoreError>) -> Void)?
+        var completion: CommitCompletion?
         var bytes: Int { transaction.heldBytes }
     }
 

@@ -60,7 +60,7 @@ struct StoreWriter: Sendable {
             var bytes = 0
             var end = start
             while end < pending.count, end == start || bytes < Limits.batchBytes {
-                bytes += pending[end].transaction.estimatedBytes
+                bytes += pending[end].bytes
                 end += 1
             }
             writeBatch(pending[start..<end])
@@ -82,20 +82,23 @@ struct StoreWriter: Sendable {
         receipts.reserveCapacity(pending.count)
         let (firstID, firstSequence) = shared.committed.withLock { committed in
             batch.begin(committed.state)
-            for item in pending {
+            // By index: a copy of a transaction is a handful of reference counts.
+            for index in pending.indices {
                 do throws(StoreError) {
                     receipts.append(
                         .success(
                             try batch.add(
-                                item.transaction, to: &committed.state, wantsReceipt: item.completion != nil)))
+                                pending[index].transaction, to: &committed.state,
+                                wantsReceipt: pending[index].completion != nil)))
                 } catch { receipts.append(.failure(error)) }
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
         let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
-        for (item, receipt) in zip(pending, receipts) {
+        for (offset, receipt) in receipts.enumerated() {
+            guard let completion = pending[pending.startIndex + offset].completion else { continue }
             // What was rejected is told so, whatever became of the rest of the batch.
-            item.completion?(receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
+            completion(receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
         }
     }
 
