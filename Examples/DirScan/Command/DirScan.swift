@@ -72,8 +72,8 @@ struct DirScan: AsyncParsableCommand {
         try Console.output(json ? report.json : report.text(root: root))
         result.pending.forget()
         if result.totals.unremembered > 0 {
-            let entries = "\(result.totals.unremembered) entries of very large directories"
-            Console.error("dirscan: \(entries) count as discovered in every scan")
+            let count = result.totals.unremembered
+            Console.error("dirscan: \(count) entries of very large directories count as discovered in every scan")
         }
         return report.failed
     }

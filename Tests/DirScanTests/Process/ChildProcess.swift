@@ -107,7 +107,8 @@ final class ChildProcess {
     func runs(until condition: () -> Bool) -> Bool {
         while poll() == nil {
             if condition() { return poll() == nil }
-            sched_yield()
+            // Leaves the processor to the process for a moment. How long does not matter.
+            _ = systemPoll(nil, 0, 1)
         }
         return false
     }
@@ -117,6 +118,11 @@ final class ChildProcess {
     var error: String { text("error") }
 
     private func text(_ name: String) -> String { String(decoding: directory.read(name), as: UTF8.self) }
+}
+
+/// `poll`, which a method of ``ChildProcess`` is called too.
+private func systemPoll(_ descriptors: UnsafeMutablePointer<pollfd>?, _ count: nfds_t, _ timeout: Int32) -> Int32 {
+    poll(descriptors, count, timeout)
 }
 
 /// Makes a pipe whose ends other processes do not inherit.
