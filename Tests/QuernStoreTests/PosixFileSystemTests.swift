@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import QuernStore
 import QuernTesting
 import SystemPackage
 import Testing
+
+@testable import QuernStore
 
 @Suite struct PosixFileSystemTests {
     let files = PosixFileSystem()
@@ -12,6 +13,21 @@ import Testing
     init() throws { directory = try TemporaryDirectory() }
 
     func path(_ name: String) -> FilePath { directory.path.appending(name) }
+
+    /// Pages behind a walk stayed resident: the start of what was to be given back was not rounded, and the kernel
+    /// refuses such a range.
+    @Test("S11: what is given back are whole pages, wherever the bytes begin")
+    func discardedPages() {
+        func pages(_ start: UInt, _ count: Int) -> Range<UInt>? {
+            UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: start), count: count).wholePages(of: 4096)
+        }
+        #expect(pages(8192, 8192) == 8192..<16384)
+        #expect(pages(8193, 8192) == 12288..<16384)
+        #expect(pages(8192 + 128, 1 << 20) == 12288..<1_056_768)
+        #expect(pages(8193, 4096) == nil)
+        #expect(pages(8192, 4095) == nil)
+        #expect(pages(12287, 1) == nil)
+    }
 
     @discardableResult
     func create(_ name: String, _ text: String = "") throws -> any StoreFile {

@@ -44,6 +44,8 @@ struct CoreState {
     var timerNumber: UInt64 = 0
     var isTicking = false
     var stalled: [Stalled] = []
+    /// Whether the log says that there is no space: it says so once, and once when there is again.
+    var hasReportedStall = false
 
     init(dispatcher: Dispatcher) { self.dispatcher = dispatcher }
 

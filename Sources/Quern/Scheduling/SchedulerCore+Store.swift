@@ -10,10 +10,20 @@ extension SchedulerCore {
     func commit(_ transaction: Transaction, bytes: Int) {
         store.enqueue(transaction) { [weak self] result in
             switch result {
-            case .success: self?.perform { $0.dispatcher.committed(bytes: bytes) }
+            case .success: self?.committed(bytes: bytes)
             case .failure(let error): self?.commitFailed(transaction, bytes: bytes, error)
             }
         }
+    }
+
+    private func committed(bytes: Int) {
+        let hasSpaceAgain = perform { state in
+            state.dispatcher.committed(bytes: bytes)
+            guard state.hasReportedStall, !state.dispatcher.isStalled else { return false }
+            state.hasReportedStall = false
+            return true
+        }
+        if hasSpaceAgain { logger.notice("there is space for outcomes again") }
     }
 
     private func commitFailed(_ transaction: Transaction, bytes: Int, _ error: StoreError) {
@@ -22,18 +32,21 @@ extension SchedulerCore {
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
         }
-        let isFirst = perform { state in
+        let (isFirst, isNews) = perform { state in
             guard state.phase == .running else {
                 // Stopping: its tasks have no outcome and stay pending.
                 state.dispatcher.committed(bytes: bytes)
-                return false
+                return (false, false)
             }
             state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes))
-            defer { state.dispatcher.isStalled = true }
-            return !state.dispatcher.isStalled
+            defer {
+                state.dispatcher.isStalled = true
+                state.hasReportedStall = true
+            }
+            return (!state.dispatcher.isStalled, !state.hasReportedStall)
         }
+        if isNews { logger.error("no space for outcomes, no work is given out until there is: \(error)") }
         guard isFirst else { return }
-        logger.error("no space for outcomes, no work is given out until there is: \(error)")
         Task.detached { [weak self] in
             try? await Task.sleep(for: Self.stallLength)
             self?.retryStalled()

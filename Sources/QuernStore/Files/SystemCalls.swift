@@ -139,12 +139,19 @@ extension UnsafeRawBufferPointer {
     ///
     /// The corresponding C function is `madvise` with `MADV_DONTNEED`.
     func discardMemory() {
-        guard let baseAddress else { return }
-        let mask = UInt(SystemCalls.pageSize - 1)
-        let start = UInt(bitPattern: baseAddress) &+ mask & ~mask
-        let end = UInt(bitPattern: baseAddress + count) & ~mask
-        guard start < end, let first = UnsafeMutableRawPointer(bitPattern: start) else { return }
-        _ = madvise(first, Int(end - start), MADV_DONTNEED)
+        guard let pages = wholePages(of: UInt(SystemCalls.pageSize)),
+            let first = UnsafeMutableRawPointer(bitPattern: pages.lowerBound)
+        else { return }
+        let result = madvise(first, pages.count, MADV_DONTNEED)
+        assert(result == 0, "madvise: \(errno)")
+    }
+
+    /// The addresses of the pages that lie wholly inside these bytes; nil when there are none.
+    func wholePages(of size: UInt) -> Range<UInt>? {
+        let start = UInt(bitPattern: baseAddress)
+        let first = (start &+ (size - 1)) & ~(size - 1)
+        let end = (start &+ UInt(count)) & ~(size - 1)
+        return first < end ? first..<end : nil
     }
 }
 
