@@ -15,7 +15,7 @@ import Testing
         ]
         report.resumed = true
         report.duration = .milliseconds(61_007)
-        report.finalizeDuration = .microseconds(900)
+        report.finalizeNanoseconds = 900_000
         #expect(
             report.json == #"{"directories":237997,"files":18446744073709551615,"bytes":0,"discovered":0,"skipped":0,"#
                 + #""deleted":0,"failed":3,"failures":[{"reason":"permission denied","count":2,"#

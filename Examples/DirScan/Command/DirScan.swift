@@ -75,7 +75,7 @@ struct DirScan: AsyncParsableCommand {
             let count = result.totals.unremembered
             Console.error("dirscan: \(count) entries of very large directories count as discovered in every scan")
         }
-        return report.failed
+        return result.totals.failed
     }
 
     private func resolvedRoot() throws(CommandError) -> PathBytes {
@@ -88,20 +88,5 @@ struct DirScan: AsyncParsableCommand {
         } catch {
             throw CommandError(.usage, "\(error)")
         }
-    }
-}
-
-extension ScanReport {
-    init(_ totals: CatalogTotals) {
-        self.init()
-        directories = totals.directories
-        files = totals.files
-        bytes = totals.bytes
-        discovered = totals.discovered
-        skipped = totals.skipped
-        deleted = totals.deleted
-        failed = totals.failed
-        failures = totals.failures.map { Failure(reason: $0.reason, count: $0.count, samples: $0.samples) }
-        finalizeDuration = .nanoseconds(totals.finalizeNanoseconds)
     }
 }

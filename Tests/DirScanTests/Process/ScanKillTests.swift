@@ -52,8 +52,8 @@ import Testing
         #expect(kills >= 4, "the scans ended before they could be killed, \(generator)")
     }
 
-    /// Ten deaths as soon as the scan has begun, the same directories in flight each time: none of them is blamed (T14),
-    /// since people kill scans as they like.
+    /// Ten deaths as soon as the scan has begun, the same directories in flight each time: none of them is blamed
+    /// (T14), since people kill scans as they like.
     @Test func killedAgainAndAgainAtTheStart() throws {
         var generator = SeededGenerator()
         directory.makeTree("tree", directories: 300, generator: &generator)

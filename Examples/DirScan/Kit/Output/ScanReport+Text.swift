@@ -4,18 +4,19 @@ extension ScanReport {
     /// The report for people.
     public func text(root: PathBytes) -> String {
         var lines = [
-            "\(root): \(Self.grouped(directories)) directories, \(Self.grouped(files)) files, "
-                + "\(Self.grouped(bytes)) bytes",
-            "\(Self.grouped(discovered)) discovered, \(Self.grouped(skipped)) skipped, "
-                + "\(Self.grouped(deleted)) deleted",
+            "\(root): \(Self.grouped(totals.directories)) directories, \(Self.grouped(totals.files)) files, "
+                + "\(Self.grouped(totals.bytes)) bytes",
+            "\(Self.grouped(totals.discovered)) discovered, \(Self.grouped(totals.skipped)) skipped, "
+                + "\(Self.grouped(totals.deleted)) deleted",
         ]
-        if failed > 0 {
-            let classes = failures.map { failure in
+        if totals.failed > 0 {
+            let classes = totals.failures.map { failure in
                 let more = failure.count > UInt64(failure.samples.count) ? ", ..." : ""
                 return "\(failure.reason): " + failure.samples.joined(separator: ", ") + more
             }
             lines.append(
-                "\(Self.grouped(failed)) of \(Self.grouped(directories + failed)) directories failed: "
+                "\(Self.grouped(totals.failed)) of \(Self.grouped(totals.directories + totals.failed)) directories "
+                    + "failed: "
                     + classes.joined(separator: "; "))
         }
         lines.append(

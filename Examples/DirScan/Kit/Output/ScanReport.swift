@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What `dirscan` says at the end.
+/// What `dirscan` says at the end: the scan's totals, and how this run came to them.
+@dynamicMemberLookup
 public struct ScanReport: Equatable, Sendable {
-    /// Directories that were listed, the root included.
-    public var directories: UInt64 = 0
-    /// Everything else in them, links included.
-    public var files: UInt64 = 0
-    public var bytes: UInt64 = 0
-    public var discovered: UInt64 = 0
-    public var skipped: UInt64 = 0
-    public var deleted: UInt64 = 0
-    /// Directories that were not listed.
-    public var failed: UInt64 = 0
-    public var failures: [Failure] = []
+    public var totals: CatalogTotals
     /// Whether this run went on with a scan that an earlier one had begun.
     public var resumed = false
     public var duration: Duration = .zero
-    public var finalizeDuration: Duration = .zero
     public var peakResidentBytes: UInt64 = 0
 
-    /// One reason, how many directories failed for it, and some of them.
-    public struct Failure: Equatable, Sendable {
-        public var reason: String
-        public var count: UInt64
-        public var samples: [String]
+    public typealias Failure = CatalogTotals.Failure
 
-        public init(reason: String, count: UInt64, samples: [String]) {
-            self.reason = reason
-            self.count = count
-            self.samples = samples
-        }
+    public init(_ totals: CatalogTotals = CatalogTotals()) { self.totals = totals }
+
+    public subscript<Value>(dynamicMember member: WritableKeyPath<CatalogTotals, Value>) -> Value {
+        get { totals[keyPath: member] }
+        set { totals[keyPath: member] = newValue }
     }
 
-    public init() {}
+    var finalizeDuration: Duration { .nanoseconds(totals.finalizeNanoseconds) }
 
     /// The report as one line of JSON, without a line feed.
     public var json: String {
@@ -42,15 +28,15 @@ public struct ScanReport: Equatable, Sendable {
                 line.name(name)
                 line.number(value)
             }
-            field("directories", directories)
-            field("files", files)
-            field("bytes", bytes)
-            field("discovered", discovered)
-            field("skipped", skipped)
-            field("deleted", deleted)
-            field("failed", failed)
+            field("directories", totals.directories)
+            field("files", totals.files)
+            field("bytes", totals.bytes)
+            field("discovered", totals.discovered)
+            field("skipped", totals.skipped)
+            field("deleted", totals.deleted)
+            field("failed", totals.failed)
             line.name("failures")
-            line.array { line in for failure in failures { failure.write(to: &line) } }
+            line.array { line in for failure in totals.failures { failure.write(to: &line) } }
             line.name("resumed")
             line.bool(resumed)
             line.name("seconds")

@@ -19,22 +19,32 @@ public struct CatalogScan: DurableTask, Equatable {
 
 /// What a scan found: the memo of the whole.
 public struct CatalogTotals: CodableMemo, Equatable {
+    /// Directories that were listed, the root included.
     public var directories: UInt64 = 0
+    /// Everything else in them, links included.
     public var files: UInt64 = 0
     public var bytes: UInt64 = 0
     public var discovered: UInt64 = 0
     public var skipped: UInt64 = 0
     public var deleted: UInt64 = 0
+    /// Directories that were not listed.
     public var failed: UInt64 = 0
     /// Entries of directories so large that not all of them are remembered: they count as discovered in every scan.
     public var unremembered: UInt64 = 0
     public var failures: [Failure] = []
     public var finalizeNanoseconds: Int64 = 0
 
+    /// One reason, how many directories failed for it, and some of them.
     public struct Failure: Codable, Equatable, Sendable {
         public var reason: String
         public var count: UInt64
         public var samples: [String]
+
+        public init(reason: String, count: UInt64, samples: [String]) {
+            self.reason = reason
+            self.count = count
+            self.samples = samples
+        }
     }
 
     public init() {}
