@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(
             name: "QuernTestingTests", dependencies: ["QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(
-            name: "DirScanTests", dependencies: ["DirScanKit", "QuernTesting", "dirscan", systemPackage],
+            name: "DirScanTests", dependencies: ["DirScanKit", "Quern", "QuernTesting", "dirscan", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),

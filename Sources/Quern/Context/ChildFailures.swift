@@ -22,11 +22,10 @@ public struct ChildFailures: AsyncSequence, Sendable {
     let store: MemoStore
 
     public func makeAsyncIterator() -> Iterator {
-        // The counts tell when there is nothing to read, and when the last one was seen.
-        let failures = children.counts.failures
-        return Iterator(
-            walk: ChildWalk(failures > 0 ? children : nil, columns: [.errors, .facts]), remaining: failures,
-            store: store)
+        // Nothing is read, and no cancellation asked for, behind the last one.
+        Iterator(
+            walk: ChildWalk(children.failuresOnly, columns: [.errors, .facts]),
+            remaining: children.counts.failures, store: store)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
@@ -35,19 +34,13 @@ public struct ChildFailures: AsyncSequence, Sendable {
         let store: MemoStore
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> ChildFailure? {
-            guard remaining > 0 else { return nil }
-            while let index = try walk.next() {
-                let block = walk.block
-                guard block.kind(at: index).isFailure else { continue }
-                remaining -= 1
-                return ChildFailure(
-                    id: block.id(at: index), type: store.name(of: block.label(at: index)) ?? "",
-                    kind: block.kind(at: index), attempts: block.attempts(at: index),
-                    endedAt: block.endedAt(at: index),
-                    failure: block.withValue(at: index) { FailureInfo(decoding: $0) })
-            }
-            remaining = 0
-            return nil
+            guard remaining > 0, let index = try walk.next() else { return nil }
+            remaining -= 1
+            let block = walk.block
+            return ChildFailure(
+                id: block.id(at: index), type: store.name(of: block.label(at: index)) ?? "",
+                kind: block.kind(at: index), attempts: block.attempts(at: index), endedAt: block.endedAt(at: index),
+                failure: block.withValue(at: index) { FailureInfo(decoding: $0) })
         }
     }
 }

@@ -23,10 +23,10 @@ struct FailFast {
     }
 
     private func describeFirstFailure() throws(StoreError) -> FailureInfo {
-        var cursor = try core.store.children(of: parent.id).makeCursor(columns: [.errors, .facts])
+        var cursor = try core.store.children(of: parent.id).failuresOnly.makeCursor(columns: [.errors, .facts])
         var block = ChildBlock()
         while try cursor.next(into: &block) {
-            for index in 0..<block.count where block.kind(at: index).isFailure {
+            for index in 0..<block.count {
                 let id = block.id(at: index)
                 if parent.firstFailure != .none, id != parent.firstFailure { continue }
                 let failure = block.withValue(at: index) { FailureInfo(decoding: $0) }

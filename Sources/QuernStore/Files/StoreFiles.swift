@@ -48,12 +48,19 @@ struct StoreFiles: Sendable {
         directory.appending(Self.name(kind, number))
     }
 
-    /// Creates a file of the store with `content` behind its header, durably and under its final name in one step.
-    func create(_ header: FileHeader, content: [UInt8] = []) throws(FileError) -> any StoreFile {
+    /// Creates a file of the store to go on with.
+    func create(_ header: FileHeader) throws(FileError) -> any StoreFile {
+        try put(header)
+        // Opened again, so that errors name the file by the name that it has now.
+        return try fileSystem.open(path(header.kind, header.number), .readWrite)
+    }
+
+    /// Writes a whole file of the store, durably and under its final name in one step.
+    func put(_ header: FileHeader, content: [UInt8] = []) throws(FileError) {
         let path = path(header.kind, header.number)
         let temporary = directory.appending(Self.name(header.kind, header.number) + Self.temporarySuffix)
         do throws(FileError) {
-            return try create(header, content: content, temporary: temporary, path: path)
+            try put(header, content: content, temporary: temporary, path: path)
         } catch {
             // A leftover would only take space; the next opening removes it too.
             try? fileSystem.remove(temporary)
@@ -61,9 +68,9 @@ struct StoreFiles: Sendable {
         }
     }
 
-    private func create(
+    private func put(
         _ header: FileHeader, content: [UInt8], temporary: FilePath, path: FilePath
-    ) throws(FileError) -> any StoreFile {
+    ) throws(FileError) {
         do throws(FileError) { try fileSystem.remove(temporary) } catch {
             guard error.errno == .noSuchFileOrDirectory else { throw error }
         }
@@ -75,8 +82,6 @@ struct StoreFiles: Sendable {
         try file.synchronize()
         try fileSystem.rename(temporary, to: path)
         try fileSystem.synchronizeDirectory(directory)
-        // Opened again, so that errors name the file by the name that it has now.
-        return try fileSystem.open(path, .readWrite)
     }
 
     func header(_ kind: FileHeader.Kind, number: UInt64) -> FileHeader {

@@ -36,7 +36,6 @@ struct Batch: Sendable {
     private var newParents: [TaskID] = []
     private var nextSequence: UInt64 = 0
     private var firstID: [UInt64] = []
-    private(set) var transactionCount = 0
 
     var isEmpty: Bool {
         spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty && definitions.isEmpty
@@ -64,7 +63,6 @@ struct Batch: Sendable {
             endedTasks.removeLast(endedTasks.count - endedBefore)
             throw error
         }
-        transactionCount += 1
         gatherNotes(transaction, state)
         var receipt = Receipt(sequence: nextSequence, spawns: [])
         gatherOutcomes(transaction)

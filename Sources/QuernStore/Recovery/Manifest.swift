@@ -13,7 +13,10 @@ struct Manifest: Equatable {
     /// Whether the store was closed in order, with nothing in the log behind the checkpoint.
     var isClean: Bool
 
-    func encoded() -> [UInt8] {
+    var header: FileHeader { FileHeader(kind: .manifest, number: generation, identity: identity, epoch: epoch) }
+
+    /// The one frame behind the header.
+    func encodedFrame() -> [UInt8] {
         var body = ByteWriter()
         body.append(littleEndian: checkpointNumber)
         body.append(littleEndian: checkpointChecksum)
@@ -23,8 +26,6 @@ struct Manifest: Equatable {
             identity: identity, segment: UInt32(truncatingIfNeeded: generation), position: UInt64(FileHeader.size),
             checksum: 0)
         var output = ByteWriter()
-        output.append(
-            contentsOf: FileHeader(kind: .manifest, number: generation, identity: identity, epoch: epoch).encoded())
         var scratch = ByteWriter()
         _ = body.bytes.withUnsafeBytes {
             encoder.append(.manifest, body: $0, compress: false, scratch: &scratch, to: &output)

@@ -16,7 +16,6 @@ struct StoreWriter: Sendable {
     private var batch = Batch()
     /// When the oldest commit of an interval level must be on disk.
     private var syncDue: MonotonicTime?
-    private var hasUnsynced = false
     private var nextCheckpointAt: UInt64
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
@@ -192,11 +191,9 @@ struct StoreWriter: Sendable {
     private mutating func synchronize() throws(FileError) {
         try log.synchronize()
         syncDue = nil
-        hasUnsynced = false
     }
 
     private mutating func noteUnsynced(_ pending: ArraySlice<CommitQueue.Pending>) {
-        hasUnsynced = true
         for item in pending {
             guard case .interval(let duration) = item.durability else { continue }
             let due = MonotonicTime.now().advanced(by: duration)

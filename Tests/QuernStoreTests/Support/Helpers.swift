@@ -80,3 +80,8 @@ extension Transaction {
         return transaction
     }
 }
+
+extension Manifest {
+    /// The whole file.
+    func encoded() -> [UInt8] { header.encoded() + encodedFrame() }
+}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Quern
 
 extension ScanReport {
     /// The report for people.

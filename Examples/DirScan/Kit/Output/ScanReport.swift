@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Quern
 
 /// What `dirscan` says at the end: the scan's totals, and how this run came to them.
 @dynamicMemberLookup

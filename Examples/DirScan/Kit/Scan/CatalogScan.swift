@@ -35,17 +35,7 @@ public struct CatalogTotals: CodableMemo, Equatable {
     public var finalizeNanoseconds: Int64 = 0
 
     /// One reason, how many directories failed for it, and some of them.
-    public struct Failure: Codable, Equatable, Sendable {
-        public var reason: String
-        public var count: UInt64
-        public var samples: [String]
-
-        public init(reason: String, count: UInt64, samples: [String]) {
-            self.reason = reason
-            self.count = count
-            self.samples = samples
-        }
-    }
+    public typealias Failure = FailureSummary.Class
 
     public init() {}
 }

@@ -38,9 +38,7 @@ struct CatalogScanner: OrchestratorHandler {
         let summary = try writer.finish(since: environment.previous)
         totals.deleted += summary.deletedEntries
         totals.failed = context.counts.total - context.counts.completed
-        totals.failures = try await context.failureSummary(classes: 10, samplesPerClass: 3).classes.map {
-            CatalogTotals.Failure(reason: $0.reason, count: $0.count, samples: $0.samples)
-        }
+        totals.failures = try await context.failureSummary(classes: 10, samplesPerClass: 3).classes
         totals.finalizeNanoseconds = Int64((ContinuousClock.now - started) / .nanoseconds(1))
         return totals
     }
