@@ -13,6 +13,7 @@ struct Checkpoint {
         var number: UInt32
         var directoryOffset: UInt64
         var entryCount: UInt32
+        var tier: UInt8
     }
 
     /// The index segment that was being appended to, up to the length that counts.
@@ -118,6 +119,7 @@ struct CheckpointEncoder {
                 $0.append(littleEndian: segment.file.number)
                 $0.append(littleEndian: segment.directoryOffset)
                 $0.append(littleEndian: UInt32(segment.entryCount))
+                $0.append(segment.tier)
             }
         }
         guard let open = index.open else { return }
@@ -168,6 +170,7 @@ extension LiveTasks.Run {
 extension ParentState {
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: status.id.rawValue)
+        writer.append(littleEndian: root.rawValue)
         writer.append(status.phase)
         writer.append(status.cancelRequested ? 1 : 0)
         writer.append(littleEndian: status.liveChildren)
@@ -181,9 +184,10 @@ extension ParentState {
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
-        self.init(id: TaskID(try reader.littleEndian()))
+        self.init(id: TaskID(try reader.littleEndian()), root: TaskID(try reader.littleEndian()))
         status.phase = try reader.byte()
         status.cancelRequested = try reader.byte() == 1
+        guard root <= status.id else { throw DecodingFailure("root of a tree") }
         status.liveChildren = try reader.littleEndian()
         for kind in OutcomeKind.allCases {
             status.counts[kind] = try reader.littleEndian()

@@ -111,7 +111,7 @@ struct CheckpointDecoder {
         case .sealedSegment:
             let segment = Checkpoint.Sealed(
                 number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),
-                entryCount: try reader.littleEndian())
+                entryCount: try reader.littleEndian(), tier: try reader.byte())
             guard segment.directoryOffset <= Limits.fileBytes, segment.entryCount <= Limits.directoryEntries else {
                 throw DecodingFailure("sealed segment \(segment.number)")
             }

@@ -23,7 +23,7 @@ struct StoreState: Sendable {
     private var endedParents: [TaskID] = []
 
     init() {
-        parents[.none] = ParentState(id: .none)
+        parents[.none] = ParentState(id: .none, root: .none)
     }
 
     // MARK: Applying a frame
@@ -104,7 +104,7 @@ struct StoreState: Sendable {
             throw DecodingFailure("outcomes under \(block.parent), which is not live")
         }
         // Taken out of the dictionary, so that its arrays grow in place.
-        parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent)
+        parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent, root: parent.root)
         var counts = parent.status.counts
         for row in block.rows {
             live.end(TaskID(row.task))
@@ -145,7 +145,7 @@ struct StoreState: Sendable {
         guard !parent.openBlock.rows.isEmpty else { return }
         openBytes -= parent.openBlock.footprint
         fullBlocks.append(parent.openBlock)
-        parent.openBlock = OutcomeBlock(parent: parent.status.id)
+        parent.openBlock = OutcomeBlock(parent: parent.status.id, root: parent.root)
     }
 
     /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
@@ -170,9 +170,15 @@ struct StoreState: Sendable {
         }
     }
 
+    /// The root of a live task's tree, which is itself for a root task.
+    private func root(of task: TaskID) -> TaskID {
+        guard let above = live.run(of: task)?.run.parent, above != .none else { return task }
+        return parents[above]?.root ?? task
+    }
+
     mutating func withParent(_ task: TaskID, _ body: (inout ParentState) -> Void) {
         if parents[task] == nil {
-            var parent = ParentState(id: task)
+            var parent = ParentState(id: task, root: root(of: task))
             parent.status.cancelRequested = details[task]?.cancelRequested ?? false
             parents[task] = parent
         }
