@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
-/// Reads a store's files and decides what they hold, and writes nothing: what recovery, a reader of a live store and the
-/// tools begin with.
+/// Reads a store's files and decides what they hold, and writes nothing: what recovery, a reader of a live store and
+/// the tools begin with.
 struct StoreLoader {
     let directory: FilePath
     let fileSystem: any FileSystem
