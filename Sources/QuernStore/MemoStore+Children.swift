@@ -12,14 +12,11 @@ extension MemoStore {
     /// - Complexity: O(log directory) in each index segment, and O(blocks of the parent). Reads no child.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
         // Commits wait for this lock: it gets references alone, and what takes time follows without it.
-        let (sealed, open, memory) = shared.committed.withLock { committed in
-            var memory = committed.state.fullBlocks.filter { $0.parent == parent }
-            if let block = committed.state.parents[parent]?.openBlock, !block.rows.isEmpty { memory.append(block) }
-            return (committed.index.sealed, committed.index.openExtents(of: parent), memory)
-        }
-        var extents = try sealed.extents(of: parent)
-        extents.append(contentsOf: open)
+        let (index, memory) = shared.committed.withLock { ($0.index, $0.state.blocks(of: parent)) }
+        var extents = try index.extents(of: parent)
         for block in memory { extents.append(BlockExtent(block)) }
+        // Small blocks wait for others, and may come behind later ones of their parent.
+        extents.sort { $0.firstSequence < $1.firstSequence }
         return ChildSnapshot(parent: parent, extents: extents, identity: shared.files.identity)
     }
 

@@ -19,6 +19,9 @@ extension MemoStore {
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
 
+        /// For tests, which want many blocks of little.
+        var blockSizes = BlockSizes()
+
         public init() {}
     }
 }

@@ -267,7 +267,7 @@ import Testing
         let files = StoreFiles(directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1)
         var encoder = CheckpointEncoder(identity: identity, number: 1)
         encoder.encode(
-            state: state, index: MemoIndex(files: files, segmentBytes: 1),
+            state: state, index: MemoIndex(),
             position: LogPosition(segment: 1, offset: 128, checksum: 0))
         let header = files.header(.checkpoint, number: 1)
         let bytes = header.encoded() + encoder.output.bytes

@@ -70,6 +70,16 @@ public protocol StoreFile: AnyObject, Sendable {
     func map(length: Int) throws(FileError) -> FileMapping
 }
 
+extension StoreFile {
+    func write(_ writer: ByteWriter, at offset: Int) throws(FileError) {
+        var failure: FileError?
+        writer.bytes.withUnsafeBytes { bytes in
+            do throws(FileError) { try write(bytes, at: offset) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+}
+
 /// A file call that failed: which, on what, and the system's reason.
 public struct FileError: Error, Sendable, Equatable {
     /// The call: "open", "write", "fdatasync".

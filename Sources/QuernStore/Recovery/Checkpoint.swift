@@ -35,6 +35,7 @@ enum CheckpointRecord: UInt8 {
     case sealedSegment = 21
     case openSegment = 22
     case entries = 23
+    case endedBlock = 24
 }
 
 /// Writes a checkpoint's frames.
@@ -94,13 +95,9 @@ struct CheckpointEncoder {
         }
         for parent in state.parents.values.sorted(by: { $0.status.id < $1.status.id }) {
             add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }
-            guard !parent.openBlock.rows.isEmpty else { continue }
-            let block = parent.openBlock
-            LogRecord.append(CheckpointRecord.openBlock.rawValue, to: &body) {
-                OutcomeBlockCodec.encode(block, compress: false, scratch: &columns, into: &$0)
-            }
-            if body.count >= Limits.frameTarget { flush(.state) }
+            if !parent.openBlock.rows.isEmpty { add(.openBlock, parent.openBlock) }
         }
+        for block in state.endedBlocks { add(.endedBlock, block) }
         for (task, detail) in state.details.sorted(by: { $0.key < $1.key }) {
             add(CheckpointRecord.detail.rawValue) {
                 $0.append(littleEndian: task.rawValue)
@@ -111,6 +108,13 @@ struct CheckpointEncoder {
                 $0.append(littleEndian: detail.notBefore.rawValue)
             }
         }
+    }
+
+    private mutating func add(_ record: CheckpointRecord, _ block: OutcomeBlock) {
+        LogRecord.append(record.rawValue, to: &body) {
+            OutcomeBlockCodec.encode(block, compress: false, scratch: &columns, into: &$0)
+        }
+        if body.count >= Limits.frameTarget { flush(.state) }
     }
 
     private mutating func encodeIndex(_ index: MemoIndex) {
@@ -128,9 +132,9 @@ struct CheckpointEncoder {
             $0.append(littleEndian: open.encoder.position)
             $0.append(littleEndian: open.encoder.checksum)
         }
-        for start in stride(from: 0, to: open.entries.count, by: 4096) {
+        for piece in open.directory.pieces where !piece.isEmpty {
             add(CheckpointRecord.entries.rawValue) {
-                for entry in open.entries[start..<min(start + 4096, open.entries.count)] { entry.append(to: &$0) }
+                for entry in piece { entry.append(to: &$0) }
             }
         }
     }

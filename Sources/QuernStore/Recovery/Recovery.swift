@@ -60,8 +60,9 @@ struct Recovery {
             }
         }
         let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1)
-        let state = StoreState()
-        let index = MemoIndex(files: files, segmentBytes: configuration.indexSegmentBytes)
+        var state = StoreState()
+        state.blockSizes = configuration.blockSizes
+        let index = MemoIndex()
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
                 files: files, segmentBytes: configuration.logSegmentBytes, number: 1,
@@ -97,10 +98,12 @@ struct Recovery {
             directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch)
         try removeLeftovers(names, checkpoint: checkpoint, manifest: manifest)
         var state = checkpoint.state
-        var index = try loader.openIndex(checkpoint, files: files, segmentBytes: configuration.indexSegmentBytes)
+        var index = try loader.openIndex(checkpoint, files: files)
+        state.blockSizes = configuration.blockSizes
+        var indexWriter = IndexWriter(files: files, configuration: configuration)
         var report = RecoveryReport()
         for tail in tails {
-            try replay(tail, into: &state, &index)
+            try replay(tail, into: &state, &index, indexWriter: &indexWriter)
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)
             report.tornBytes += tail.scan.tornBytes
@@ -153,9 +156,10 @@ struct Recovery {
     }
 
     /// Applies the frames that the scan found good.
-    private func replay(_ tail: StoreLoader.Tail, into state: inout StoreState, _ index: inout MemoIndex)
-        throws(StoreError)
-    {
+    private func replay(
+        _ tail: StoreLoader.Tail, into state: inout StoreState, _ index: inout MemoIndex,
+        indexWriter: inout IndexWriter
+    ) throws(StoreError) {
         let mapping = tail.mapping
         defer { withExtendedLifetime(mapping) {} }
         let seed = tail.header.identity.seed
@@ -176,10 +180,12 @@ struct Recovery {
             } catch {
                 throw StoreError(.damaged, error.reason, file: tail.path, offset: offset)
             }
-            for block in state.fullBlocks {
-                try wrapping("cannot write the index") { () throws(FileError) in try index.append(block) }
+            while !state.fullBlocks.isEmpty {
+                let written = try wrapping("cannot write the index") { () throws(FileError) in
+                    try indexWriter.append(state.fullBlocks[...], to: &index)
+                }
+                state.fullBlocks.removeFirst(written)
             }
-            state.fullBlocks.removeAll(keepingCapacity: true)
         }
     }
 }

@@ -14,6 +14,7 @@ struct StoreWriter: Sendable {
     /// Set when a write or a sync failed for good (S4).
     var poison: StoreError?
     private var batch = Batch()
+    var indexWriter: IndexWriter
     /// When the oldest commit of an interval level must be on disk.
     var syncDue: MonotonicTime?
     var nextCheckpointAt: UInt64
@@ -23,6 +24,7 @@ struct StoreWriter: Sendable {
         self.configuration = configuration
         self.lock = lock
         log = recovered.log
+        indexWriter = IndexWriter(files: recovered.files, configuration: configuration)
         manifest = recovered.manifest
         segments = recovered.segments
         let replayed = UInt64(recovered.report.replayedBytes)
