@@ -32,13 +32,13 @@ public struct ChildBlock: Sendable {
 
     public init() {}
 
+    /// Begins another block. The memos stay until they are replaced, so that room for the next need not be cleared.
     mutating func reset(count: Int, parent: TaskID) {
         self.count = count
         self.parent = parent
         uniform = nil
         memoBytes = 0
         rows.removeAll(keepingCapacity: true)
-        memos.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
     }
 

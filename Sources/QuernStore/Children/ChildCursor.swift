@@ -38,6 +38,7 @@ public struct ChildCursor: Sendable {
             if let mapping { discardBehind(extent, in: mapping) }
         } catch {
             failure = error
+            block = ChildBlock()
             throw error
         }
         if extent.skippedRows > 0 { block.removeFirst(Int(extent.skippedRows)) }

@@ -26,7 +26,10 @@ enum OutcomeBlockReader {
             try decodeFacts(storedFacts, header: header, columns: columns, into: &block)
         }
         guard block.memoBytes == header.memosRaw else { throw DecodingFailure("memo lengths do not add up") }
-        guard columns.contains(.memos), header.memosRaw > 0 else { return }
+        guard columns.contains(.memos), header.memosRaw > 0 else {
+            block.memos.removeAll(keepingCapacity: true)
+            return
+        }
 
         if header.isShuffled {
             try fill(&scratch, from: storedMemos, codec: header.memosCodec, count: header.memosRaw)
