@@ -102,6 +102,18 @@ import Testing
         }
     }
 
+    @Test("F2: an unknown read-only-compatible feature stops a writer and not a reader")
+    func readOnlyFeature() throws {
+        var bytes = FileHeader(kind: .log, number: 1, identity: .random(), epoch: 1).encoded()
+        bytes[64] = 2
+        let checksum = bytes[..<(FileHeader.size - 4)].withUnsafeBytes { Checksum.crc32c($0) }
+        withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange((FileHeader.size - 4)..., with: $0) }
+        let read = bytes.withUnsafeBytes { try? FileHeader($0, for: .reading).number }
+        let written = bytes.withUnsafeBytes { try? FileHeader($0, for: .writing).number }
+        #expect(read == 1)
+        #expect(written == nil)
+    }
+
     @Test("F4: reserved bytes that are not zero are damage", arguments: [10, 15, 72, 100, 123])
     func reservedBytes(place: Int) async throws {
         let files = try await Self.crashedStore()
