@@ -218,11 +218,11 @@ import Testing
     @Test("S6: the report says whether the store was closed, what was replayed and what was torn")
     func report() async throws {
         let files = SimulatedFileSystem()
-        var store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+        var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery.created)
         try await store.append(.spawning(3))
         try await store.close()
-        store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+        store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery == RecoveryReport())
         // Opened and never closed: not in order, though nothing was lost.
         let untouched = files.crash(keeping: .keepAll)

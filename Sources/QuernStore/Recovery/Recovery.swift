@@ -64,7 +64,7 @@ struct Recovery {
         let index = MemoIndex(files: files, segmentBytes: configuration.indexSegmentBytes)
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: 1,
+                files: files, configuration: configuration, number: 1,
                 previous: LogPosition(segment: 0, offset: 0, checksum: 0))
         }
         let none = Manifest(
@@ -112,7 +112,7 @@ struct Recovery {
         try rewrite(last)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
+                files: files, configuration: configuration, number: last.number + 1,
                 previous: last.scan.end)
         }
         return Result(
