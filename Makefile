@@ -13,12 +13,15 @@ STRICT ?=
 # Passed on to `swift test`, as in `make test TEST_ARGS='--filter TidyTests'`.
 TEST_ARGS ?=
 
+# How long `make readers` takes.
+SECONDS ?= 60
+
 # Debug and release builds keep a folder each, so that neither rebuilds the other's.
 DEBUG := .build
 RELEASE := .build-release
 OURS := Sources Tests Examples Package.swift
 
-.PHONY: help scan test build format lint clean prerequisites
+.PHONY: help scan test readers build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +38,10 @@ scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), 
 # STRICT reaches our own modules alone, and with it nothing but them is compiled anew.
 test: prerequisites ## Build for debugging and run all tests (TEST_ARGS='--filter Name' for some)
 	@swift test --disable-xctest --scratch-path $(DEBUG) $(if $(STRICT),-Xswiftc -warnings-as-errors) $(TEST_ARGS)
+
+readers: prerequisites ## Let one process read a store that another one writes, for SECONDS (default 60)
+	@swift build --configuration release --scratch-path $(RELEASE) --product storepair
+	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
 
 build: prerequisites ## Build everything for release
 	@swift build --configuration release --scratch-path $(RELEASE)
