@@ -108,6 +108,7 @@ struct Recovery {
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
+        state.dropStages()
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
