@@ -12,12 +12,8 @@ extension MemoStore {
     /// - Complexity: O(log directory) in each index segment, and O(blocks of the parent). Reads no child.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
         // Commits wait for this lock: it gets references alone, and what takes time follows without it.
-        let (index, memory) = shared.committed.withLock { ($0.index, $0.state.blocks(of: parent)) }
-        var extents = try index.extents(of: parent)
-        for block in memory { extents.append(BlockExtent(block)) }
-        // Small blocks wait for others, and may come behind later ones of their parent.
-        extents.sort { $0.firstSequence < $1.firstSequence }
-        return ChildSnapshot(parent: parent, extents: extents, identity: shared.files.identity)
+        let places = shared.committed.withLock { $0.childPlaces(of: parent) }
+        return try places.snapshot(shared.files.identity)
     }
 
     /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.

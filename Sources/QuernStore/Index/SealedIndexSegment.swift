@@ -74,7 +74,7 @@ struct SealedIndexSegment: Sendable {
         var last: (parent: UInt64, firstSequence: UInt64) = (0, 0)
         for index in 0..<entryCount {
             let next = Self.key(of: index, in: directory)
-            guard last <= next else { throw damaged("the directory of an index segment is not sorted") }
+            guard last < next else { throw damaged("the directory of an index segment is not sorted") }
             last = next
         }
     }

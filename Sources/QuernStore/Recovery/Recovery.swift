@@ -10,7 +10,7 @@ struct Recovery {
     let fileSystem: any FileSystem
     let configuration: MemoStore.Configuration
 
-    private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem) }
+    private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem, access: .readWrite) }
 
     struct Result {
         var files: StoreFiles
@@ -65,7 +65,7 @@ struct Recovery {
         let index = MemoIndex()
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: 1,
+                files: files, configuration: configuration, number: 1,
                 previous: LogPosition(segment: 0, offset: 0, checksum: 0))
         }
         let none = Manifest(
@@ -86,10 +86,7 @@ struct Recovery {
     private func open(_ names: [String]) throws(StoreError) -> Result {
         let manifest = try loader.readManifest()
         let checkpoint = try loader.readCheckpoint(manifest)
-        let numbers = names.compactMap { name -> UInt32? in
-            guard let (kind, number) = StoreFiles.parse(name), kind == .log else { return nil }
-            return UInt32(exactly: number)
-        }.sorted()
+        let numbers = StoreLoader.logSegments(names)
         let tails = try loader.scanTail(numbers, from: checkpoint.position, manifest: manifest)
 
         // From here on the decision stands, and files may be written.
@@ -103,19 +100,27 @@ struct Recovery {
         var indexWriter = IndexWriter(files: files, configuration: configuration)
         var report = RecoveryReport()
         for tail in tails {
-            try replay(tail, into: &state, &index, indexWriter: &indexWriter)
+            try tail.replay(into: &state, openLimit: configuration.openBlockBytes) { (state) throws(StoreError) in
+                while !state.fullBlocks.isEmpty {
+                    let written = try wrapping("cannot write the index") { () throws(FileError) in
+                        try indexWriter.append(state.fullBlocks[...], to: &index)
+                    }
+                    state.fullBlocks.removeFirst(written)
+                }
+            }
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
+        state.dropStages()
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
         try rewrite(last)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
+                files: files, configuration: configuration, number: last.number + 1,
                 previous: last.scan.end)
         }
         return Result(
@@ -151,40 +156,6 @@ struct Recovery {
             guard isLeftover else { continue }
             try wrapping("cannot remove a leftover") { () throws(FileError) in
                 try fileSystem.remove(directory.appending(name))
-            }
-        }
-    }
-
-    /// Applies the frames that the scan found good.
-    private func replay(
-        _ tail: StoreLoader.Tail, into state: inout StoreState, _ index: inout MemoIndex,
-        indexWriter: inout IndexWriter
-    ) throws(StoreError) {
-        let mapping = tail.mapping
-        defer { withExtendedLifetime(mapping) {} }
-        let seed = tail.header.identity.seed
-        var offset = Int(tail.start.offset)
-        while offset < Int(tail.scan.end.offset) {
-            do throws(DecodingFailure) {
-                guard
-                    let frame = FrameHeader(mapping.bytes, at: offset, segment: tail.number, seed: seed),
-                    let stored = frame.body(in: mapping.bytes, seed: seed)
-                else { throw DecodingFailure("a frame changed while it was read") }
-                var changes = ChangeCollector()
-                let body = try frame.decoded(stored)
-                try body.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-                    try state.apply(bytes, segment: tail.number, frameOffset: UInt64(offset), changes: &changes)
-                }
-                offset += frame.totalLength
-                if frame.kind == .commit { state.finishBatch(openLimit: configuration.openBlockBytes) }
-            } catch {
-                throw StoreError(.damaged, error.reason, file: tail.path, offset: offset)
-            }
-            while !state.fullBlocks.isEmpty {
-                let written = try wrapping("cannot write the index") { () throws(FileError) in
-                    try indexWriter.append(state.fullBlocks[...], to: &index)
-                }
-                state.fullBlocks.removeFirst(written)
             }
         }
     }

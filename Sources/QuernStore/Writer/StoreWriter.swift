@@ -15,8 +15,7 @@ struct StoreWriter: Sendable {
     var poison: StoreError?
     private var batch = Batch()
     var indexWriter: IndexWriter
-    /// When the oldest commit of an interval level must be on disk.
-    var syncDue: MonotonicTime?
+    var deadlines = WriterDeadlines()
     var nextCheckpointAt: UInt64
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
@@ -34,10 +33,11 @@ struct StoreWriter: Sendable {
 
     mutating func run() {
         while true {
-            let due = syncDue
+            noteUnvouched()
+            let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
-                deadline = due
-                return queue.next(now: .now(), syncDue: due)
+                deadline = deadlines.next
+                return queue.next(now: .now(), deadlines)
             }
             switch work {
             case .write(let pending):
@@ -45,6 +45,8 @@ struct StoreWriter: Sendable {
                 checkpointIfDue()
             case .synchronize:
                 synchronizeInBackground()
+            case .vouch:
+                vouch()
             case .close(let pending):
                 write(pending)
                 close()
