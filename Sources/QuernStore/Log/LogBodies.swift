@@ -39,7 +39,7 @@ final class LogBodies: Sendable {
         }
     }
 
-    private let files: StoreFiles
+    let files: StoreFiles
     private let capacity: Int
     private let cache = Mutex(Cache())
 
