@@ -60,6 +60,9 @@ struct StoreModel {
         files = try ModelFiles(kind)
         // Small, so that segments rotate, blocks are written early and checkpoints come often.
         configuration.logSegmentBytes = random.pick([4, 8, 64]) << 10
+        configuration.logReserveBytes = random.pick([0, 1, 7]) << 10
+        // What a seed leads to is not to depend on the time.
+        configuration.vouchDelay = nil
         configuration.indexSegmentBytes = random.pick([8, 16, 128]) << 10
         configuration.openBlockBytes = random.pick([2, 4, 64]) << 10
         configuration.checkpointBytes = random.pick([10, 20, 200]) << 10
