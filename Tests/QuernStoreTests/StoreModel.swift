@@ -28,6 +28,9 @@ struct StoreModel {
     var ended: [UInt64: [ExpectedChild]] = [:]
     var handovers: [UInt64: [UInt8]] = [:]
     var clock: Int64 = 1_700_000_000_000
+    /// Tasks that wait for a commit, in the order of their positions.
+    var stage: SpawnStage?
+    var staged: [(parent: UInt64, label: UInt32, payload: [UInt8])] = []
 
     init(seed: UInt64) {
         self.seed = seed
@@ -49,6 +52,7 @@ struct StoreModel {
             case 0..<80: try await commit(to: store, labels: labels)
             case 80..<90: try check(store, "seed \(seed), step \(step)")
             case 90..<95:
+                (stage, staged) = (nil, [])
                 try await store.close()
                 store = try await MemoStore.open(at: directory, configuration: configuration, fileSystem: fileSystem)
                 #expect(store.recovery.wasClean, "seed \(seed), step \(step)")
@@ -57,6 +61,7 @@ struct StoreModel {
                 // Everything was committed with a sync, so that a loss of power may take nothing.
                 let policy: CrashPolicy = Bool.random(using: &random) ? .dropAll : .keepAll
                 let crashed = fileSystem.crash(keeping: policy)
+                (stage, staged) = (nil, [])
                 try await store.close()
                 fileSystem = crashed
                 store = try await MemoStore.open(at: directory, configuration: configuration, fileSystem: fileSystem)
@@ -122,13 +127,50 @@ struct StoreModel {
             transaction.advance(TaskID(task), to: 1, value: value)
             handovers[task] = value
         }
+        if Int.random(in: 0..<3, using: &random) == 0 { try await addToStage(of: store, labels: labels) }
+        if let stage, Int.random(in: 0..<4, using: &random) == 0 {
+            var whole = transaction
+            whole.commit(stage)
+            if staged.allSatisfy({ $0.parent == 0 || liveTasks[$0.parent] != nil }) {
+                transaction = whole
+                spawned += staged
+            } else {
+                // A parent has ended, in this transaction at the latest.
+                #expect(await store.failure(of: whole)?.code == .rejected)
+            }
+            staged = []
+            self.stage = nil
+        }
         let commit = try await store.append(transaction)
-        let ids = commit.spawned.flatMap { Array($0) }
+        let ids = (commit.spawned + commit.staged).flatMap { Array($0) }
         #expect(ids.count == spawned.count)
         for (id, task) in zip(ids, spawned) {
             liveTasks[id] = task
             liveChildren[task.parent, default: []].insert(id)
         }
+    }
+
+    private mutating func addToStage(of store: MemoStore, labels: [Label]) async throws {
+        var part = Transaction()
+        var tasks: [(parent: UInt64, label: UInt32, payload: [UInt8])] = []
+        for _ in 0..<Int.random(in: 1...3, using: &random) {
+            let parent = Bool.random(using: &random) ? 0 : liveTasks.keys.sorted().randomElement(using: &random) ?? 0
+            let label = labels.randomElement(using: &random)!
+            for _ in 0..<Int.random(in: 1...40, using: &random) {
+                let payload = bytes(upTo: 60)
+                part.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
+                    $0.append(contentsOf: payload)
+                }
+                tasks.append((parent, label.rawValue, payload))
+            }
+        }
+        let stage = self.stage ?? store.makeStage()
+        self.stage = stage
+        let positions = try await stage.append(spawns: part)
+        let before = staged.count
+        staged += tasks
+        for (position, task) in zip(positions.joined(), tasks) { staged[Int(position)] = task }
+        #expect(positions.joined().sorted() == (before..<staged.count).map { UInt64($0) })
     }
 
     /// Compares everything that the store says with the model.
