@@ -6,10 +6,32 @@ import SystemPackage
 extension StoreModel {
     mutating func commit() async throws {
         var entry = UncertainCommit(before: expected, commit: plan())
+        if random.chance(1, in: 4) { try await stage(for: &entry.commit) }
         let commit = try await store.append(entry.commit.transaction, durability: entry.commit.durability)
         try adopt(commit, of: entry.commit)
         entry.isAcknowledged = true
         note(entry)
+    }
+
+    /// Stages more tasks for a transaction, or stages them in vain.
+    private mutating func stage(for plan: inout PlannedCommit) async throws {
+        let before = expected
+        let parents = plannableTasks().filter { expected.live[$0] != nil }
+        let stage = store.makeStage()
+        var staged: [ExpectedStore.LiveTask] = []
+        for _ in 0..<(1 + random.below(3)) {
+            var part = PlannedCommit()
+            planSpawns(under: parents, into: &part)
+            let positions = try await stage.append(spawns: part.transaction).joined()
+            staged += part.spawned
+            for (position, task) in zip(positions, part.spawned) { staged[Int(position)] = task }
+        }
+        if random.chance(1, in: 4) {
+            expected = before
+        } else {
+            plan.transaction.commit(stage)
+            plan.spawned += staged
+        }
     }
 
     mutating func burst() async throws {
@@ -32,7 +54,7 @@ extension StoreModel {
     }
 
     private mutating func adopt(_ commit: Commit, of plan: PlannedCommit) throws {
-        let ids = commit.spawned.flatMap { Array($0) }
+        let ids = (commit.spawned + commit.staged).flatMap { Array($0) }
         try expect(ids.count == plan.spawned.count, "\(ids.count) ids for \(plan.spawned.count) tasks")
         expected.adopt(plan.spawned, ids: ids)
     }

@@ -12,14 +12,18 @@ extension StoreModel {
         var plan = PlannedCommit()
         clock += Int64(random.below(50))
         plan.durability = random.chance(1, in: 4) ? .buffered : .synced
-        // A witness stays until its commit is on disk, and with it what is above.
-        let witnesses = Set(uncertain.map(\.commit.witness))
-        let candidates = expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()
+        let candidates = plannableTasks()
         if !candidates.isEmpty { planEnds(of: candidates, into: &plan) }
         planSpawns(under: candidates.filter { expected.live[$0] != nil }, into: &plan)
         let rest = candidates.filter { expected.live[$0] != nil }
         if !rest.isEmpty { planNotes(on: rest, into: &plan) }
         return plan
+    }
+
+    /// All live tasks but the witnesses: one stays until its commit is on disk, and with it what is above.
+    func plannableTasks() -> [UInt64] {
+        let witnesses = Set(uncertain.map(\.commit.witness))
+        return expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()
     }
 
     private mutating func planEnds(of candidates: [UInt64], into plan: inout PlannedCommit) {
@@ -41,7 +45,7 @@ extension StoreModel {
         }
     }
 
-    private mutating func planSpawns(under parents: [UInt64], into plan: inout PlannedCommit) {
+    mutating func planSpawns(under parents: [UInt64], into plan: inout PlannedCommit) {
         for group in 0..<(1 + random.below(3)) {
             let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
             let label = random.pick(labels)
