@@ -13,6 +13,9 @@ STRICT ?=
 # Passed on to `swift test`, as in `make test TEST_ARGS='--filter TidyTests'`.
 TEST_ARGS ?=
 
+# How long `make readers` takes.
+SECONDS ?= 60
+
 # Debug and release builds keep a folder each, so that neither rebuilds the other's.
 DEBUG := .build
 RELEASE := .build-release
@@ -20,7 +23,7 @@ BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test bench soak build format lint clean prerequisites
+.PHONY: help scan test readers bench soak build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +40,10 @@ scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), 
 # STRICT reaches our own modules alone, and with it nothing but them is compiled anew.
 test: prerequisites ## Build for debugging and run all tests (TEST_ARGS='--filter Name' for some)
 	@swift test --disable-xctest --scratch-path $(DEBUG) $(if $(STRICT),-Xswiftc -warnings-as-errors) $(TEST_ARGS)
+
+readers: prerequisites ## Let one process read a store that another one writes, for SECONDS (default 60)
+	@swift build --configuration release --scratch-path $(RELEASE) --product storepair
+	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
 
 # One benchmark with its own arguments, or all. What they leave behind when they are interrupted goes with their directory.
 bench: prerequisites ## Measure the store beside this machine's limits (ARGS='scan --help' for one benchmark)

@@ -46,9 +46,9 @@ public struct StoreInspection: Sendable {
         guard names.contains(StoreFiles.manifestName) else {
             throw StoreError(.notFound, "there is no store in the directory", file: directory)
         }
-        let recovery = Recovery(directory: directory, fileSystem: fileSystem, configuration: .init())
-        let manifest = try recovery.readManifest()
-        let checkpoint = try recovery.readCheckpoint(manifest)
+        let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
+        let manifest = try loader.readManifest()
+        let checkpoint = try loader.readCheckpoint(manifest)
         formatVersion = Int(FileHeader.version)
         openings = manifest.epoch
         wasClosedInOrder = manifest.isClean

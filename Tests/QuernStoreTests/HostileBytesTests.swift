@@ -65,7 +65,7 @@ import Testing
         var bytes = CodecTests.encoded(block, compress: false)
         // Columns of width 0 hold as many rows as the header says, in no bytes at all.
         for count in [UInt32(Limits.blockRows) + 1, 12_000_000, .max] {
-            withUnsafeBytes(of: count.littleEndian) { bytes.replaceSubrange(16..<20, with: $0) }
+            withUnsafeBytes(of: count.littleEndian) { bytes.replaceSubrange(24..<28, with: $0) }
             #expect((try? CodecTests.decoded(bytes).count) == nil)
         }
     }

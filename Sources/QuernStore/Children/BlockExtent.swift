@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a block of one parent's children is, and what is in it: what a snapshot keeps of it, 72 bytes.
+/// Where a block of one parent's children is, and what is in it: what a snapshot keeps of it, 96 bytes.
 struct BlockExtent: Sendable {
     enum Place: Sendable {
         case file(IndexFile)
@@ -25,7 +25,7 @@ struct BlockExtent: Sendable {
 
     /// - Precondition: the block has rows.
     init(_ block: OutcomeBlock) {
-        entry = DirectoryEntry(block: block, offset: 0, length: 0)
+        entry = DirectoryEntry(block: block, offset: 0, length: 0, bodyOffset: 0, bodyLength: 0)
         place = .memory(MemoryBlock(block))
     }
 

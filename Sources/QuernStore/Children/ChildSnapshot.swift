@@ -2,7 +2,7 @@
 
 /// The outcomes of one parent's children, exactly those that were committed when it was taken (S11).
 ///
-/// It keeps its files alive and holds where the blocks are, 72 bytes a block, never the children. Views narrow it or
+/// It keeps its files alive and holds where the blocks are, 96 bytes a block, never the children. Views narrow it or
 /// turn it round, and can be combined:
 ///
 /// ```swift

@@ -15,13 +15,18 @@ struct OutcomeRow: Sendable, BitwiseCopyable, Equatable {
 /// Ended children of one parent, in sequence order, as rows in memory. ``OutcomeBlockCodec`` makes columns of them.
 struct OutcomeBlock: Sendable, Equatable {
     var parent: TaskID
+    /// The root of the tree that the parent belongs to; `none` while that does not matter.
+    var root: TaskID
     var rows: [OutcomeRow] = []
     /// The memos of the completed rows, side by side.
     var memos: [UInt8] = []
     /// The errors of all other rows, side by side.
     var errors: [UInt8] = []
 
-    init(parent: TaskID) { self.parent = parent }
+    init(parent: TaskID, root: TaskID = .none) {
+        self.parent = parent
+        self.root = root
+    }
 
     var valueBytes: Int { memos.count + errors.count }
 

@@ -6,11 +6,13 @@ import CQuernKernels
 ///
 /// Layout: the fixed header below, the facts section, the memo section.
 struct OutcomeBlockHeader: Equatable {
-    static let size = 56
+    static let size = 64
     /// `memoLength` where the completed rows' memos differ in length.
     static let variableLength = UInt32.max
 
     var parent: UInt64
+    /// The root of the parent's tree; 0 in the log, and for root tasks.
+    var root: UInt64
     var lastSequence: UInt64
     var rowCount: Int
     var failureCount: Int
@@ -26,6 +28,7 @@ struct OutcomeBlockHeader: Equatable {
 
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: parent)
+        writer.append(littleEndian: root)
         writer.append(littleEndian: lastSequence)
         writer.append(littleEndian: UInt32(rowCount))
         writer.append(littleEndian: UInt32(failureCount))
@@ -42,6 +45,7 @@ struct OutcomeBlockHeader: Equatable {
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
         parent = try reader.littleEndian()
+        root = try reader.littleEndian()
         lastSequence = try reader.littleEndian()
         rowCount = Int(try reader.littleEndian(UInt32.self))
         failureCount = Int(try reader.littleEndian(UInt32.self))
@@ -79,11 +83,12 @@ struct OutcomeBlockHeader: Equatable {
     }
 
     init(
-        parent: UInt64, lastSequence: UInt64, rowCount: Int, failureCount: Int, memoLength: UInt32, isShuffled: Bool,
-        factsCodec: FrameHeader.Codec, memosCodec: FrameHeader.Codec, factsRaw: Int, factsStored: Int,
+        parent: UInt64, root: UInt64, lastSequence: UInt64, rowCount: Int, failureCount: Int, memoLength: UInt32,
+        isShuffled: Bool, factsCodec: FrameHeader.Codec, memosCodec: FrameHeader.Codec, factsRaw: Int, factsStored: Int,
         memosRaw: Int, memosStored: Int
     ) {
         self.parent = parent
+        self.root = root
         self.lastSequence = lastSequence
         self.rowCount = rowCount
         self.failureCount = failureCount
@@ -133,7 +138,8 @@ enum OutcomeBlockCodec {
         let memos = shuffles ? scratch.memos : block.memos
         let packsMemos = compress && memos.withUnsafeBytes { LZ4.compress($0, into: &scratch.compressedMemos) }
         let header = OutcomeBlockHeader(
-            parent: block.parent.rawValue, lastSequence: block.rows[block.rows.count - 1].sequence,
+            parent: block.parent.rawValue, root: block.root.rawValue,
+            lastSequence: block.rows[block.rows.count - 1].sequence,
             rowCount: block.rows.count,
             failureCount: block.rows.reduce(into: 0) { $0 += $1.kind.isFailure ? 1 : 0 },
             memoLength: memoLength.map(UInt32.init) ?? OutcomeBlockHeader.variableLength, isShuffled: shuffles,

@@ -2,18 +2,27 @@
 
 /// Where one block of a parent's children is in an index segment, and how they ended.
 struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
-    static let size = 56
+    static let size = 72
 
     var parent: UInt64
+    /// The root of the parent's tree; 0 for root tasks.
+    var root: UInt64
+    /// Where the frame is in the file.
     var offset: UInt64
     var firstSequence: UInt64
     /// Children by outcome kind, completed first; with ``OutcomeKind`` raw values as one-based index.
     var counts: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32)
     /// The frame's length with header and padding.
     var length: UInt32
+    /// Where the block begins in the frame's body as it was before compression: not 0 where blocks share a frame.
+    var bodyOffset: UInt32
+    var bodyLength: UInt32
 
-    init(block: OutcomeBlock, offset: UInt64, length: Int) {
+    init(block: OutcomeBlock, offset: UInt64, length: Int, bodyOffset: Int, bodyLength: Int) {
         parent = block.parent.rawValue
+        root = block.root.rawValue
+        self.bodyOffset = UInt32(bodyOffset)
+        self.bodyLength = UInt32(bodyLength)
         self.offset = offset
         self.length = UInt32(length)
         firstSequence = block.rows[0].sequence
@@ -44,16 +53,20 @@ struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
 
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: parent)
+        writer.append(littleEndian: root)
         writer.append(littleEndian: offset)
         writer.append(littleEndian: firstSequence)
         for count in [counts.0, counts.1, counts.2, counts.3, counts.4, counts.5, counts.6] {
             writer.append(littleEndian: count)
         }
         writer.append(littleEndian: length)
+        writer.append(littleEndian: bodyOffset)
+        writer.append(littleEndian: bodyLength)
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
         parent = try reader.littleEndian()
+        root = try reader.littleEndian()
         offset = try reader.littleEndian()
         firstSequence = try reader.littleEndian()
         counts = (
@@ -62,11 +75,14 @@ struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
             try reader.littleEndian()
         )
         length = try reader.littleEndian()
+        bodyOffset = try reader.littleEndian()
+        bodyLength = try reader.littleEndian()
     }
 
     static func == (left: DirectoryEntry, right: DirectoryEntry) -> Bool {
         left.parent == right.parent && left.offset == right.offset && left.firstSequence == right.firstSequence
-            && left.length == right.length && left.outcomeCounts == right.outcomeCounts
+            && left.length == right.length && left.root == right.root && left.bodyOffset == right.bodyOffset
+            && left.bodyLength == right.bodyLength && left.outcomeCounts == right.outcomeCounts
     }
 }
 

@@ -38,7 +38,10 @@ struct OpenIndexSegment: Sendable {
                 firstID: block.parent.rawValue, scratch: &scratch.compressed, to: &scratch.output)
         }
         try file.file.write(scratch.output, at: length)
-        add(DirectoryEntry(block: block, offset: header.offset, length: header.totalLength))
+        add(
+            DirectoryEntry(
+                block: block, offset: header.offset, length: header.totalLength, bodyOffset: 0,
+                bodyLength: header.rawLength))
         encoder = next
     }
 
@@ -57,7 +60,7 @@ struct OpenIndexSegment: Sendable {
         try file.file.write(scratch.output, at: length)
         try file.file.synchronize()
         return SealedIndexSegment(
-            file: file, directoryOffset: encoder.position, entryCount: entries.count)
+            file: file, directoryOffset: encoder.position, entryCount: entries.count, tier: 0)
     }
 
     /// The entries of one parent, in sequence order.

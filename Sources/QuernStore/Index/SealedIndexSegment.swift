@@ -6,6 +6,8 @@ struct SealedIndexSegment: Sendable {
     /// Where the directory's frame begins: the blocks are before it.
     let directoryOffset: UInt64
     let entryCount: Int
+    /// How often what is in it was compacted: 0 as the writer sealed it.
+    let tier: UInt8
 
     var length: Int { Self.length(directoryOffset: directoryOffset, entryCount: entryCount) }
 

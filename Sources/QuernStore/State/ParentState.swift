@@ -3,6 +3,8 @@
 /// A live task that has or had children or was advanced; also the pseudo-parent of all root tasks.
 struct ParentState: Sendable {
     var status: ParentStatus
+    /// The root task above it, or itself.
+    let root: TaskID
     /// The children that ended last and are in no index segment yet (S8).
     var openBlock: OutcomeBlock
     /// Where the bytes of the last advance are, when there was one.
@@ -12,9 +14,10 @@ struct ParentState: Sendable {
     /// Children that the batch under way spawns.
     var arrivingChildren: UInt64 = 0
 
-    init(id: TaskID) {
+    init(id: TaskID, root: TaskID) {
+        self.root = root
         status = ParentStatus(id: id)
-        openBlock = OutcomeBlock(parent: id)
+        openBlock = OutcomeBlock(parent: id, root: root)
     }
 }
 

@@ -15,6 +15,10 @@ struct StoreState: Sendable {
     var inFlight: [TaskID] = []
     var nextID: UInt64 = 1
     var nextSequence: UInt64 = 1
+    /// Tasks that wait for the commit of their stage, by its number.
+    var stages: [UInt64: StagedSpawns] = [:]
+    /// The highest number that a stage has had.
+    var lastStage: UInt64 = 0
     /// Memory that the open blocks take, in bytes.
     var openBytes = 0
     /// Blocks that are ready for an index segment, in order.
@@ -23,7 +27,7 @@ struct StoreState: Sendable {
     private var endedParents: [TaskID] = []
 
     init() {
-        parents[.none] = ParentState(id: .none)
+        parents[.none] = ParentState(id: .none, root: .none)
     }
 
     // MARK: Applying a frame
@@ -87,10 +91,13 @@ struct StoreState: Sendable {
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
+        case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
+        case .stageCommit: try applyStageCommit(&reader, changes: &changes)
+        case .stageAbort: stages[try reader.littleEndian()] = nil
         }
     }
 
-    private mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
+    mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
         live.append(run)
         nextID = run.firstID.rawValue + UInt64(run.count)
         withParent(run.parent) { $0.status.liveChildren += UInt64(run.count) }
@@ -104,7 +111,7 @@ struct StoreState: Sendable {
             throw DecodingFailure("outcomes under \(block.parent), which is not live")
         }
         // Taken out of the dictionary, so that its arrays grow in place.
-        parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent)
+        parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent, root: parent.root)
         var counts = parent.status.counts
         for row in block.rows {
             live.end(TaskID(row.task))
@@ -145,7 +152,7 @@ struct StoreState: Sendable {
         guard !parent.openBlock.rows.isEmpty else { return }
         openBytes -= parent.openBlock.footprint
         fullBlocks.append(parent.openBlock)
-        parent.openBlock = OutcomeBlock(parent: parent.status.id)
+        parent.openBlock = OutcomeBlock(parent: parent.status.id, root: parent.root)
     }
 
     /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
@@ -170,9 +177,15 @@ struct StoreState: Sendable {
         }
     }
 
+    /// The root of a live task's tree, which is itself for a root task.
+    private func root(of task: TaskID) -> TaskID {
+        guard let above = live.run(of: task)?.run.parent, above != .none else { return task }
+        return parents[above]?.root ?? task
+    }
+
     mutating func withParent(_ task: TaskID, _ body: (inout ParentState) -> Void) {
         if parents[task] == nil {
-            var parent = ParentState(id: task)
+            var parent = ParentState(id: task, root: root(of: task))
             parent.status.cancelRequested = details[task]?.cancelRequested ?? false
             parents[task] = parent
         }

@@ -12,11 +12,10 @@ struct StoreWriter: Sendable {
     /// Log segments that are there.
     var segments: [UInt32]
     /// Set when a write or a sync failed for good (S4).
-    private var poison: StoreError?
+    var poison: StoreError?
     private var batch = Batch()
-    /// When the oldest commit of an interval level must be on disk.
-    private var syncDue: MonotonicTime?
-    private var nextCheckpointAt: UInt64
+    var deadlines = WriterDeadlines()
+    var nextCheckpointAt: UInt64
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
         self.shared = shared
@@ -32,10 +31,11 @@ struct StoreWriter: Sendable {
 
     mutating func run() {
         while true {
-            let due = syncDue
+            noteUnvouched()
+            let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
-                deadline = due
-                return queue.next(now: .now(), syncDue: due)
+                deadline = deadlines.next
+                return queue.next(now: .now(), deadlines)
             }
             switch work {
             case .write(let pending):
@@ -43,6 +43,8 @@ struct StoreWriter: Sendable {
                 checkpointIfDue()
             case .synchronize:
                 synchronizeInBackground()
+            case .vouch:
+                vouch()
             case .close(let pending):
                 write(pending)
                 close()
@@ -161,126 +163,13 @@ struct StoreWriter: Sendable {
         shared.currentObserver?.storeDidCommit(changes)
     }
 
-    /// Moves full blocks to the index. Returns why some had to stay in memory.
-    private func flushIndex() -> StoreError? {
-        shared.committed.withLock { committed -> StoreError? in
-            var done = 0
-            defer { committed.state.fullBlocks.removeFirst(done) }
-            for block in committed.state.fullBlocks {
-                do throws(FileError) { try committed.index.append(block) } catch {
-                    return StoreError("cannot write the index", error)
-                }
-                done += 1
-            }
-            return nil
-        }
-    }
-
     private func fail(_ pending: ArraySlice<CommitQueue.Pending>, _ error: StoreError) {
         for item in pending { item.completion?(.failure(error)) }
     }
 
-    private mutating func poison(_ error: StoreError) {
+    mutating func poison(_ error: StoreError) {
         guard poison == nil else { return }
         poison = error
         shared.currentObserver?.storeDidFail(error)
-    }
-
-    // MARK: Syncing
-
-    private mutating func synchronize() throws(FileError) {
-        try log.synchronize()
-        syncDue = nil
-    }
-
-    private mutating func noteUnsynced(_ pending: ArraySlice<CommitQueue.Pending>) {
-        for item in pending {
-            guard case .interval(let duration) = item.durability else { continue }
-            let due = MonotonicTime.now().advanced(by: duration)
-            syncDue = min(syncDue ?? due, due)
-        }
-    }
-
-    private mutating func synchronizeInBackground() {
-        syncDue = nil
-        guard poison == nil else { return }
-        do throws(FileError) { try synchronize() } catch {
-            poison(
-                StoreError(
-                    .indeterminate, "a sync failed: whether the last commits are on disk is unknown", file: error.path,
-                    cause: error))
-        }
-    }
-
-    // MARK: Checkpoints
-
-    private mutating func checkpointIfDue() {
-        guard poison == nil, log.appendedBytes >= nextCheckpointAt else { return }
-        nextCheckpointAt = log.appendedBytes + UInt64(configuration.checkpointBytes)
-        do throws(StoreError) { try checkpoint(isClean: false) } catch {
-            // Without space the log just grows longer; the next try comes with the next interval.
-            if error.code != .noSpace { poison(error) }
-        }
-    }
-
-    private mutating func checkpoint(isClean: Bool) throws(StoreError) {
-        do throws(FileError) {
-            try synchronize()
-            let committed = shared.committed.withLock { $0 }
-            // Blocks that found no space are in no file: what they hold must stay in the log's tail.
-            guard committed.state.fullBlocks.isEmpty else { return }
-            try committed.index.synchronize()
-            var state = committed.state
-            if isClean { state.inFlight = [] }
-            manifest = try CheckpointWriter(files: shared.files).write(
-                state: state, index: committed.index, position: log.position, after: manifest, isClean: isClean)
-            removeObsolete(neededBy: state)
-        } catch { throw StoreError("cannot write a checkpoint", error) }
-    }
-
-    /// Removes what the new checkpoint made needless. What cannot be removed now is removed later.
-    private mutating func removeObsolete(neededBy state: borrowing StoreState) {
-        let files = shared.files
-        try? files.fileSystem.remove(files.path(.checkpoint, manifest.checkpointNumber - 1))
-        var needed: Set<UInt32> = []
-        for run in state.live.runs where run.live != 0 { needed.insert(run.run.segment) }
-        for parent in state.parents.values {
-            if let handover = parent.handover { needed.insert(handover.segment) }
-        }
-        let newest = segments.last ?? 0
-        if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
-        let current = log.segment
-        var kept: [UInt32] = []
-        for number in segments {
-            if number < current, !needed.contains(number), remove(segment: number) { continue }
-            kept.append(number)
-        }
-        segments = kept
-    }
-
-    /// False when the file could not be removed.
-    private func remove(segment number: UInt32) -> Bool {
-        do throws(FileError) { try shared.files.fileSystem.remove(shared.files.path(.log, UInt64(number))) } catch {
-            return error.errno == .noSuchFileOrDirectory
-        }
-        shared.bodies.forget(segment: number)
-        return true
-    }
-
-    // MARK: The end
-
-    private mutating func close() {
-        var result: StoreError? = poison
-        if poison == nil {
-            do throws(StoreError) {
-                if let blocked = flushIndex() { throw blocked }
-                try checkpoint(isClean: true)
-            } catch { result = error }
-        }
-        lock.release()
-        let error = result
-        shared.queue.withLockWakingAll { queue in
-            for closer in queue.didClose(error) { closer(error) }
-        }
     }
 }

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// Reads a store's files and decides what they hold, and writes nothing: what recovery, a reader of a live store and
+/// the tools begin with.
+struct StoreLoader {
+    let directory: FilePath
+    let fileSystem: any FileSystem
+    /// How files that are not sealed are opened: `readWrite` by recovery, which goes on writing them. `readOnly` leaves
+    /// everything as it is (F26).
+    let access: FileOpenMode
+
+    /// A log segment that is part of the tail.
+    struct Tail {
+        var number: UInt32
+        var header: FileHeader
+        var file: any StoreFile
+        var mapping: FileMapping
+        var path: FilePath
+        var start: LogPosition
+        var scan: SegmentScan
+    }
+
+    private func wrapping<Value>(
+        _ message: String, _ body: () throws(FileError) -> Value
+    ) throws(StoreError) -> Value {
+        try StoreError.wrapping(message, body)
+    }
+
+    /// Opens a file that the manifest or the checkpoint names: when it is missing, that is damage.
+    private func openNamed(
+        _ path: FilePath, _ mode: FileOpenMode, _ name: String
+    ) throws(StoreError) -> any StoreFile {
+        do throws(FileError) { return try fileSystem.open(path, mode) } catch {
+            guard error.errno == .noSuchFileOrDirectory else { throw StoreError("cannot open \(name)", error) }
+            throw StoreError(.damaged, "\(name) is missing", file: path, cause: error)
+        }
+    }
+
+    /// The numbers of the log segments that are in the directory, in order.
+    func logSegments() throws(StoreError) -> [UInt32] {
+        let names = try wrapping("cannot list the store") { () throws(FileError) in try fileSystem.list(directory) }
+        return Self.logSegments(names)
+    }
+
+    static func logSegments(_ names: [String]) -> [UInt32] {
+        names.compactMap { name -> UInt32? in
+            guard let (kind, number) = StoreFiles.parse(name), kind == .log else { return nil }
+            return UInt32(exactly: number)
+        }.sorted()
+    }
+
+    func readManifest() throws(StoreError) -> Manifest {
+        let path = directory.appending(StoreFiles.manifestName)
+        let bytes = try wrapping("cannot read the manifest") { () throws(FileError) in
+            try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
+        }
+        return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
+            try bytes.withUnsafeBytesThrowing(Manifest.init)
+        }
+    }
+
+    func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
+        let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
+        let file = try openNamed(path, .readOnly, "the checkpoint")
+        let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
+            try file.map(length: try file.size())
+        }
+        defer { withExtendedLifetime(mapping) {} }
+        let header = try Self.header(
+            of: mapping.bytes, path: path, kind: .checkpoint, number: manifest.checkpointNumber,
+            identity: manifest.identity)
+        do throws(DecodingFailure) {
+            return try CheckpointDecoder.decode(
+                mapping.bytes, header: header, checksum: manifest.checkpointChecksum)
+        } catch { throw StoreError(.damaged, "the checkpoint is damaged: \(error.reason)", file: path) }
+    }
+
+    /// Maps the segments from the checkpoint's on and finds where each ends.
+    func scanTail(
+        _ numbers: [UInt32], from position: LogPosition, manifest: Manifest
+    ) throws(StoreError) -> [Tail] {
+        let wanted = numbers.filter { $0 >= position.segment }
+        for (index, number) in wanted.enumerated() where number != position.segment + UInt32(index) {
+            throw StoreError(
+                .damaged, "a log segment is missing",
+                file: directory.appending(StoreFiles.name(.log, UInt64(position.segment) + UInt64(index))))
+        }
+        guard wanted.first == position.segment else {
+            throw StoreError(
+                .damaged, "the log segment of the checkpoint is missing",
+                file: directory.appending(StoreFiles.name(.log, UInt64(position.segment))))
+        }
+        var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] =
+            []
+        for number in wanted {
+            let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
+            let (file, mapping) = try wrapping("cannot read a log segment") { () throws(FileError) in
+                let file = try fileSystem.open(path, access)
+                // What is read must be what is on disk, before recovery builds a decision on it (F21).
+                if access == .readWrite { try file.synchronize() }
+                return (file, try file.map(length: try file.size()))
+            }
+            let header = try Self.header(
+                of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
+            opened.append((number, header, file, mapping, path))
+        }
+        defer { withExtendedLifetime(opened) {} }
+        var tails: [Tail] = []
+        var start = position
+        for (index, segment) in opened.enumerated() {
+            let next = index + 1 < opened.count ? opened[index + 1].header : nil
+            let scan: SegmentScan
+            do throws(SegmentScan.Damage) {
+                scan = try SegmentScan.scan(
+                    segment.mapping.bytes, from: start, knownEnd: next?.previousLength, seed: manifest.identity.seed)
+            } catch {
+                throw StoreError(.damaged, error.reason, file: segment.path, offset: error.offset)
+            }
+            if let next, next.previousChecksum != scan.end.checksum {
+                throw StoreError(
+                    .damaged, "the next segment continues another log", file: segment.path, offset: Int(scan.end.offset)
+                )
+            }
+            tails.append(
+                Tail(
+                    number: segment.number, header: segment.header, file: segment.file, mapping: segment.mapping,
+                    path: segment.path, start: start, scan: scan))
+            start = LogPosition(
+                segment: segment.number &+ 1, offset: UInt64(FileHeader.size), checksum: scan.end.checksum)
+        }
+        return tails
+    }
+
+    /// - Parameter segmentBytes: when to seal a segment.
+    func openIndex(
+        _ checkpoint: Checkpoint, files: StoreFiles, segmentBytes: Int
+    ) throws(StoreError) -> MemoIndex {
+        func openFile(_ number: UInt32, _ mode: FileOpenMode, length: Int) throws(StoreError) -> IndexFile {
+            let path = files.path(.index, UInt64(number))
+            let file = try openNamed(path, mode, "an index segment")
+            let size = try wrapping("cannot read an index segment") { () throws(FileError) in try file.size() }
+            guard size >= length, length >= FileHeader.size else {
+                throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
+            }
+            let head = try wrapping("cannot read an index segment") { () throws(FileError) in
+                try file.read(count: FileHeader.size, at: 0)
+            }
+            _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
+                try Self.header(
+                    of: bytes, path: path, kind: .index, number: UInt64(number), identity: files.identity)
+            }
+            return IndexFile(number: number, file: file)
+        }
+        var sealed: [SealedIndexSegment] = []
+        for entry in checkpoint.sealed {
+            let length = SealedIndexSegment.length(
+                directoryOffset: entry.directoryOffset, entryCount: Int(entry.entryCount))
+            let segment = SealedIndexSegment(
+                file: try openFile(entry.number, .readOnly, length: length), directoryOffset: entry.directoryOffset,
+                entryCount: Int(entry.entryCount), tier: entry.tier)
+            try segment.verifyDirectory(identity: files.identity)
+            sealed.append(segment)
+        }
+        let open = try checkpoint.open.map { (entry) throws(StoreError) in
+            OpenIndexSegment(
+                file: try openFile(entry.number, access, length: Int(clamping: entry.length)),
+                encoder: FrameEncoder(
+                    identity: files.identity, segment: entry.number, position: entry.length,
+                    checksum: entry.checksum),
+                entries: entry.entries)
+        }
+        return MemoIndex(
+            files: files, segmentBytes: segmentBytes, sealed: sealed, open: open,
+            nextNumber: checkpoint.nextIndexNumber)
+    }
+
+    // MARK: Headers
+
+    static func wrappingHeader<Value>(
+        _ path: FilePath, _ body: () throws(FileHeader.Failure) -> Value
+    ) throws(StoreError) -> Value {
+        do throws(FileHeader.Failure) { return try body() } catch {
+            switch error {
+            case .notAStore(let reason): throw StoreError(.notAStore, reason, file: path)
+            case .unsupported(let reason): throw StoreError(.unsupportedVersion, reason, file: path)
+            case .damaged(let reason): throw StoreError(.damaged, reason, file: path)
+            }
+        }
+    }
+
+    static func header(
+        of bytes: UnsafeRawBufferPointer, path: FilePath, kind: FileHeader.Kind, number: UInt64,
+        identity: StoreIdentity
+    ) throws(StoreError) -> FileHeader {
+        let header = try wrappingHeader(path) { () throws(FileHeader.Failure) in try FileHeader(bytes) }
+        guard header.identity == identity else {
+            throw StoreError(.notAStore, "the file belongs to another store", file: path)
+        }
+        guard header.kind == kind, header.number == number else {
+            throw StoreError(.notAStore, "the file is \(header.kind) \(header.number) under another name", file: path)
+        }
+        return header
+    }
+}
+
+extension [UInt8] {
+    /// `withUnsafeBytes` for bodies with a typed error.
+    func withUnsafeBytesThrowing<Value, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        try withUnsafeBufferPointer { (buffer) throws(Failure) -> Value in
+            try body(UnsafeRawBufferPointer(buffer))
+        }
+    }
+}
