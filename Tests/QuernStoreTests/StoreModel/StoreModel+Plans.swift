@@ -12,18 +12,14 @@ extension StoreModel {
         var plan = PlannedCommit()
         clock += Int64(random.below(50))
         plan.durability = random.chance(1, in: 4) ? .buffered : .synced
-        let candidates = plannableTasks()
+        // A witness stays until its commit is on disk, and with it what is above.
+        let witnesses = Set(uncertain.map(\.commit.witness))
+        let candidates = expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()
         if !candidates.isEmpty { planEnds(of: candidates, into: &plan) }
         planSpawns(under: candidates.filter { expected.live[$0] != nil }, into: &plan)
         let rest = candidates.filter { expected.live[$0] != nil }
         if !rest.isEmpty { planNotes(on: rest, into: &plan) }
         return plan
-    }
-
-    /// All live tasks but the witnesses: one stays until its commit is on disk, and with it what is above.
-    func plannableTasks() -> [UInt64] {
-        let witnesses = Set(uncertain.map(\.commit.witness))
-        return expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()
     }
 
     private mutating func planEnds(of candidates: [UInt64], into plan: inout PlannedCommit) {
@@ -45,20 +41,29 @@ extension StoreModel {
         }
     }
 
-    mutating func planSpawns(under parents: [UInt64], into plan: inout PlannedCommit) {
-        for group in 0..<(1 + random.below(3)) {
-            let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
-            let label = random.pick(labels)
-            let count = random.chance(1, in: 20) ? 100 : 1 + random.below(10)
-            for index in 0..<count {
-                let payload = group == 0 && index == 0 ? nextWitness() : random.bytes(random.below(60))
-                plan.transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
-                    $0.append(contentsOf: payload)
-                }
-                plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload))
-            }
-            expected.liveChildren[parent, default: 0] += count
+    private mutating func planSpawns(under parents: [UInt64], into plan: inout PlannedCommit) {
+        let payload = nextWitness()
+        spawn(under: 0, label: labels[0], payload, into: &plan)
+        for _ in 0..<(1 + random.below(3)) {
+            planSpawns(of: random.chance(1, in: 20) ? 100 : 1 + random.below(10), under: parents, into: &plan)
         }
+        for task in plan.spawned { expected.liveChildren[task.parent, default: 0] += 1 }
+    }
+
+    mutating func planSpawns(of count: Int, under parents: [UInt64], into plan: inout PlannedCommit) {
+        let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
+        let label = random.pick(labels)
+        for _ in 0..<count {
+            let payload = random.bytes(random.below(60))
+            spawn(under: parent, label: label, payload, into: &plan)
+        }
+    }
+
+    private func spawn(under parent: UInt64, label: Label, _ payload: [UInt8], into plan: inout PlannedCommit) {
+        plan.transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
+            $0.append(contentsOf: payload)
+        }
+        plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload))
     }
 
     private mutating func planNotes(on tasks: [UInt64], into plan: inout PlannedCommit) {
