@@ -7,6 +7,8 @@ struct ReaderView: Sendable {
     /// Up to where the log is in ``committed``.
     private(set) var position: LogPosition
     private(set) var committed: Committed
+    /// Its own, so that log segments that a later checkpoint made needless do not stay open.
+    let bodies: LogBodies
 
     /// What the checkpoint of `manifest` says.
     init(_ manifest: Manifest, _ loader: StoreLoader) throws(StoreError) {
@@ -18,6 +20,7 @@ struct ReaderView: Sendable {
         position = checkpoint.position
         committed = Committed(
             state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files, segmentBytes: .max))
+        bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
     }
 
     /// Goes on to the last whole batch in the log. After an error the view is of no use.
