@@ -20,6 +20,8 @@ struct CommitQueue: Sendable {
         case write([Pending])
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
+        /// Nothing waits, and the log's last batch needs a frame that vouches for it.
+        case vouch
         /// Write what is left, then close.
         case close([Pending])
     }
@@ -123,10 +125,14 @@ struct CommitQueue: Sendable {
 
     // MARK: The writer
 
-    /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
-    mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
-        if !isClosing, let syncDue, syncDue <= now { return .synchronize }
-        if batches.isEmpty { return isClosing ? .close([]) : nil }
+    /// The next work, or nil to wait until the next of the deadlines.
+    mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {
+        if !isClosing, let due = deadlines.sync, due <= now { return .synchronize }
+        if batches.isEmpty {
+            if isClosing { return .close([]) }
+            if let due = deadlines.vouch, due <= now { return .vouch }
+            return nil
+        }
         let batch = batches.removeFirst()
         lastBatchCount = batch.items.count
         pendingBytes -= batch.bytes

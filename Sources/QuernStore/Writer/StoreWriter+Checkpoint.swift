@@ -34,6 +34,9 @@ extension StoreWriter {
         try? files.fileSystem.remove(files.path(.checkpoint, manifest.checkpointNumber - 1))
         var needed: Set<UInt32> = []
         for run in state.live.runs where run.live != 0 { needed.insert(run.run.segment) }
+        for stage in state.stages.values {
+            for run in stage.runs { needed.insert(run.segment) }
+        }
         for parent in state.parents.values {
             if let handover = parent.handover { needed.insert(handover.segment) }
         }
