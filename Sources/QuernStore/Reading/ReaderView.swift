@@ -25,11 +25,13 @@ struct ReaderView: Sendable {
 
     /// Goes on to the last whole batch in the log. After an error the view is of no use.
     mutating func follow(_ loader: StoreLoader) throws(StoreError) {
+        var scratch = OutcomeBlockScratch()
         for tail in try loader.scanTail(try loader.logSegments(), from: position, manifest: manifest) {
             // Blocks stay open as long as they are not full: there is no index segment to write them to.
             try tail.replay(into: &committed.state, openLimit: .max) { state in
                 for block in state.fullBlocks {
-                    committed.tailBlocks[block.parent, default: []].append(BlockExtent(block))
+                    committed.tailBlocks[block.parent, default: []].append(
+                        BlockExtent(encoding: block, scratch: &scratch))
                 }
                 state.fullBlocks.removeAll(keepingCapacity: true)
             }
