@@ -19,6 +19,9 @@ extension MemoStore {
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
 
+        /// Starts the thread that writes a checkpoint; tests run it when it suits them.
+        var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }
+
         public init() {}
     }
 }

@@ -32,6 +32,9 @@ struct LogWriter {
         LogPosition(segment: encoder.segment, offset: encoder.position, checksum: encoder.checksum)
     }
 
+    /// The segment's file when not all of it is known to be on disk. A checkpoint syncs it beside the writer thread.
+    var unsyncedFile: (any StoreFile)? { durableUpTo < encoder.position ? file : nil }
+
     /// Begins a new segment behind `previous`.
     init(files: StoreFiles, segmentBytes: Int, number: UInt32, previous: LogPosition) throws(FileError) {
         self.files = files
@@ -46,7 +49,7 @@ struct LogWriter {
         var header = files.header(.log, number: UInt64(number))
         header.previousLength = previous.offset
         header.previousChecksum = previous.checksum
-        let file = try files.create(header)
+        let file = SharedFile(try files.create(header))
         return (
             file,
             FrameEncoder(

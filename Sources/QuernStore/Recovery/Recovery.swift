@@ -70,7 +70,7 @@ struct Recovery {
         let none = Manifest(
             generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0, isClean: true
         )
-        let manifest = try wrapping("cannot create the store") { () throws(FileError) in
+        let (manifest, _) = try wrapping("cannot create the store") { () throws(FileError) in
             try CheckpointWriter(files: files).write(
                 state: state, index: index, position: log.position, after: none, isClean: false)
         }

@@ -20,8 +20,10 @@ struct CommitQueue: Sendable {
         case write([Pending])
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
-        /// Write what is left, then close.
-        case close([Pending])
+        /// A checkpoint that was written beside the writer has ended.
+        case checkpointed(Result<CheckpointJob.Outcome, StoreError>)
+        /// Nothing is left and nothing will come: close. Said once.
+        case close
     }
 
     /// Names a transaction that waits for room.
@@ -63,6 +65,7 @@ struct CommitQueue: Sendable {
     var waiting: Int { outside[admitted...].count { $0.item != nil } }
     private(set) var isClosing = false
     private(set) var isClosed = false
+    private var wasToldToClose = false
 
     /// What is written at a time.
     private let batchBytes: Int
@@ -73,6 +76,7 @@ struct CommitQueue: Sendable {
     private var outside: [(ticket: Ticket, item: Pending?)] = []
     private var admitted = 0
     private var nextTicket: UInt64 = 0
+    private var endedCheckpoint: Result<CheckpointJob.Outcome, StoreError>?
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
 
@@ -125,13 +129,24 @@ struct CommitQueue: Sendable {
 
     /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
     mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
-        if !isClosing, let syncDue, syncDue <= now { return .synchronize }
-        if batches.isEmpty { return isClosing ? .close([]) : nil }
+        if let syncDue, syncDue <= now { return .synchronize }
+        if let result = endedCheckpoint.take() { return .checkpointed(result) }
+        if batches.isEmpty {
+            guard isClosing, !wasToldToClose else { return nil }
+            wasToldToClose = true
+            return .close
+        }
         let batch = batches.removeFirst()
         lastBatchCount = batch.items.count
         pendingBytes -= batch.bytes
         admit()
         return .write(batch.items)
+    }
+
+    /// Hands the end of a checkpoint to the writer. One runs at a time.
+    mutating func checkpointEnded(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        assert(endedCheckpoint == nil, "two checkpoints at a time")
+        endedCheckpoint = result
     }
 
     /// Marks the store as closed and gives those who wait for it.

@@ -16,7 +16,7 @@ struct StoreWriter: Sendable {
     private var batch = Batch()
     /// When the oldest commit of an interval level must be on disk.
     var syncDue: MonotonicTime?
-    var nextCheckpointAt: UInt64
+    var schedule: CheckpointSchedule
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
         self.shared = shared
@@ -25,13 +25,13 @@ struct StoreWriter: Sendable {
         log = recovered.log
         manifest = recovered.manifest
         segments = recovered.segments
-        let replayed = UInt64(recovered.report.replayedBytes)
-        let due = UInt64(configuration.checkpointBytes)
-        nextCheckpointAt = due > replayed ? due - replayed : 0
+        schedule = CheckpointSchedule(
+            interval: UInt64(clamping: configuration.checkpointBytes),
+            replayed: UInt64(recovered.report.replayedBytes))
     }
 
     mutating func run() {
-        while true {
+        while schedule.state != .closed {
             let due = syncDue
             let work = shared.queue.wait { queue, deadline in
                 deadline = due
@@ -43,10 +43,10 @@ struct StoreWriter: Sendable {
                 checkpointIfDue()
             case .synchronize:
                 synchronizeInBackground()
-            case .close(let pending):
-                write(pending)
-                close()
-                return
+            case .checkpointed(let result):
+                adopt(result)
+            case .close:
+                beginClosing()
             }
         }
     }

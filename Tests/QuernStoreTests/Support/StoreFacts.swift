@@ -63,7 +63,7 @@ struct StoreFacts: Equatable {
         }
         let hasHandover = store.shared.committed.withLock { committed in
             (
-                committed.state.parents.filter { $0.value.handover != nil }.keys, committed.state.names,
+                committed.state.parents.filter { $0.value.handover != nil }.map(\.key), committed.state.names,
                 committed.state.nextID
             )
         }

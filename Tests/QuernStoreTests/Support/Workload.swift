@@ -36,6 +36,8 @@ struct Workload {
         configuration.openBlockBytes = 2 << 10
         configuration.checkpointBytes = 5 << 10
         configuration.payloadCacheBytes = 1 << 10
+        // On the writer thread, so that the calls come in the same order each time.
+        configuration.startThread = { $0() }
         switch kind {
         case .everything: steps = Self.small
         case .large:
