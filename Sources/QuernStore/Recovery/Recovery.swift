@@ -99,8 +99,8 @@ struct Recovery {
         var state = checkpoint.state
         var index = try loader.openIndex(checkpoint, files: files, segmentBytes: configuration.indexSegmentBytes)
         var report = RecoveryReport()
+        let durable = try TailReplay(tails: tails, configuration: configuration).run(&state, &index)
         for tail in tails {
-            try replay(tail, into: &state, &index)
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)
             report.tornBytes += tail.scan.tornBytes
@@ -109,7 +109,7 @@ struct Recovery {
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
-        try rewrite(last)
+        try rewrite(last, from: durable)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
                 files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
@@ -120,11 +120,14 @@ struct Recovery {
             segments: numbers + [last.number + 1])
     }
 
-    /// Writes the last segment's tail once more, byte for byte, and syncs it. When the sync of another process failed,
-    /// reads show bytes that the disk never got, and only bytes that are written anew are written by the next sync
-    /// (F21).
-    private func rewrite(_ tail: StoreLoader.Tail) throws(StoreError) {
-        let place = Int(tail.start.offset)..<Int(tail.scan.end.offset)
+    /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of
+    /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are written
+    /// by the next sync (F21).
+    ///
+    /// - Parameter durable: how far the segment's frames say that it was on disk.
+    private func rewrite(_ tail: StoreLoader.Tail, from durable: UInt64) throws(StoreError) {
+        let end = tail.scan.end.offset
+        let place = Int(min(max(tail.start.offset, durable), end))..<Int(end)
         guard !place.isEmpty else { return }
         defer { withExtendedLifetime(tail.mapping) {} }
         let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])
@@ -149,37 +152,6 @@ struct Recovery {
             try wrapping("cannot remove a leftover") { () throws(FileError) in
                 try fileSystem.remove(directory.appending(name))
             }
-        }
-    }
-
-    /// Applies the frames that the scan found good.
-    private func replay(_ tail: StoreLoader.Tail, into state: inout StoreState, _ index: inout MemoIndex)
-        throws(StoreError)
-    {
-        let mapping = tail.mapping
-        defer { withExtendedLifetime(mapping) {} }
-        let seed = tail.header.identity.seed
-        var offset = Int(tail.start.offset)
-        while offset < Int(tail.scan.end.offset) {
-            do throws(DecodingFailure) {
-                guard
-                    let frame = FrameHeader(mapping.bytes, at: offset, segment: tail.number, seed: seed),
-                    let stored = frame.body(in: mapping.bytes, seed: seed)
-                else { throw DecodingFailure("a frame changed while it was read") }
-                var changes = ChangeCollector()
-                let body = try frame.decoded(stored)
-                try body.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-                    try state.apply(bytes, segment: tail.number, frameOffset: UInt64(offset), changes: &changes)
-                }
-                offset += frame.totalLength
-                if frame.kind == .commit { state.finishBatch(openLimit: configuration.openBlockBytes) }
-            } catch {
-                throw StoreError(.damaged, error.reason, file: tail.path, offset: offset)
-            }
-            for block in state.fullBlocks {
-                try wrapping("cannot write the index") { () throws(FileError) in try index.append(block) }
-            }
-            state.fullBlocks.removeAll(keepingCapacity: true)
         }
     }
 }

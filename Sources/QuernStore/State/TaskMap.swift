@@ -10,6 +10,8 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
     /// The power of two above the number of parts, less one.
     private var mask = 1
     private(set) var count = 0
+    /// No task in it is younger: most look-ups are for children, and those are younger than all parents.
+    private var youngest = TaskID.none
 
     /// Values a part, on average.
     private static var partSize: Int { 128 }
@@ -17,8 +19,9 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
     var isEmpty: Bool { count == 0 }
 
     subscript(task: TaskID) -> Value? {
-        get { parts[place(of: task)][task] }
+        get { task > youngest ? nil : parts[place(of: task)][task] }
         _modify {
+            if task > youngest { youngest = task }
             let place = place(of: task)
             let before = parts[place].count
             defer {

@@ -129,7 +129,8 @@ struct CommitQueue: Sendable {
 
     /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
     mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
-        if let syncDue, syncDue <= now { return .synchronize }
+        // The last checkpoint syncs too; but that may come late, behind one that still runs.
+        if !isClosing || wasToldToClose, let syncDue, syncDue <= now { return .synchronize }
         if let result = endedCheckpoint.take() { return .checkpointed(result) }
         if batches.isEmpty {
             guard isClosing, !wasToldToClose else { return nil }
