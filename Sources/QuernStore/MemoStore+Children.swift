@@ -12,15 +12,8 @@ extension MemoStore {
     /// - Complexity: O(log directory) in each index segment, and O(blocks of the parent). Reads no child.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
         // Commits wait for this lock: it gets references alone, and what takes time follows without it.
-        let (sealed, open, memory) = shared.committed.withLock { committed in
-            var memory = committed.state.fullBlocks.filter { $0.parent == parent }
-            if let block = committed.state.parents[parent]?.openBlock, !block.rows.isEmpty { memory.append(block) }
-            return (committed.index.sealed, committed.index.openExtents(of: parent), memory)
-        }
-        var extents = try sealed.extents(of: parent)
-        extents.append(contentsOf: open)
-        for block in memory { extents.append(BlockExtent(block)) }
-        return ChildSnapshot(parent: parent, extents: extents, identity: shared.files.identity)
+        let places = shared.committed.withLock { $0.childPlaces(of: parent) }
+        return try places.snapshot(shared.files.identity)
     }
 
     /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.

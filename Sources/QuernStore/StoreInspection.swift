@@ -46,7 +46,7 @@ public struct StoreInspection: Sendable {
         guard names.contains(StoreFiles.manifestName) else {
             throw StoreError(.notFound, "there is no store in the directory", file: directory)
         }
-        let loader = StoreLoader(directory: directory, fileSystem: fileSystem)
+        let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
         let manifest = try loader.readManifest()
         let checkpoint = try loader.readCheckpoint(manifest)
         formatVersion = Int(FileHeader.version)

@@ -9,7 +9,7 @@ extension Transaction {
             case .advance(_, _, let value), .attempt(_, _, _, let value): bytes += value.count
             case .define(let name): bytes += name.utf8.count
             case .inFlight(let tasks): bytes += tasks.count * 8
-            case .cancel, .crash: break
+            case .cancel, .crash, .commitStage, .abortStage: break
             }
         }
         return bytes

@@ -77,6 +77,14 @@ struct CheckpointEncoder {
             if runs.count == 4096 { try addRuns(&runs) }
         }
         try addRuns(&runs)
+        for (number, stage) in state.stages.sorted(by: { $0.key < $1.key }) {
+            for start in stride(from: 0, to: stage.runs.count, by: 4096) {
+                try add(CheckpointRecord.stage.rawValue) {
+                    $0.append(littleEndian: number)
+                    for run in stage.runs[start..<min(start + 4096, stage.runs.count)] { run.append(to: &$0) }
+                }
+            }
+        }
         for task in state.parents.keys.sorted() {
             guard let parent = state.parents[task] else { continue }
             try add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }

@@ -10,7 +10,7 @@ struct Recovery {
     let fileSystem: any FileSystem
     let configuration: MemoStore.Configuration
 
-    private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem) }
+    private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem, access: .readWrite) }
 
     struct Result {
         var files: StoreFiles
@@ -64,7 +64,7 @@ struct Recovery {
         let index = MemoIndex(files: files, segmentBytes: configuration.indexSegmentBytes)
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: 1,
+                files: files, configuration: configuration, number: 1,
                 previous: LogPosition(segment: 0, offset: 0, checksum: 0))
         }
         let none = Manifest(
@@ -85,10 +85,7 @@ struct Recovery {
     private func open(_ names: [String]) throws(StoreError) -> Result {
         let manifest = try loader.readManifest()
         let checkpoint = try loader.readCheckpoint(manifest)
-        let numbers = names.compactMap { name -> UInt32? in
-            guard let (kind, number) = StoreFiles.parse(name), kind == .log else { return nil }
-            return UInt32(exactly: number)
-        }.sorted()
+        let numbers = StoreLoader.logSegments(names)
         let tails = try loader.scanTail(numbers, from: checkpoint.position, manifest: manifest)
 
         // From here on the decision stands, and files may be written.
@@ -106,13 +103,14 @@ struct Recovery {
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
+        state.dropStages()
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
         try rewrite(last, from: durable)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
+                files: files, configuration: configuration, number: last.number + 1,
                 previous: last.scan.end)
         }
         return Result(

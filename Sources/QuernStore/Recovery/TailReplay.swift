@@ -58,14 +58,7 @@ struct TailReplay {
     private func apply(
         _ frame: TailFrames.Frame, _ state: inout StoreState, _ durable: inout UInt64
     ) throws(StoreError) {
-        let tail = tails[frame.tail]
-        do throws(DecodingFailure) {
-            var changes = ChangeCollector()
-            try frame.body.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-                try state.apply(bytes, segment: tail.number, frameOffset: UInt64(frame.offset), changes: &changes)
-            }
-        } catch { throw StoreError(.damaged, error.reason, file: tail.path, offset: frame.offset) }
-        if frame.isCommit { state.finishBatch(openLimit: configuration.openBlockBytes) }
+        try tails[frame.tail].apply(frame, to: &state, openLimit: configuration.openBlockBytes)
         if frame.tail == tails.count - 1 { durable = max(durable, frame.durableUpTo) }
     }
 
@@ -104,5 +97,32 @@ struct TailReplay {
             }
         }
         return .success(index)
+    }
+}
+
+extension StoreLoader.Tail {
+    /// Applies the frames that the scan found good: what a reader does to its state.
+    ///
+    /// - Parameter takeBlocks: called after each frame, to move the blocks that are full out of the state.
+    func replay(
+        into state: inout StoreState, openLimit: Int, takeBlocks: (inout StoreState) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        var frames = TailFrames([self])
+        while let frame = try frames.next() {
+            try apply(frame, to: &state, openLimit: openLimit)
+            try takeBlocks(&state)
+        }
+    }
+
+    fileprivate func apply(
+        _ frame: TailFrames.Frame, to state: inout StoreState, openLimit: Int
+    ) throws(StoreError) {
+        do throws(DecodingFailure) {
+            var changes = ChangeCollector()
+            try frame.body.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
+                try state.apply(bytes, segment: number, frameOffset: UInt64(frame.offset), changes: &changes)
+            }
+        } catch { throw StoreError(.damaged, error.reason, file: path, offset: frame.offset) }
+        if frame.isCommit { state.finishBatch(openLimit: openLimit) }
     }
 }

@@ -15,6 +15,10 @@ struct StoreState: Sendable {
     var inFlight: [TaskID] = []
     var nextID: UInt64 = 1
     var nextSequence: UInt64 = 1
+    /// Tasks that wait for the commit of their stage, by its number.
+    var stages: [UInt64: StagedSpawns] = [:]
+    /// The highest number that a stage has had.
+    var lastStage: UInt64 = 0
     /// Memory that the open blocks take, in bytes.
     var openBytes = 0
     /// Blocks that are ready for an index segment, in order.
@@ -87,10 +91,13 @@ struct StoreState: Sendable {
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
+        case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
+        case .stageCommit: try applyStageCommit(&reader, changes: &changes)
+        case .stageAbort: stages[try reader.littleEndian()] = nil
         }
     }
 
-    private mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
+    mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
         live.append(run)
         nextID = run.firstID.rawValue + UInt64(run.count)
         withParent(run.parent) { $0.status.liveChildren += UInt64(run.count) }

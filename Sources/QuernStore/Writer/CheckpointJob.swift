@@ -7,7 +7,7 @@ import SystemPackage
 struct CheckpointJob: Sendable {
     let files: StoreFiles
     let bodies: LogBodies
-    let committed: StoreShared.Committed
+    let committed: Committed
     /// Up to where the log is in the state.
     let position: LogPosition
     /// The log's segment when it may not be on disk up to there. The writer syncs the same object.
@@ -54,10 +54,13 @@ struct CheckpointJob: Sendable {
 }
 
 extension StoreState {
-    /// The log segments with payloads and hand-overs of live tasks. O(live).
+    /// The log segments with payloads and hand-overs of live and of staged tasks. O(live).
     func neededLogSegments() -> Set<UInt32> {
         var needed: Set<UInt32> = []
         for run in live.runs where run.live != 0 { needed.insert(run.run.segment) }
+        for stage in stages.values {
+            for run in stage.runs { needed.insert(run.segment) }
+        }
         for parent in parents.values {
             if let handover = parent.handover { needed.insert(handover.segment) }
         }

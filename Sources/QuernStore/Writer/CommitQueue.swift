@@ -22,6 +22,8 @@ struct CommitQueue: Sendable {
         case synchronize
         /// A checkpoint that was written beside the writer has ended.
         case checkpointed(Result<CheckpointJob.Outcome, StoreError>)
+        /// Nothing waits, and the log's last batch needs a frame that vouches for it.
+        case vouch
         /// Nothing is left and nothing will come: close. Said once.
         case close
     }
@@ -127,15 +129,18 @@ struct CommitQueue: Sendable {
 
     // MARK: The writer
 
-    /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
-    mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
+    /// The next work, or nil to wait until the next of the deadlines.
+    mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {
         // The last checkpoint syncs too; but that may come late, behind one that still runs.
-        if !isClosing || wasToldToClose, let syncDue, syncDue <= now { return .synchronize }
+        if !isClosing || wasToldToClose, let due = deadlines.sync, due <= now { return .synchronize }
         if let result = endedCheckpoint.take() { return .checkpointed(result) }
         if batches.isEmpty {
-            guard isClosing, !wasToldToClose else { return nil }
-            wasToldToClose = true
-            return .close
+            if isClosing, !wasToldToClose {
+                wasToldToClose = true
+                return .close
+            }
+            if let due = deadlines.vouch, due <= now { return .vouch }
+            return nil
         }
         let batch = batches.removeFirst()
         lastBatchCount = batch.items.count

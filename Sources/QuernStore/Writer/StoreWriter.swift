@@ -14,8 +14,7 @@ struct StoreWriter: Sendable {
     /// Set when a write or a sync failed for good (S4).
     var poison: StoreError?
     private var batch = Batch()
-    /// When the oldest commit of an interval level must be on disk.
-    var syncDue: MonotonicTime?
+    var deadlines = WriterDeadlines()
     var schedule: CheckpointSchedule
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
@@ -32,10 +31,11 @@ struct StoreWriter: Sendable {
 
     mutating func run() {
         while schedule.state != .closed {
-            let due = syncDue
+            noteUnvouched()
+            let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
-                deadline = due
-                return queue.next(now: .now(), syncDue: due)
+                deadline = deadlines.next
+                return queue.next(now: .now(), deadlines)
             }
             switch work {
             case .write(let pending):
@@ -45,6 +45,8 @@ struct StoreWriter: Sendable {
                 synchronizeInBackground()
             case .checkpointed(let result):
                 adopt(result)
+            case .vouch:
+                vouch()
             case .close:
                 beginClosing()
             }

@@ -26,7 +26,7 @@ enum GoldenStores {
     /// Copies what a simulated file system holds into a directory.
     static func export(_ files: SimulatedFileSystem, to directory: URL) throws {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        for name in try files.list(Workload.directory) {
+        for name in try files.list(Workload.directory) where name != StoreFiles.lockName {
             let bytes = files.contents(Workload.directory.appending(name)) ?? []
             try Data(bytes).write(to: directory.appending(path: name))
         }

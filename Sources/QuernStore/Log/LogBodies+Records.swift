@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is read again of the log's records: payloads and hand-overs (S14).
+extension LogBodies {
+    /// Reads the payloads of a run for each set bit of `indexes`, in order; `body` gets the index in the run and the
+    /// bytes.
+    func withPayloads(
+        of run: SpawnRun, indexes: UInt64, _ use: (Int, RawSpan) -> Void
+    ) throws(StoreError) {
+        let frame = try body(at: .init(segment: run.segment, offset: run.frameOffset))
+        let failure = frame.bytes.withUnsafeBytes { bytes -> DecodingFailure? in
+            do throws(DecodingFailure) {
+                let record = try SpawnRecord(of: run, in: bytes)
+                var offset = 0
+                for index in 0..<Int(run.count) {
+                    let length = Int(record.lengths[index])
+                    if indexes & (1 << UInt64(index)) != 0 {
+                        use(
+                            index,
+                            RawSpan(
+                                _unsafeBytes: UnsafeRawBufferPointer(
+                                    rebasing: record.payloads[offset..<(offset + length)])))
+                    }
+                    offset += length
+                }
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw damaged(failure, segment: run.segment, offset: run.frameOffset) }
+    }
+
+    /// The bytes of a task's last advance, which is at `place`.
+    ///
+    /// - Throws: ``StoreError/Code/rejected`` without a place.
+    func handover(of task: TaskID, at place: LogPlace?) throws(StoreError) -> [UInt8] {
+        guard let place else { throw StoreError(.rejected, "task \(task) has no hand-over") }
+        let frame = try body(at: .init(segment: place.segment, offset: place.frameOffset))
+        let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
+            do throws(DecodingFailure) {
+                let (kind, fields) = try LogRecord.record(in: bytes, at: Int(place.recordOffset))
+                guard kind == .advance else { throw DecodingFailure("a record of another kind") }
+                var reader = ByteReader(fields)
+                guard TaskID(try reader.littleEndian()) == task else {
+                    throw DecodingFailure("another task's hand-over")
+                }
+                _ = try reader.byte()
+                return .success([UInt8](try reader.take(reader.remaining)))
+            } catch { return .failure(error) }
+        }
+        switch result {
+        case .success(let bytes): return bytes
+        case .failure(let failure): throw damaged(failure, segment: place.segment, offset: place.frameOffset)
+        }
+    }
+
+    private func damaged(_ failure: DecodingFailure, segment: UInt32, offset: UInt64) -> StoreError {
+        StoreError(
+            .damaged, failure.reason, file: files.path(.log, UInt64(segment)), offset: Int(clamping: offset))
+    }
+}
