@@ -7,9 +7,9 @@ extension MemoStore {
         public var durability: Durability = .synced
         /// A log segment is finished when it has this many bytes.
         public var logSegmentBytes = 64 << 20
-        /// The log is written ahead with zeros up to the next multiple of this many bytes, so that a sync need not write
-        /// the file's new length each time. 0 to write nothing ahead, 8 MiB at most. The zeros stay: each log segment takes up to this
-        /// much more on disk than its frames do.
+        /// The log is written ahead with zeros up to the next multiple of this many bytes, so that a sync need not
+        /// write the file's new length each time. 0 to write nothing ahead, 8 MiB at most. The zeros stay: each log
+        /// segment takes up to this much more on disk than its frames do.
         public var logReserveBytes = 512 << 10
         /// An index segment is sealed when it has this many bytes.
         public var indexSegmentBytes = 128 << 20
@@ -23,8 +23,10 @@ extension MemoStore {
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
-        /// How long nothing is written before a frame says that the one before it is on disk; nil for never.
-        var vouchDelay: Duration? = .milliseconds(20)
+        /// When nothing was written for so long, 64 bytes are appended, unsynced, that say that the last commit is on
+        /// disk. Without them damage in that one commit cannot be told apart from a write that was torn. nil to leave
+        /// them out.
+        public var vouchDelay: Duration? = .milliseconds(20)
 
         /// Starts the thread that writes a checkpoint; tests run it when it suits them.
         var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }

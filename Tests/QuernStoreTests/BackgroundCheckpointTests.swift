@@ -31,7 +31,8 @@ struct BackgroundCheckpointTests {
         func logCount() throws -> Int { try files.list("/store").count { $0.hasPrefix("log-") } }
     }
 
-    @Test("A checkpoint that ends long after the state has moved on costs neither its tasks nor the newer ones anything")
+    @Test(
+        "A checkpoint that ends long after the state has moved on costs neither its tasks nor the newer ones anything")
     func anOlderState() async throws {
         let setup = Setup()
         let store = try await setup.open()

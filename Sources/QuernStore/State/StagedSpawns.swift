@@ -59,7 +59,9 @@ extension StoreState {
         }
         guard firstID >= nextID, firstID <= Limits.number else { throw DecodingFailure("id \(firstID) used twice") }
         for var run in stage.runs {
-            guard run.parent.rawValue < firstID else { throw DecodingFailure("spawn of \(firstID) under \(run.parent)") }
+            guard run.parent.rawValue < firstID else {
+                throw DecodingFailure("spawn of \(firstID) under \(run.parent)")
+            }
             run.firstID = TaskID(firstID + run.firstID.rawValue)
             spawn(run, changes: &changes)
         }
