@@ -4,9 +4,9 @@ import SystemPackage
 
 /// An index segment's file with its mapping, shared by the writer and by all snapshots that read it.
 ///
-/// The mapping only ever covers bytes that are known to be written (S12). The file of a sealed segment is opened when it
-/// is first read and closed once it is mapped: opening a store costs nothing a segment, and neither does a segment
-/// a descriptor. Once mapped it stays readable, whatever becomes of its name.
+/// The mapping only ever covers bytes that are known to be written (S12). The file of a sealed segment is opened when
+/// it is first read, and closed once it is mapped: a segment costs neither time when a store is opened nor a
+/// descriptor. Once mapped it stays readable, whatever becomes of its name.
 final class IndexFile: Sendable {
     private enum Source: Sendable {
         /// The open segment's.

@@ -36,7 +36,15 @@ struct IndexWriter: Sendable {
         return try write(blocks, to: &index.open!)
     }
 
-    /// How many more blocks a segment takes; 0 when it is to be sealed. A new one takes some, however short it is to be.
+    /// Writes all of `blocks`, as recovery does, which shows the index to nobody before it is done.
+    mutating func appendAll(_ blocks: [OutcomeBlock], to index: inout MemoIndex) throws(StoreError) {
+        var rest = blocks[...]
+        do throws(FileError) {
+            while !rest.isEmpty { rest = rest.dropFirst(try append(rest, to: &index)) }
+        } catch { throw StoreError("cannot write the index", error) }
+    }
+
+    /// How many more blocks a segment takes; 0 when it is to be sealed. A new one takes some, however short it is.
     private func room(in segment: OpenIndexSegment) -> Int {
         let isFull = segment.length >= segmentBytes && segment.directory.count > 0
         return isFull ? 0 : max(Limits.directoryEntries - segment.directory.count, 0)
