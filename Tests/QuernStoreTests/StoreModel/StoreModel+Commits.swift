@@ -123,11 +123,32 @@ extension StoreModel {
         try expect(count > promised ?? -1, "commit \(promised ?? -1) was promised: \(isThere)")
         let left = uncertain.prefix(count)
         if count < uncertain.count { expected = uncertain[count].before }
-        // The ids of the commits that nobody was told of follow in their order those that were known.
-        let ids = payloads.keys.filter { expected.live[$0] == nil }.sorted()
         let spawned = left.filter { !$0.isAdopted(in: expected) }.flatMap(\.commit.spawned)
-        try expect(ids.count == spawned.count, "\(ids.count) tasks are new, \(spawned.count) were spawned")
-        expected.adopt(spawned, ids: ids)
+        try adoptNew(spawned, payloads)
+    }
+
+    /// Finds the tasks of commits that nobody was told of by what they are: a batch gives out ids by parent and label,
+    /// and not one transaction after the other.
+    private mutating func adoptNew(_ spawned: [ExpectedStore.LiveTask], _ payloads: [UInt64: [UInt8]]) throws {
+        var new: [ExpectedStore.LiveTask: [UInt64]] = [:]
+        var count = 0
+        for entry in store.liveTasks().runs {
+            for index in 0..<Int(entry.run.count) where entry.live >> UInt64(index) & 1 == 1 {
+                let id = entry.run.id(at: index).rawValue
+                guard expected.live[id] == nil, let payload = payloads[id] else { continue }
+                let task = ExpectedStore.LiveTask(
+                    parent: entry.run.parent.rawValue, label: entry.run.label.rawValue, payload: payload)
+                new[task, default: []].append(id)
+                count += 1
+            }
+        }
+        try expect(count == spawned.count, "\(count) tasks are new, \(spawned.count) were spawned")
+        for task in spawned {
+            guard let id = new[task]?.popLast() else {
+                throw ModelMismatch(description: "a task under \(task.parent) is not as it was spawned")
+            }
+            expected.live[id] = task
+        }
     }
 }
 
