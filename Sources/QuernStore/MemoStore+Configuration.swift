@@ -22,8 +22,10 @@ extension MemoStore {
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
-        /// How long nothing is written before a frame says that the one before it is on disk; nil for never.
-        var vouchDelay: Duration? = .milliseconds(20)
+        /// When nothing was written for so long, 64 bytes are appended, unsynced, that say that the last commit is on
+        /// disk. Without them damage in that one commit cannot be told apart from a write that was torn. nil to leave
+        /// them out.
+        public var vouchDelay: Duration? = .milliseconds(20)
 
         public init() {}
     }

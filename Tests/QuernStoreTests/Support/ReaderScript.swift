@@ -16,7 +16,7 @@ final class ReaderScript: Sendable {
 
     static var configuration: MemoStore.Configuration {
         var configuration = MemoStore.Configuration.exactLog
-        configuration.logReserveBytes = 300
+        configuration.logReserveBytes = 128
         configuration.logSegmentBytes = 500
         configuration.indexSegmentBytes = 1500
         configuration.openBlockBytes = 300
