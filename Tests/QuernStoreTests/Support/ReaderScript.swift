@@ -22,6 +22,8 @@ final class ReaderScript: Sendable {
         configuration.openBlockBytes = 300
         configuration.checkpointBytes = 700
         configuration.payloadCacheBytes = 1
+        // A step that returns has written its checkpoint.
+        configuration.startThread = { $0() }
         return configuration
     }
 
