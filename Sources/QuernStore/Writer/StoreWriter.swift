@@ -15,7 +15,7 @@ struct StoreWriter: Sendable {
     var poison: StoreError?
     private var batch = Batch()
     var deadlines = WriterDeadlines()
-    var nextCheckpointAt: UInt64
+    var schedule: CheckpointSchedule
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
         self.shared = shared
@@ -24,13 +24,13 @@ struct StoreWriter: Sendable {
         log = recovered.log
         manifest = recovered.manifest
         segments = recovered.segments
-        let replayed = UInt64(recovered.report.replayedBytes)
-        let due = UInt64(configuration.checkpointBytes)
-        nextCheckpointAt = due > replayed ? due - replayed : 0
+        schedule = CheckpointSchedule(
+            interval: UInt64(clamping: configuration.checkpointBytes),
+            replayed: UInt64(recovered.report.replayedBytes))
     }
 
     mutating func run() {
-        while true {
+        while schedule.state != .closed {
             noteUnvouched()
             let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
@@ -43,12 +43,12 @@ struct StoreWriter: Sendable {
                 checkpointIfDue()
             case .synchronize:
                 synchronizeInBackground()
+            case .checkpointed(let result):
+                adopt(result)
             case .vouch:
                 vouch()
-            case .close(let pending):
-                write(pending)
-                close()
-                return
+            case .close:
+                beginClosing()
             }
         }
     }
