@@ -3,7 +3,7 @@ import Synchronization
 
 extension MemoStore {
     /// A snapshot of a parent's ended children: exactly those that are committed now (S11). Use ``TaskID/none`` for the
-    /// root tasks. A parent that never had children gives an empty snapshot.
+    /// root tasks. A parent that never had children gives an empty snapshot, and so does one in a tree that was dropped.
     ///
     /// It shows what was committed, at the level of each commit: with ``Durability/synced`` what is on disk.
     ///
@@ -11,16 +11,7 @@ extension MemoStore {
     ///   read.
     /// - Complexity: O(log directory) in each index segment, and O(blocks of the parent). Reads no child.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
-        // Commits wait for this lock: it gets references alone, and what takes time follows without it.
-        let (sealed, open, memory) = shared.committed.withLock { committed in
-            var memory = committed.state.fullBlocks.filter { $0.parent == parent }
-            if let block = committed.state.parents[parent]?.openBlock, !block.rows.isEmpty { memory.append(block) }
-            return (committed.index.sealed, committed.index.openExtents(of: parent), memory)
-        }
-        var extents = try sealed.extents(of: parent)
-        extents.append(contentsOf: open)
-        for block in memory { extents.append(BlockExtent(block)) }
-        return ChildSnapshot(parent: parent, extents: extents, identity: shared.files.identity)
+        try shared.children(of: parent)
     }
 
     /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.
@@ -29,5 +20,26 @@ extension MemoStore {
     /// - Complexity: as ``children(of:)``, and at most one block is read.
     public func children(of parent: TaskID, after sequence: UInt64) throws(StoreError) -> ChildSnapshot {
         try children(of: parent).after(sequence)
+    }
+}
+
+extension StoreShared {
+    /// What ``MemoStore/children(of:)`` gives.
+    func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
+        // Commits wait for this lock: it gets references alone, and what takes time follows without it.
+        let (sealed, open, memory, dropped) = self.committed.withLock { committed in
+            var memory = committed.state.fullBlocks.filter { $0.parent == parent }
+            if let block = committed.state.parents[parent]?.openBlock, !block.rows.isEmpty { memory.append(block) }
+            return (
+                committed.index.sealed, committed.index.openExtents(of: parent), memory, committed.state.dropped
+            )
+        }
+        var extents = try sealed.extents(of: parent)
+        extents.append(contentsOf: open)
+        for block in memory { extents.append(BlockExtent(block)) }
+        if let tree = extents.first?.entry.root, dropped.contains(TaskID(tree)) { extents = [] }
+        return ChildSnapshot(
+            parent: parent, extents: extents, hidden: parent == .none ? dropped.hiddenRows : [],
+            identity: files.identity)
     }
 }

@@ -18,7 +18,27 @@ extension MemoStore {
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
+        /// Bytes a second that compaction may read and write beside commits and walks; nil when it runs only when
+        /// ``MemoStore/compact()`` asks for it. It looks for work after each checkpoint and after a drop.
+        ///
+        /// - Precondition: positive.
+        public var compactionBytesPerSecond: Int?
+        /// What the store drops by itself, after each checkpoint.
+        public var retention: Retention?
+        /// Whether background work runs on the writer's thread, so that tests make their file calls in a fixed order.
+        var housekeepsOnWriter = false
 
         public init() {}
+    }
+
+    /// A retention policy with the clock that it looks at: the store has none of its own.
+    public struct Retention: Sendable {
+        public var policy: RetentionPolicy
+        public var now: @Sendable () -> Timestamp
+
+        public init(_ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp) {
+            self.policy = policy
+            self.now = now
+        }
     }
 }

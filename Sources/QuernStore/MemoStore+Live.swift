@@ -58,67 +58,29 @@ extension MemoStore {
     public func withPayloads(
         of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void
     ) throws(StoreError) {
-        let frame = try shared.bodies.body(at: .init(segment: run.segment, offset: run.frameOffset))
-        let failure = frame.bytes.withUnsafeBytes { bytes -> DecodingFailure? in
-            do throws(DecodingFailure) {
-                let record = try SpawnRecord(
-                    try Self.fields(of: .spawn, in: bytes, at: Int(run.recordOffset)))
-                guard record.firstID == run.firstID.rawValue, record.count == run.count else {
-                    throw DecodingFailure("another run's payloads")
-                }
-                var offset = 0
-                for index in 0..<Int(run.count) {
-                    let length = Int(record.lengths[index])
-                    if indexes & (1 << UInt64(index)) != 0 {
-                        body(
-                            index,
-                            RawSpan(
-                                _unsafeBytes: UnsafeRawBufferPointer(
-                                    rebasing: record.payloads[offset..<(offset + length)])))
-                    }
-                    offset += length
-                }
-                return nil
-            } catch { return error }
+        let first = run.id(at: min(indexes.trailingZeroBitCount, SpawnRun.capacity - 1))
+        // The payloads may have moved since the caller got the run, and may move again before they are read.
+        var run = self.run(of: first) ?? run
+        while true {
+            do throws(StoreError) { return try shared.bodies.withPayloads(of: run, indexes: indexes, body) } catch {
+                guard let now = self.run(of: first), now != run else { throw error }
+                run = now
+            }
         }
-        if let failure { throw damaged(failure, segment: run.segment, offset: run.frameOffset) }
     }
 
     /// The bytes of a live task's last advance. May block on the log file.
     ///
     /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced.
     public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
-        guard let place = shared.committed.withLock({ $0.state.parents[task]?.handover }) else {
-            throw StoreError(.rejected, "task \(task) has no hand-over")
+        func place() -> LogPlace? { shared.committed.withLock { $0.state.parents[task]?.handover } }
+        var known = place()
+        while true {
+            do throws(StoreError) { return try shared.bodies.handover(of: task, at: known) } catch {
+                // As with payloads: it may have moved.
+                guard let now = place(), now != known else { throw error }
+                known = now
+            }
         }
-        let frame = try shared.bodies.body(at: .init(segment: place.segment, offset: place.frameOffset))
-        let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
-            do throws(DecodingFailure) {
-                var reader = ByteReader(try Self.fields(of: .advance, in: bytes, at: Int(place.recordOffset)))
-                guard TaskID(try reader.littleEndian()) == task else {
-                    throw DecodingFailure("another task's hand-over")
-                }
-                _ = try reader.byte()
-                return .success([UInt8](try reader.take(reader.remaining)))
-            } catch { return .failure(error) }
-        }
-        switch result {
-        case .success(let bytes): return bytes
-        case .failure(let failure): throw damaged(failure, segment: place.segment, offset: place.frameOffset)
-        }
-    }
-
-    private static func fields(
-        of kind: LogRecord.Kind, in body: UnsafeRawBufferPointer, at offset: Int
-    ) throws(DecodingFailure) -> UnsafeRawBufferPointer {
-        guard offset < body.count else { throw DecodingFailure("a record behind its frame") }
-        var reader = ByteReader(body, at: offset)
-        guard try reader.byte() == kind.rawValue else { throw DecodingFailure("a record of another kind") }
-        return try reader.take(Int(try reader.littleEndian(UInt32.self)))
-    }
-
-    private func damaged(_ failure: DecodingFailure, segment: UInt32, offset: UInt64) -> StoreError {
-        StoreError(
-            .damaged, failure.reason, file: shared.files.path(.log, UInt64(segment)), offset: Int(clamping: offset))
     }
 }

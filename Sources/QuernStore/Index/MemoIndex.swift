@@ -5,7 +5,7 @@ import SystemPackage
 struct MemoIndex: Sendable {
     private(set) var sealed: [SealedIndexSegment]
     private(set) var open: OpenIndexSegment?
-    private(set) var nextNumber: UInt32
+    var nextNumber: UInt32
     private let files: StoreFiles
     private let segmentBytes: Int
     private var scratch = IndexScratch()
@@ -24,14 +24,34 @@ struct MemoIndex: Sendable {
     /// Appends a block; begins and seals segments as needed. After an error the same block can be tried again.
     mutating func append(_ block: OutcomeBlock) throws(FileError) {
         if let current = open, current.length >= segmentBytes || current.entries.count >= Limits.directoryEntries {
-            sealed.append(try current.seal(scratch: &scratch))
-            open = nil
+            try seal()
         }
         if open == nil {
-            open = try files.createIndexSegment(number: nextNumber)
+            let number = nextNumber
+            open = try files.createIndexSegment(number: number)
             nextNumber += 1
         }
         try open!.append(block, scratch: &scratch)
+    }
+
+    /// Seals the open segment, when there is one.
+    mutating func seal() throws(FileError) {
+        guard let current = open else { return }
+        sealed.append(try current.seal(scratch: &scratch))
+        open = nil
+    }
+
+    /// Takes a number for a segment that is written elsewhere.
+    mutating func takeNumber() -> UInt32 {
+        defer { nextNumber += 1 }
+        return nextNumber
+    }
+
+    /// Puts rewritten segments in the place of their neighbours.
+    mutating func replace(_ inputs: [SealedIndexSegment], by outputs: [SealedIndexSegment]) {
+        guard let first = inputs.first, let start = sealed.firstIndex(where: { $0.file.number == first.file.number })
+        else { return }
+        sealed.replaceSubrange(start..<(start + inputs.count), with: outputs)
     }
 
     /// Makes everything appended so far durable.

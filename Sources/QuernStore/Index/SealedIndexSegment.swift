@@ -9,6 +9,10 @@ struct SealedIndexSegment: Sendable {
     /// How often what is in it was compacted: 0 as the writer sealed it.
     let tier: UInt8
 
+    func rewritten(tier: UInt8) -> SealedIndexSegment {
+        SealedIndexSegment(file: file, directoryOffset: directoryOffset, entryCount: entryCount, tier: tier)
+    }
+
     var length: Int { Self.length(directoryOffset: directoryOffset, entryCount: entryCount) }
 
     /// The file's length up to and with the directory.

@@ -21,7 +21,7 @@ final class LogBodies: Sendable {
         var files: [UInt32: any StoreFile] = [:]
     }
 
-    private let files: StoreFiles
+    let files: StoreFiles
     private let capacity: Int
     private let cache = Mutex(Cache())
 

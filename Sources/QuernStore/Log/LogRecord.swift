@@ -11,6 +11,11 @@ enum LogRecord {
         case crash = 6
         case define = 7
         case inFlight = 8
+        /// The payloads of a run that is there already, once more, so that an old segment can go.
+        case relocatedSpawn = 9
+        /// A live task's hand-over, once more.
+        case relocatedHandover = 10
+        case drop = 14
     }
 
     static let prefixSize = 5
@@ -61,6 +66,21 @@ enum LogRecord {
             append(Kind.inFlight.rawValue, to: &body) {
                 for task in tasks { $0.append(littleEndian: task.rawValue) }
             }
+        case .relocateSpawn(let run, let lengths, let payloads):
+            append(Kind.relocatedSpawn.rawValue, to: &body) {
+                SpawnRecord.appendHeader(
+                    firstID: run.firstID.rawValue, parent: run.parent, submittedAt: run.submittedAt, label: run.label,
+                    count: lengths.count, priority: run.priority, to: &$0)
+                IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[$0]) }
+                $0.append(contentsOf: payloads)
+            }
+        case .relocateHandover(let task, let old, let value):
+            append(Kind.relocatedHandover.rawValue, to: &body) {
+                $0.append(littleEndian: task.rawValue)
+                old.append(to: &$0)
+                $0.append(contentsOf: value)
+            }
+        case .drop(let tree, _): append(Kind.drop.rawValue, to: &body) { tree.append(to: &$0) }
         }
     }
 
@@ -144,6 +164,7 @@ struct SpawnRecord {
         SpawnRun(
             firstID: TaskID(firstID), parent: TaskID(parent), submittedAt: Timestamp(milliseconds: submittedAt),
             label: Label(rawValue: label), count: count, priority: priority, segment: segment,
-            frameOffset: frameOffset, recordOffset: UInt32(recordOffset))
+            frameOffset: frameOffset, recordOffset: UInt32(recordOffset),
+            payloadBytes: UInt32(clamping: payloads.count))
     }
 }

@@ -35,6 +35,7 @@ enum CheckpointRecord: UInt8 {
     case sealedSegment = 21
     case openSegment = 22
     case entries = 23
+    case dropped = 26
 }
 
 /// Writes a checkpoint's frames.
@@ -101,6 +102,12 @@ struct CheckpointEncoder {
             }
             if body.count >= Limits.frameTarget { flush(.state) }
         }
+        let dropped = state.dropped.trees
+        for start in stride(from: 0, to: dropped.count, by: 4096) {
+            add(CheckpointRecord.dropped.rawValue) {
+                for tree in dropped[start..<min(start + 4096, dropped.count)] { tree.append(to: &$0) }
+            }
+        }
         for (task, detail) in state.details.sorted(by: { $0.key < $1.key }) {
             add(CheckpointRecord.detail.rawValue) {
                 $0.append(littleEndian: task.rawValue)
@@ -137,7 +144,7 @@ struct CheckpointEncoder {
 }
 
 extension LiveTasks.Run {
-    static let size = 54
+    static let size = 58
 
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: run.firstID.rawValue)
@@ -149,6 +156,7 @@ extension LiveTasks.Run {
         writer.append(littleEndian: run.segment)
         writer.append(littleEndian: run.frameOffset)
         writer.append(littleEndian: run.recordOffset)
+        writer.append(littleEndian: run.payloadBytes)
         writer.append(littleEndian: live)
     }
 
@@ -158,7 +166,7 @@ extension LiveTasks.Run {
             submittedAt: Timestamp(milliseconds: try reader.littleEndian()),
             label: Label(rawValue: try reader.littleEndian()), count: try reader.byte(), priority: try reader.byte(),
             segment: try reader.littleEndian(), frameOffset: try reader.littleEndian(),
-            recordOffset: try reader.littleEndian())
+            recordOffset: try reader.littleEndian(), payloadBytes: try reader.littleEndian())
         live = try reader.littleEndian()
         guard run.count > 0, Int(run.count) <= SpawnRun.capacity, live & ~run.allBits == 0, live != 0,
             run.firstID.rawValue > run.parent.rawValue, run.firstID.rawValue <= Limits.number,
@@ -177,10 +185,7 @@ extension ParentState {
         for kind in OutcomeKind.allCases { writer.append(littleEndian: status.counts[kind]) }
         writer.append(littleEndian: status.firstFailure.rawValue)
         writer.append(handover == nil ? 0 : 1)
-        let place = handover ?? LogPlace(segment: 0, frameOffset: 0, recordOffset: 0)
-        writer.append(littleEndian: place.segment)
-        writer.append(littleEndian: place.frameOffset)
-        writer.append(littleEndian: place.recordOffset)
+        (handover ?? LogPlace(segment: 0, frameOffset: 0, recordOffset: 0)).append(to: &writer)
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
@@ -196,10 +201,7 @@ extension ParentState {
         guard status.liveChildren <= Limits.number else { throw DecodingFailure("count of live children") }
         status.firstFailure = TaskID(try reader.littleEndian())
         let hasHandover = try reader.byte() == 1
-        let place = LogPlace(
-            segment: try reader.littleEndian(), frameOffset: try reader.littleEndian(),
-            recordOffset: try reader.littleEndian())
-        guard place.frameOffset <= Limits.fileBytes else { throw DecodingFailure("place of a hand-over") }
+        let place = try LogPlace(&reader)
         handover = hasHandover ? place : nil
     }
 }

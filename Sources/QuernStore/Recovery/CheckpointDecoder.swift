@@ -46,6 +46,9 @@ struct CheckpointDecoder {
         if let last = state.live.runs.last, last.run.firstID.rawValue + UInt64(last.run.count) > state.nextID {
             throw DecodingFailure("a live run behind the next id")
         }
+        if let last = state.dropped.trees.last, last.sequence >= state.nextSequence {
+            throw DecodingFailure("a dropped tree behind the next sequence")
+        }
         guard let open else { return }
         guard open.length <= Limits.fileBytes else { throw DecodingFailure("length of an index segment") }
         for entry in open.entries where !entry.lies(before: open.length) {
@@ -105,9 +108,16 @@ struct CheckpointDecoder {
             var scratch: [UInt8] = []
             try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
             guard state.parents[block.parent] != nil else { throw DecodingFailure("open block without parent") }
-            let rows = block.outcomeBlock()
+            var rows = block.outcomeBlock()
+            rows.root = state.parents[block.parent]?.root ?? .none
             state.openBytes += rows.footprint
             state.parents[block.parent]?.openBlock = rows
+        case .dropped:
+            while !reader.isAtEnd {
+                guard state.dropped.insert(try DroppedTree(&reader)) else {
+                    throw DecodingFailure("a tree dropped twice")
+                }
+            }
         case .sealedSegment:
             let segment = Checkpoint.Sealed(
                 number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),

@@ -20,6 +20,17 @@ struct LiveTable: Sendable {
         if bits == 0 { deadRuns += 1 }
     }
 
+    /// The payloads of a run were written once more, elsewhere. Of a run that is gone there is nothing to say.
+    mutating func relocate(_ run: SpawnRun) {
+        guard let index = find(run.firstID.rawValue), runs[index].run.firstID == run.firstID,
+            runs[index].run.count == run.count
+        else { return }
+        runs[index].run.segment = run.segment
+        runs[index].run.frameOffset = run.frameOffset
+        runs[index].run.recordOffset = run.recordOffset
+        runs[index].run.payloadBytes = run.payloadBytes
+    }
+
     func contains(_ task: TaskID) -> Bool {
         guard let index = search(task.rawValue) else { return false }
         return runs[index].live & bit(of: task, in: index) != 0

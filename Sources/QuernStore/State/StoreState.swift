@@ -17,6 +17,8 @@ struct StoreState: Sendable {
     var nextSequence: UInt64 = 1
     /// Memory that the open blocks take, in bytes.
     var openBytes = 0
+    /// Trees that were dropped and are not reclaimed yet.
+    var dropped = DroppedTrees()
     /// Blocks that are ready for an index segment, in order.
     var fullBlocks: [OutcomeBlock] = []
     /// Parents that ended in the frame being applied.
@@ -62,9 +64,10 @@ struct StoreState: Sendable {
             details[task, default: LiveTasks.Detail()].phase = phase
             details[task]?.attempts = 0
             details[task]?.notBefore = LiveTasks.Detail().notBefore
+            let handover = LogPlace(place, bytes: reader.remaining)
             withParent(task) {
                 $0.status.phase = phase
-                $0.handover = place
+                $0.handover = handover
             }
             changes.touch(task)
         case .attempt:
@@ -87,7 +90,30 @@ struct StoreState: Sendable {
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
+        case .relocatedSpawn:
+            let record = try SpawnRecord(fields)
+            live.relocate(
+                record.run(
+                    segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)))
+        case .relocatedHandover:
+            let task = TaskID(try reader.littleEndian())
+            let old = try LogPlace(&reader)
+            // The task may have been advanced since its hand-over was read.
+            guard parents[task]?.handover == old else { return }
+            parents[task]?.handover = LogPlace(place, bytes: reader.remaining)
+        case .drop: try drop(try DroppedTree(&reader))
         }
+    }
+
+    private mutating func drop(_ tree: DroppedTree) throws(DecodingFailure) {
+        guard tree.sequence < nextSequence, tree.root.rawValue < nextID, !live.contains(tree.root) else {
+            throw DecodingFailure("drop of \(tree.root), which has not ended")
+        }
+        guard dropped.insert(tree) else { return }
+        guard let count = parents[.none]?.status.counts[tree.kind], count > 0 else {
+            throw DecodingFailure("drop of \(tree.root), which is no ended root task")
+        }
+        parents[.none]?.status.counts[tree.kind] = count - 1
     }
 
     private mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
@@ -158,6 +184,13 @@ struct StoreState: Sendable {
         endedParents.removeAll(keepingCapacity: true)
         live.compactIfWorthwhile()
         if openBytes > openLimit { releaseLargest(downTo: openLimit / 2) }
+    }
+
+    /// Hands the open block of the root tasks over, full or not.
+    mutating func releaseRoots() {
+        guard var roots = parents[.none] else { return }
+        release(&roots)
+        parents[.none] = roots
     }
 
     private mutating func releaseLargest(downTo limit: Int) {

@@ -18,11 +18,16 @@ struct CommitQueue: Sendable {
     enum Work {
         /// Write these, in this order.
         case write([Pending])
+        /// Something else that the writer alone may do.
+        case run(Job)
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
         /// Write what is left, then close.
         case close([Pending])
     }
+
+    /// What others ask the writer to do between two batches.
+    typealias Job = @Sendable (inout StoreWriter) -> Void
 
     /// Names a transaction that waits for room.
     struct Ticket: Sendable, Equatable {
@@ -73,6 +78,9 @@ struct CommitQueue: Sendable {
     private var outside: [(ticket: Ticket, item: Pending?)] = []
     private var admitted = 0
     private var nextTicket: UInt64 = 0
+    private var jobs: [Job] = []
+    /// Background work that has not handed in its result.
+    private var background = 0
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
 
@@ -121,12 +129,31 @@ struct CommitQueue: Sendable {
 
     mutating func beginClosing() { isClosing = true }
 
+    // MARK: Jobs
+
+    /// Asks the writer to do something. False when the store is closing.
+    mutating func post(_ job: @escaping Job) -> Bool {
+        if isClosing { return false }
+        jobs.append(job)
+        return true
+    }
+
+    /// Background work begins: the store does not close before its result came.
+    mutating func beginBackground() { background += 1 }
+
+    /// Hands in the result of background work.
+    mutating func endBackground(_ job: @escaping Job) {
+        background -= 1
+        jobs.append(job)
+    }
+
     // MARK: The writer
 
     /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
     mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
+        if !jobs.isEmpty { return .run(jobs.removeFirst()) }
         if !isClosing, let syncDue, syncDue <= now { return .synchronize }
-        if batches.isEmpty { return isClosing ? .close([]) : nil }
+        if batches.isEmpty { return isClosing && background == 0 ? .close([]) : nil }
         let batch = batches.removeFirst()
         lastBatchCount = batch.items.count
         pendingBytes -= batch.bytes

@@ -25,6 +25,7 @@ extension StoreWriter {
             manifest = try CheckpointWriter(files: shared.files).write(
                 state: state, index: committed.index, position: log.position, after: manifest, isClean: isClean)
             removeObsolete(neededBy: state)
+            housekeeping.didCheckpoint()
         } catch { throw StoreError("cannot write a checkpoint", error) }
     }
 
@@ -32,17 +33,19 @@ extension StoreWriter {
     mutating func removeObsolete(neededBy state: borrowing StoreState) {
         let files = shared.files
         try? files.fileSystem.remove(files.path(.checkpoint, manifest.checkpointNumber - 1))
-        var needed: Set<UInt32> = []
-        for run in state.live.runs where run.live != 0 { needed.insert(run.run.segment) }
-        for parent in state.parents.values {
-            if let handover = parent.handover { needed.insert(handover.segment) }
+        retired.removeAll { number in
+            do throws(FileError) { try files.fileSystem.remove(files.path(.index, UInt64(number))) } catch {
+                return error.errno == .noSuchFileOrDirectory
+            }
+            return true
         }
+        let needed = LogUse(state).segments
         let newest = segments.last ?? 0
         if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
         let current = log.segment
         var kept: [UInt32] = []
         for number in segments {
-            if number < current, !needed.contains(number), remove(segment: number) { continue }
+            if number < current, needed[number] == nil, remove(segment: number) { continue }
             kept.append(number)
         }
         segments = kept
@@ -60,6 +63,7 @@ extension StoreWriter {
     // MARK: The end
 
     mutating func close() {
+        for request in compactionRequests { request(.failure(StoreError(.closed, "the store is closed"))) }
         var result: StoreError? = poison
         if poison == nil {
             do throws(StoreError) {

@@ -14,6 +14,11 @@ struct StoreWriter: Sendable {
     /// Set when a write or a sync failed for good (S4).
     var poison: StoreError?
     private var batch = Batch()
+    var housekeeping: Housekeeping
+    /// Who waits for a compaction of everything.
+    var compactionRequests: [@Sendable (Result<CompactionReport, StoreError>) -> Void] = []
+    /// Index segments that were replaced and go with the next checkpoint.
+    var retired: [UInt32] = []
     /// When the oldest commit of an interval level must be on disk.
     var syncDue: MonotonicTime?
     var nextCheckpointAt: UInt64
@@ -23,6 +28,8 @@ struct StoreWriter: Sendable {
         self.configuration = configuration
         self.lock = lock
         log = recovered.log
+        housekeeping = Housekeeping(
+            retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
         segments = recovered.segments
         let replayed = UInt64(recovered.report.replayedBytes)
@@ -41,6 +48,10 @@ struct StoreWriter: Sendable {
             case .write(let pending):
                 write(pending)
                 checkpointIfDue()
+                housekeep()
+            case .run(let job):
+                job(&self)
+                housekeep()
             case .synchronize:
                 synchronizeInBackground()
             case .close(let pending):
@@ -53,7 +64,7 @@ struct StoreWriter: Sendable {
 
     // MARK: Writing
 
-    private mutating func write(_ pending: [CommitQueue.Pending]) {
+    mutating func write(_ pending: [CommitQueue.Pending]) {
         var start = 0
         while start < pending.count {
             var bytes = 0
@@ -138,6 +149,7 @@ struct StoreWriter: Sendable {
         let changes = shared.committed.withLock { committed -> CommitChanges in
             var collector = ChangeCollector()
             batch.settle(in: &committed.state)
+            let droppedBefore = committed.state.dropped.count
             for frame in written {
                 let result = frame.body.withUnsafeBytes { body -> DecodingFailure? in
                     do throws(DecodingFailure) {
@@ -150,6 +162,7 @@ struct StoreWriter: Sendable {
                 precondition(result == nil, "a batch does not apply: \(result?.reason ?? "")")
             }
             committed.state.finishBatch(openLimit: configuration.openBlockBytes)
+            if committed.state.dropped.count > droppedBefore { housekeeping.didDrop() }
             return collector.changes(in: committed.state)
         }
         if !changes.spawned.isEmpty || !changes.touched.isEmpty {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is read again of the log's records: payloads and hand-overs (S14).
+extension LogBodies {
+    /// Reads the payloads of a run for each set bit of `indexes`, in order; `body` gets the index in the run and the
+    /// bytes.
+    func withPayloads(
+        of run: SpawnRun, indexes: UInt64, _ use: (Int, RawSpan) -> Void
+    ) throws(StoreError) {
+        let frame = try body(at: .init(segment: run.segment, offset: run.frameOffset))
+        let failure = frame.bytes.withUnsafeBytes { bytes -> DecodingFailure? in
+            do throws(DecodingFailure) {
+                let record = try SpawnRecord(
+                    try Self.fields(of: [.spawn, .relocatedSpawn], in: bytes, at: Int(run.recordOffset)).fields)
+                guard record.firstID == run.firstID.rawValue, record.count == run.count else {
+                    throw DecodingFailure("another run's payloads")
+                }
+                var offset = 0
+                for index in 0..<Int(run.count) {
+                    let length = Int(record.lengths[index])
+                    if indexes & (1 << UInt64(index)) != 0 {
+                        use(
+                            index,
+                            RawSpan(
+                                _unsafeBytes: UnsafeRawBufferPointer(
+                                    rebasing: record.payloads[offset..<(offset + length)])))
+                    }
+                    offset += length
+                }
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw damaged(failure, segment: run.segment, offset: run.frameOffset) }
+    }
+
+    /// The bytes of a task's last advance, which is at `place`.
+    ///
+    /// - Throws: ``StoreError/Code/rejected`` without a place.
+    func handover(of task: TaskID, at place: LogPlace?) throws(StoreError) -> [UInt8] {
+        guard let place else { throw StoreError(.rejected, "task \(task) has no hand-over") }
+        let frame = try body(at: .init(segment: place.segment, offset: place.frameOffset))
+        let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
+            do throws(DecodingFailure) {
+                let (kind, fields) = try Self.fields(
+                    of: [.advance, .relocatedHandover], in: bytes, at: Int(place.recordOffset))
+                var reader = ByteReader(fields)
+                guard TaskID(try reader.littleEndian()) == task else {
+                    throw DecodingFailure("another task's hand-over")
+                }
+                if kind == .advance { _ = try reader.byte() } else { _ = try LogPlace(&reader) }
+                return .success([UInt8](try reader.take(reader.remaining)))
+            } catch { return .failure(error) }
+        }
+        switch result {
+        case .success(let bytes): return bytes
+        case .failure(let failure): throw damaged(failure, segment: place.segment, offset: place.frameOffset)
+        }
+    }
+
+    private static func fields(
+        of kinds: [LogRecord.Kind], in body: UnsafeRawBufferPointer, at offset: Int
+    ) throws(DecodingFailure) -> (kind: LogRecord.Kind, fields: UnsafeRawBufferPointer) {
+        guard offset < body.count else { throw DecodingFailure("a record behind its frame") }
+        var reader = ByteReader(body, at: offset)
+        guard let kind = LogRecord.Kind(rawValue: try reader.byte()), kinds.contains(kind) else {
+            throw DecodingFailure("a record of another kind")
+        }
+        return (kind, try reader.take(Int(try reader.littleEndian(UInt32.self))))
+    }
+
+    private func damaged(_ failure: DecodingFailure, segment: UInt32, offset: UInt64) -> StoreError {
+        StoreError(
+            .damaged, failure.reason, file: files.path(.log, UInt64(segment)), offset: Int(clamping: offset))
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// Background work: it reads and writes files on a thread of its own, and hands its result to the writer, which alone
+/// changes what counts.
+extension StoreWriter {
+    /// Begins what is due, unless something is under way.
+    mutating func housekeep() {
+        if let poison {
+            complete(.failure(StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file)))
+        }
+        while poison == nil, let work = housekeeping.next() {
+            switch work {
+            case .relocate: relocate()
+            case .retain: retain()
+            case .compact: compact(everything: false)
+            case .compactEverything: compact(everything: true)
+            }
+        }
+    }
+
+    /// Runs `work` beside the writer and then `finish` on the writer.
+    private mutating func inBackground<Value: Sendable>(
+        _ work: @escaping @Sendable () -> Result<Value, StoreError>,
+        finish: @escaping @Sendable (inout StoreWriter, Result<Value, StoreError>) -> Void
+    ) {
+        guard !configuration.housekeepsOnWriter else {
+            finish(&self, work())
+            return housekeeping.didFinish()
+        }
+        let shared = shared
+        shared.queue.withLock {
+            $0.beginBackground()
+            return false
+        }
+        SystemThread.start {
+            let result = work()
+            shared.queue.withLock {
+                $0.endBackground { writer in
+                    finish(&writer, result)
+                    writer.housekeeping.didFinish()
+                }
+                return true
+            }
+        }
+    }
+
+    /// Notes why background work failed. Nothing has changed; without space it is tried again after a checkpoint.
+    private mutating func note(_ error: StoreError) {
+        guard error.code != .closed else { return }
+        shared.housekeepingFailure.withLock { $0 = error }
+        if error.code == .damaged { housekeeping.stop() }
+    }
+
+    /// Has everything compacted, and tells `completion` when that is done or failed.
+    mutating func requestCompaction(_ completion: @escaping @Sendable (Result<CompactionReport, StoreError>) -> Void) {
+        compactionRequests.append(completion)
+        housekeeping.request()
+    }
+
+    // MARK: The log
+
+    private mutating func relocate() {
+        let current = log.segment
+        let segmentBytes = configuration.logSegmentBytes
+        let relocation = shared.committed.withLock { committed -> Relocation? in
+            let old = LogUse(committed.state).plan(current: current, segmentBytes: segmentBytes)
+            return old.isEmpty ? nil : Relocation(of: old, in: committed.state)
+        }
+        guard let relocation else { return housekeeping.didFinish() }
+        let bodies = LogBodies(files: shared.files, capacity: 0)
+        inBackground {
+            Result { () throws(StoreError) in try relocation.transaction(reading: bodies) }
+        } finish: { writer, result in
+            writer.commit(result)
+        }
+    }
+
+    /// Writes what background work found as a batch of its own.
+    private mutating func commit(_ result: Result<Transaction, StoreError>) {
+        switch result {
+        case .success(let transaction):
+            if !transaction.isEmpty {
+                write([CommitQueue.Pending(transaction: transaction, durability: .buffered, completion: nil)])
+            }
+        case .failure(let error): note(error)
+        }
+    }
+
+    // MARK: Retention
+
+    private mutating func retain() {
+        guard let retention = configuration.retention else { return housekeeping.didFinish() }
+        let shared = shared
+        inBackground {
+            Result { () throws(StoreError) in
+                try RetentionWalk.transaction(retention.policy, now: retention.now(), in: shared)
+            }
+        } finish: { writer, result in
+            writer.commit(result)
+        }
+    }
+
+    // MARK: Compaction
+
+    private mutating func compact(everything: Bool) {
+        if everything, let error = sealIndex() {
+            complete(.failure(error))
+            return housekeeping.didFinish()
+        }
+        let shared = shared
+        let configuration = configuration
+        inBackground {
+            Result { () throws(StoreError) in
+                try shared.compaction(configuration, everything: everything)
+            }
+        } finish: { writer, result in
+            // A store that writes no more has no checkpoint that could name the new segments.
+            guard writer.poison == nil else { return }
+            if case .success(let done?) = result { writer.adopt(done) }
+            if case .failure(let error) = result { writer.note(error) }
+            if everything { writer.complete(result) }
+        }
+    }
+
+    /// Seals the index segment that is written to, so that a compaction can take it too.
+    private mutating func sealIndex() -> StoreError? {
+        shared.committed.withLock { committed in
+            if !committed.state.dropped.isEmpty { committed.state.releaseRoots() }
+        }
+        if let error = flushIndex() { return error }
+        return shared.committed.withLock { committed in
+            do throws(FileError) {
+                try committed.index.seal()
+                return nil
+            } catch { return StoreError("cannot seal an index segment", error) }
+        }
+    }
+
+    /// Lets new segments take the place of their inputs, for who asks from now on; a checkpoint makes that count.
+    private mutating func adopt(_ result: Compaction.Result) {
+        shared.committed.withLock { committed in
+            committed.index.replace(result.inputs, by: result.outputs)
+            committed.state.dropped.settle(rows: result.reclaimedRows, gone: result.gone)
+        }
+        let kept = Set(result.outputs.map(\.file.number))
+        retired.append(contentsOf: result.inputs.map(\.file.number).filter { !kept.contains($0) })
+        if result.isProgress { housekeeping.didCompact() }
+        do throws(StoreError) { try checkpoint(isClean: false) } catch {
+            // Without space the inputs stay until a later checkpoint.
+            if error.code != .noSpace { poison(error) }
+        }
+    }
+
+    private mutating func complete(_ result: Result<Compaction.Result?, StoreError>) {
+        let waiting = compactionRequests
+        compactionRequests = []
+        for completion in waiting { completion(result.map { $0.map(CompactionReport.init) ?? CompactionReport() }) }
+    }
+}
+
+extension StoreShared {
+    /// Chooses segments and rewrites them; nil when there is nothing to gain. Runs beside the writer.
+    fileprivate func compaction(
+        _ configuration: MemoStore.Configuration, everything: Bool
+    ) throws(StoreError) -> Compaction.Result? {
+        let contents = committed.withLock { IndexContents($0) }
+        let segments = try contents.segments(identity: files.identity)
+        guard let plan = everything ? CompactionPlan.everything(segments) : CompactionPlan.next(segments) else {
+            return nil
+        }
+        let rate = everything ? nil : configuration.compactionBytesPerSecond
+        var compaction = Compaction(
+            files: files, contents: contents, plan: plan, configuration: configuration, throttle: throttle,
+            budget: rate.map { IOBudget(bytesPerSecond: $0, now: .now()) },
+            makeNumber: { self.committed.withLock { $0.index.takeNumber() } })
+        return try compaction.run()
+    }
+}
+
+extension Result where Failure == StoreError {
+    /// What `body` returns or throws.
+    fileprivate init(_ body: () throws(StoreError) -> Success) {
+        do throws(StoreError) { self = .success(try body()) } catch { self = .failure(error) }
+    }
+}
