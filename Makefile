@@ -13,12 +13,17 @@ STRICT ?=
 # Passed on to `swift test`, as in `make test TEST_ARGS='--filter TidyTests'`.
 TEST_ARGS ?=
 
+# How long `make readers` takes.
+SECONDS ?= 60
+
 # Debug and release builds keep a folder each, so that neither rebuilds the other's.
 DEBUG := .build
 RELEASE := .build-release
-OURS := Sources Tests Examples Package.swift
+BENCHMARKS := .build-benchmarks
+SOAK := .build-soak
+OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test build format lint clean prerequisites
+.PHONY: help scan test readers bench soak build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +41,23 @@ scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), 
 test: prerequisites ## Build for debugging and run all tests (TEST_ARGS='--filter Name' for some)
 	@swift test --disable-xctest --scratch-path $(DEBUG) $(if $(STRICT),-Xswiftc -warnings-as-errors) $(TEST_ARGS)
 
+readers: prerequisites ## Let one process read a store that another one writes, for SECONDS (default 60)
+	@swift build --configuration release --scratch-path $(RELEASE) --product storepair
+	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
+
+# One benchmark with its own arguments, or all. What they leave behind when they are interrupted goes with their directory.
+bench: prerequisites ## Measure the store beside this machine's limits (ARGS='scan --help' for one benchmark)
+	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
+
+# Built for release, yet with the internals that tests may see; so in a folder of its own.
+soak: prerequisites ## Compare a store with a model over a million random operations (QUERN_SEED=n replays)
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	export QUERN_SOAK_OPERATIONS="$${QUERN_SOAK_OPERATIONS:-1000000}"; \
+	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
+	    --filter SoakTests
+
 build: prerequisites ## Build everything for release
 	@swift build --configuration release --scratch-path $(RELEASE)
 
@@ -47,7 +69,7 @@ lint: ## Check the format and style of the sources, and change nothing
 	@clang -fsyntax-only -Wall -Wextra -Werror -I Sources/CQuernKernels/include Sources/CQuernKernels/*.c
 
 clean: ## Remove what was built
-	@rm -rf $(DEBUG) $(RELEASE)
+	@rm -rf $(DEBUG) $(RELEASE) $(BENCHMARKS) $(SOAK)
 
 # The system's LZ4 with its header, and pkg-config, by which the package manager finds it.
 prerequisites:

@@ -80,7 +80,16 @@ let package = Package(
 
         // Tests: a folder a module.
         .testTarget(
-            name: "QuernStoreTests", dependencies: ["QuernStore", "QuernTesting", "CQuernKernels", systemPackage],
+            name: "QuernStoreTests",
+            dependencies: ["QuernStore", "QuernTesting", "CQuernKernels", "storepair", systemPackage],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "storepair",
+            dependencies: [
+                "QuernStore", systemPackage,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/StorePair",
             swiftSettings: strict),
         .testTarget(
             name: "QuernTests",

@@ -11,7 +11,9 @@ extension MemoStore {
     ///   read.
     /// - Complexity: O(log directory) in each index segment, and O(blocks of the parent). Reads no child.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
-        try shared.children(of: parent)
+        // Commits wait for this lock: it gets references alone, and what takes time follows without it.
+        let places = shared.committed.withLock { $0.childPlaces(of: parent) }
+        return try places.snapshot(shared.files.identity)
     }
 
     /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.
@@ -20,26 +22,5 @@ extension MemoStore {
     /// - Complexity: as ``children(of:)``, and at most one block is read.
     public func children(of parent: TaskID, after sequence: UInt64) throws(StoreError) -> ChildSnapshot {
         try children(of: parent).after(sequence)
-    }
-}
-
-extension StoreShared {
-    /// What ``MemoStore/children(of:)`` gives.
-    func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
-        // Commits wait for this lock: it gets references alone, and what takes time follows without it.
-        let (sealed, open, memory, dropped) = self.committed.withLock { committed in
-            var memory = committed.state.fullBlocks.filter { $0.parent == parent }
-            if let block = committed.state.parents[parent]?.openBlock, !block.rows.isEmpty { memory.append(block) }
-            return (
-                committed.index.sealed, committed.index.openExtents(of: parent), memory, committed.state.dropped
-            )
-        }
-        var extents = try sealed.extents(of: parent)
-        extents.append(contentsOf: open)
-        for block in memory { extents.append(BlockExtent(block)) }
-        if let tree = extents.first?.entry.root, dropped.contains(TaskID(tree)) { extents = [] }
-        return ChildSnapshot(
-            parent: parent, extents: extents, hidden: parent == .none ? dropped.hiddenRows : [],
-            identity: files.identity)
     }
 }

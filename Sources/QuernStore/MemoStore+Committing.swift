@@ -74,6 +74,10 @@ extension MemoStore {
         _ transaction: Transaction, durability: Durability?, _ entry: CommitQueue.Entry,
         completion: CommitCompletion?
     ) -> Bool {
+        for case .commitStage(let stage) in transaction.notes where stage.store !== self {
+            completion?(.failure(StoreError(.rejected, "the stage is another store's")))
+            return true
+        }
         let item = CommitQueue.Pending(
             transaction: transaction, durability: durability ?? configuration.durability, completion: completion)
         let admission = shared.queue.update { queue, wakes in

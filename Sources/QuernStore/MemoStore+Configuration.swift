@@ -7,6 +7,10 @@ extension MemoStore {
         public var durability: Durability = .synced
         /// A log segment is finished when it has this many bytes.
         public var logSegmentBytes = 64 << 20
+        /// The log is written ahead with zeros up to the next multiple of this many bytes, so that a sync need not write
+        /// the file's new length each time. 0 to write nothing ahead, 8 MiB at most. The zeros stay: each log segment takes up to this
+        /// much more on disk than its frames do.
+        public var logReserveBytes = 512 << 10
         /// An index segment is sealed when it has this many bytes.
         public var indexSegmentBytes = 128 << 20
         /// Bytes of memory that the ended children of all live parents may take before blocks are written early.
@@ -27,6 +31,8 @@ extension MemoStore {
         public var retention: Retention?
         /// Whether background work runs on the writer's thread, so that tests make their file calls in a fixed order.
         var housekeepsOnWriter = false
+        /// How long nothing is written before a frame says that the one before it is on disk; nil for never.
+        var vouchDelay: Duration? = .milliseconds(20)
 
         public init() {}
     }

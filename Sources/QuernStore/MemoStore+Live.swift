@@ -3,17 +3,7 @@ import Synchronization
 
 extension MemoStore {
     /// Everything without an outcome: what a scheduler starts from. O(live).
-    public func liveTasks() -> LiveTasks {
-        shared.committed.withLock { committed in
-            var tasks = LiveTasks()
-            let state = committed.state
-            tasks.runs = state.live.runs.filter { $0.live != 0 }
-            tasks.details = state.details
-            tasks.parents = state.parents.values.map(\.status).filter { $0.id != .none }.sorted { $0.id < $1.id }
-            tasks.inFlight = state.inFlight.filter { state.live.contains($0) }
-            return tasks
-        }
-    }
+    public func liveTasks() -> LiveTasks { shared.committed.withLock { $0.liveTasks() } }
 
     /// Whether a task has no outcome yet. O(log live).
     public func isLive(_ task: TaskID) -> Bool {
@@ -31,26 +21,12 @@ extension MemoStore {
     }
 
     /// Counts over the whole store. O(1).
-    public var totals: (live: Int, endedRoots: UInt64) {
-        shared.committed.withLock { ($0.state.live.count, $0.state.parents[.none]?.status.counts.total ?? 0) }
-    }
+    public var totals: (live: Int, endedRoots: UInt64) { shared.committed.withLock { $0.totals } }
 
     /// The live tasks below `tasks`, at any depth, that are parents themselves. One pass over the live runs, since ids
     /// follow commit order and a child comes after its parent.
     public func liveParents(below tasks: Set<TaskID>) -> Set<TaskID> {
-        shared.committed.withLock { committed in
-            let state = committed.state
-            var above = tasks
-            for entry in state.live.runs where entry.live != 0 && above.contains(entry.run.parent) {
-                var bits = entry.live
-                while bits != 0 {
-                    let task = entry.run.id(at: bits.trailingZeroBitCount)
-                    if state.parents[task] != nil { above.insert(task) }
-                    bits &= bits - 1
-                }
-            }
-            return above.subtracting(tasks)
-        }
+        shared.committed.withLock { $0.liveParents(below: tasks) }
     }
 
     /// Reads the payloads of a run for each set bit of `indexes`, in order; `body` gets the index in the run and the

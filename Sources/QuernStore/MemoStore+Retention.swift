@@ -61,10 +61,11 @@ extension MemoStore {
         var report = RetentionReport()
         try retryingDrop { (generation) throws(StoreError) in
             var walk = try RetentionWalk(policy, now: now, view: try RetentionWalk.View(shared))
-            while let trees = try walk.next(&report) {
+            while let found = try walk.next() {
                 var transaction = Transaction()
-                for tree in trees { transaction.drop(tree, generation: generation) }
+                for tree in found.trees { transaction.drop(tree, generation: generation) }
                 try appendBlocking(transaction)
+                report += found.report
             }
         }
         return report

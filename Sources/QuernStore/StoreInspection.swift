@@ -18,6 +18,8 @@ public struct StoreInspection: Sendable {
     public var liveParents: Int
     /// How the root tasks ended.
     public var endedRoots: OutcomeCounts
+    /// Trees that were dropped and wait for a compaction.
+    public var droppedTrees: Int
     /// The names behind the labels, in the order of their numbers.
     public var names: [String]
     public var logSegments: [File]
@@ -46,7 +48,7 @@ public struct StoreInspection: Sendable {
         guard names.contains(StoreFiles.manifestName) else {
             throw StoreError(.notFound, "there is no store in the directory", file: directory)
         }
-        let loader = StoreLoader(directory: directory, fileSystem: fileSystem)
+        let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
         let manifest = try loader.readManifest()
         let checkpoint = try loader.readCheckpoint(manifest)
         formatVersion = Int(FileHeader.version)
@@ -56,6 +58,7 @@ public struct StoreInspection: Sendable {
         liveTasks = checkpoint.state.live.count
         liveParents = checkpoint.state.parents.count - 1
         endedRoots = checkpoint.state.parents[.none]?.status.counts ?? OutcomeCounts()
+        droppedTrees = checkpoint.state.dropped.count
         self.names = checkpoint.state.names.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
         var files: [FileHeader.Kind: [(number: UInt64, file: File)]] = [:]
         for name in names {

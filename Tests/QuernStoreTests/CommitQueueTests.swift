@@ -30,10 +30,12 @@ private struct QueueTable {
 
     /// The sizes of what is written next; nil when there is nothing.
     mutating func next() -> [Int]? {
-        switch queue.next(now: MonotonicTime(nanoseconds: 0), syncDue: nil) {
+        switch queue.next(now: MonotonicTime(nanoseconds: 0), WriterDeadlines()) {
         case .write(let items): items.map(\.bytes)
         case .close(let items): items.map(\.bytes) + [-1]
+        case .run: [-4]
         case .synchronize: [-2]
+        case .vouch: [-3]
         case nil: nil
         }
     }
@@ -139,16 +141,41 @@ struct CommitQueueTests {
         var table = QueueTable(limit: 1000)
         _ = table.add(500)
         let due = MonotonicTime(nanoseconds: 5)
-        guard case .synchronize = table.queue.next(now: due, syncDue: due) else {
+        guard case .synchronize = table.queue.next(now: due, WriterDeadlines(sync: due)) else {
             Issue.record("no sync")
             return
         }
-        guard case .write = table.queue.next(now: MonotonicTime(nanoseconds: 4), syncDue: due) else {
+        guard case .write = table.queue.next(now: MonotonicTime(nanoseconds: 4), WriterDeadlines(sync: due)) else {
             Issue.record("no write")
             return
         }
         table.queue.beginClosing()
-        guard case .close = table.queue.next(now: due, syncDue: due) else {
+        guard case .close = table.queue.next(now: due, WriterDeadlines(sync: due)) else {
+            Issue.record("no close")
+            return
+        }
+    }
+
+    @Test("The last batch is vouched for when the time has come and nothing waits")
+    func vouchDue() {
+        var table = QueueTable(limit: 1000)
+        let deadlines = WriterDeadlines(vouch: MonotonicTime(nanoseconds: 5))
+        #expect(deadlines.next == MonotonicTime(nanoseconds: 5))
+        guard case nil = table.queue.next(now: MonotonicTime(nanoseconds: 4), deadlines) else {
+            Issue.record("too early")
+            return
+        }
+        guard case .vouch = table.queue.next(now: MonotonicTime(nanoseconds: 5), deadlines) else {
+            Issue.record("no frame that vouches")
+            return
+        }
+        _ = table.add(500)
+        guard case .write = table.queue.next(now: MonotonicTime(nanoseconds: 5), deadlines) else {
+            Issue.record("no write")
+            return
+        }
+        table.queue.beginClosing()
+        guard case .close = table.queue.next(now: MonotonicTime(nanoseconds: 5), deadlines) else {
             Issue.record("no close")
             return
         }

@@ -48,7 +48,7 @@ import Testing
     /// A store in few bytes that has files of every kind.
     static func small(closed: Bool) async throws -> Patient {
         let files = SimulatedFileSystem()
-        var configuration = MemoStore.Configuration()
+        var configuration = MemoStore.Configuration.exactLog
         configuration.indexSegmentBytes = 300
         configuration.openBlockBytes = 1
         configuration.payloadCacheBytes = 1

@@ -199,7 +199,7 @@ import Testing
     func manySpawns() async throws {
         let count = 300_000
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.open(at: "/store", configuration: .exactLog, fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         var transaction = Transaction()
         for index in 0..<count {
@@ -223,7 +223,9 @@ import Testing
             try torn.overwrite(path, with: Array(bytes[..<end]))
             let reopened = try await MemoStore.open(at: "/store", fileSystem: torn)
             #expect(reopened.totals.live == 1, "\(share) % of the transaction")
-            #expect(reopened.recovery.tornBytes == end - start, "\(share) % of the transaction")
+            // Zeros at the end may have been written ahead.
+            let used = (bytes[..<end].lastIndex { $0 != 0 }! + 8) & ~7
+            #expect(reopened.recovery.tornBytes == max(0, min(used, end) - start), "\(share) % of the transaction")
             await Workload.abandon(reopened, on: torn)
         }
         let reopened = try await MemoStore.open(at: "/store", fileSystem: whole)

@@ -102,6 +102,18 @@ import Testing
         }
     }
 
+    @Test("F2: an unknown read-only-compatible feature stops a writer and not a reader")
+    func readOnlyFeature() throws {
+        var bytes = FileHeader(kind: .log, number: 1, identity: .random(), epoch: 1).encoded()
+        bytes[64] = 2
+        let checksum = bytes[..<(FileHeader.size - 4)].withUnsafeBytes { Checksum.crc32c($0) }
+        withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange((FileHeader.size - 4)..., with: $0) }
+        let read = bytes.withUnsafeBytes { try? FileHeader($0, for: .reading).number }
+        let written = bytes.withUnsafeBytes { try? FileHeader($0, for: .writing).number }
+        #expect(read == 1)
+        #expect(written == nil)
+    }
+
     @Test("F4: reserved bytes that are not zero are damage", arguments: [10, 15, 72, 100, 123])
     func reservedBytes(place: Int) async throws {
         let files = try await Self.crashedStore()
@@ -206,11 +218,11 @@ import Testing
     @Test("S6: the report says whether the store was closed, what was replayed and what was torn")
     func report() async throws {
         let files = SimulatedFileSystem()
-        var store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+        var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery.created)
         try await store.append(.spawning(3))
         try await store.close()
-        store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+        store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery == RecoveryReport())
         // Opened and never closed: not in order, though nothing was lost.
         let untouched = files.crash(keeping: .keepAll)

@@ -101,8 +101,11 @@ private struct SegmentImage {
         let end = image.position
         let last = image.add(body: 333)
         for cut in (last.lowerBound + 1)..<last.upperBound {
-            let scan = try SegmentImage.scan(Array(image.output.bytes[..<cut]))
-            let expected = SegmentScan(end: end, frames: 1, tornBytes: cut - last.lowerBound)
+            let bytes = Array(image.output.bytes[..<cut])
+            let scan = try SegmentImage.scan(bytes)
+            // Zeros at the end may have been written ahead.
+            let used = (bytes.lastIndex { $0 != 0 }! + 8) & ~7
+            let expected = SegmentScan(end: end, frames: 1, tornBytes: min(used, cut) - last.lowerBound)
             #expect(scan == expected, "cut at \(cut)")
         }
     }

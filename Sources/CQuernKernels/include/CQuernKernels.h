@@ -20,4 +20,7 @@ void quern_shuffle(const uint8_t *source, uint8_t *target, size_t count, size_t 
 
 /// The inverse of `quern_shuffle`.
 void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width);
+
+/// The length of `bytes` without the zeros at its end. Looks at those zeros alone.
+size_t quern_length_without_zeros(const void *bytes, size_t length);
 #endif

@@ -37,7 +37,7 @@ struct FileHeader: Equatable, Sendable {
         writer.append(littleEndian: epoch)
         writer.append(littleEndian: previousLength)
         writer.append(littleEndian: previousChecksum)
-        // Features: compatible, read-only-compatible, incompatible. None yet.
+        // Features (F2): compatible, read-only-compatible, incompatible. None yet.
         writer.append(zeros: 12)
         writer.append(zeros: Self.size - 4 - writer.count)
         writer.append(littleEndian: writer.bytes.withUnsafeBytes { Checksum.crc32c($0) })
@@ -62,8 +62,14 @@ struct FileHeader: Equatable, Sendable {
         self.previousChecksum = previousChecksum
     }
 
+    /// What a file is opened for, which decides whether a feature that this version does not know is in the way.
+    enum Purpose {
+        case reading
+        case writing
+    }
+
     /// Reads a header and checks everything in it that it can check by itself.
-    init(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    init(_ bytes: UnsafeRawBufferPointer, for purpose: Purpose = .writing) throws(Failure) {
         guard bytes.count >= Self.size else { throw .damaged("shorter than a file header") }
         guard bytes.prefix(Self.magic.count).elementsEqual(Self.magic) else { throw .notAStore("no quern file") }
         let body = UnsafeRawBufferPointer(rebasing: bytes[..<(Self.size - 4)])
@@ -80,8 +86,12 @@ struct FileHeader: Equatable, Sendable {
         epoch = load(40, UInt64.self)
         previousLength = load(48, UInt64.self)
         previousChecksum = load(56, UInt32.self)
-        guard load(64, UInt32.self) == 0 else { throw .unsupported("read-only-compatible features") }
-        guard load(68, UInt32.self) == 0 else { throw .unsupported("incompatible features") }
+        // This version knows no feature yet: each bit that is set is one of a later version.
+        let (readOnlyFeatures, incompatibleFeatures) = (load(64, UInt32.self), load(68, UInt32.self))
+        guard incompatibleFeatures == 0 else { throw .unsupported("incompatible features \(incompatibleFeatures)") }
+        guard readOnlyFeatures == 0 || purpose == .reading else {
+            throw .unsupported("features \(readOnlyFeatures) of a later version, which allow reading alone")
+        }
         guard bytes[10..<16].allSatisfy({ $0 == 0 }), bytes[72..<(Self.size - 4)].allSatisfy({ $0 == 0 }) else {
             throw .damaged("reserved bytes are not zero")
         }

@@ -10,7 +10,7 @@ struct IndexContents: Sendable {
     var memory: [OutcomeBlock]
     var dropped: DroppedTrees
 
-    init(_ committed: StoreShared.Committed) {
+    init(_ committed: Committed) {
         sealed = committed.index.sealed
         open = committed.index.open?.entries ?? []
         openFile = committed.index.open?.file

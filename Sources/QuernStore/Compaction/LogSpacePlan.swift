@@ -51,6 +51,9 @@ struct LogUse: Sendable {
             last.bytes += Int(entry.run.payloadBytes) * live / Int(entry.run.count) + live
         }
         flush(&last)
+        for run in state.stages.values.lazy.flatMap(\.runs) {
+            segments[run.segment, default: 0] += Int(run.payloadBytes) + Int(run.count)
+        }
         for parent in state.parents.values {
             if let place = parent.handover { segments[place.segment, default: 0] += Int(place.bytes) + 1 }
         }

@@ -27,6 +27,12 @@ public struct RetentionReport: Sendable, Equatable {
     public var bytes = 0
 
     public init() {}
+
+    static func += (left: inout RetentionReport, right: RetentionReport) {
+        left.trees += right.trees
+        left.children += right.children
+        left.bytes += right.bytes
+    }
 }
 
 /// Decides about one ended root task after the other, the one that ended first at first.

@@ -12,7 +12,7 @@ struct RetentionWalk {
 
         init(_ shared: StoreShared) throws(StoreError) {
             (contents, live) = shared.committed.withLock { (IndexContents($0), $0.state.live) }
-            roots = try shared.children(of: .none)
+            roots = try shared.committed.withLock { $0.childPlaces(of: .none) }.snapshot(shared.files.identity)
             identity = shared.files.identity
         }
 
@@ -55,8 +55,8 @@ struct RetentionWalk {
         cursor = view.roots.makeCursor(columns: .facts)
     }
 
-    /// The trees of the next block of roots that are to be dropped, added to the report; nil at the end.
-    mutating func next(_ report: inout RetentionReport) throws(StoreError) -> [DroppedTree]? {
+    /// The trees of the next block of roots that are to be dropped, with what they take; nil at the end.
+    mutating func next() throws(StoreError) -> (trees: [DroppedTree], report: RetentionReport)? {
         while !plan.isSettled, try cursor.next(into: &block) {
             let ids = (0..<block.count).map { block.id(at: $0) }
             // Sizes cost a pass over the directories: where they decide nothing, only for what is dropped.
@@ -66,14 +66,16 @@ struct RetentionWalk {
             }
             if places.isEmpty { continue }
             let sizes = policy.bytes == nil ? try view.sizes(of: Set(places.map { ids[$0] })) : known
+            var report = RetentionReport()
             for place in places {
                 report.trees += 1
                 report.children += 1 + (sizes[ids[place]]?.children ?? 0)
                 report.bytes += sizes[ids[place]]?.bytes ?? 0
             }
-            return places.map {
+            let trees = places.map {
                 DroppedTree(root: ids[$0], sequence: block.sequence(at: $0), kind: block.kind(at: $0))
             }
+            return (trees, report)
         }
         return nil
     }
@@ -85,9 +87,8 @@ struct RetentionWalk {
         let generation = shared.committed.withLock { $0.state.dropped.generation }
         var walk = try RetentionWalk(policy, now: now, view: try View(shared))
         var transaction = Transaction()
-        var report = RetentionReport()
-        while transaction.notes.count < Self.dropsAtOnce, let trees = try walk.next(&report) {
-            for tree in trees { transaction.drop(tree, generation: generation) }
+        while transaction.notes.count < Self.dropsAtOnce, let found = try walk.next() {
+            for tree in found.trees { transaction.drop(tree, generation: generation) }
         }
         return transaction
     }

@@ -6,6 +6,8 @@
 /// ``undo(in:)`` takes the marks back.
 struct Batch: Sendable {
     private struct GroupKey: Hashable {
+        /// The stage that the tasks wait in; 0 when they are visible with the batch.
+        var stage: UInt64
         var parent: TaskID
         var label: Label
         var priority: UInt8
@@ -22,12 +24,15 @@ struct Batch: Sendable {
     struct Receipt {
         var sequence: UInt64
         fileprivate var spawns: [(group: Int, start: Int, count: Int)]
+        /// Indexes of the commits of stages.
+        fileprivate var stages: Range<Int>
     }
 
     private var spawnGroups: [SpawnGroup] = []
     private var spawnIndex: [GroupKey: Int] = [:]
     private var outcomeBlocks: [OutcomeBlock] = []
     private var outcomeIndex: [TaskID: Int] = [:]
+    private var stages = BatchStages()
     private var notes: [Transaction.Note] = []
     private var definitions: [(label: Label, name: String)] = []
     private var endedTasks: [TaskID] = []
@@ -38,7 +43,7 @@ struct Batch: Sendable {
     private var firstID: [UInt64] = []
 
     var isEmpty: Bool {
-        spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty && definitions.isEmpty
+        spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty && definitions.isEmpty && stages.isEmpty
     }
 
     /// Begins a new batch on `state`.
@@ -54,6 +59,7 @@ struct Batch: Sendable {
         _ transaction: borrowing Transaction, to state: inout StoreState, wantsReceipt: Bool
     ) throws(StoreError) -> Receipt {
         let endedBefore = endedTasks.count
+        let stagesBefore = stages.commits.count
         do throws(StoreError) {
             try checkNotes(transaction, state)
             try endTasks(transaction, &state)
@@ -61,10 +67,12 @@ struct Batch: Sendable {
         } catch {
             for task in endedTasks[endedBefore...] { revive(task, in: &state) }
             endedTasks.removeLast(endedTasks.count - endedBefore)
+            stages.removeCommits(from: stagesBefore)
             throw error
         }
         gatherNotes(transaction, state)
-        var receipt = Receipt(sequence: nextSequence, spawns: [])
+        var receipt = Receipt(
+            sequence: nextSequence, spawns: [], stages: stagesBefore..<stages.commits.count)
         gatherOutcomes(transaction)
         gatherSpawns(transaction, into: wantsReceipt ? { receipt.spawns.append($0) } : nil)
         return receipt
@@ -84,7 +92,7 @@ struct Batch: Sendable {
             case .inFlight(let tasks):
                 try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
                 continue
-            case .define, .relocateSpawn, .relocateHandover: continue
+            case .define, .commitStage, .abortStage, .relocateSpawn, .relocateHandover: continue
             case .drop(let tree, let generation):
                 guard generation == state.dropped.generation else {
                     throw StoreError(.rejected, "trees were reclaimed while the row of root \(tree.root) was looked up")
@@ -123,16 +131,38 @@ struct Batch: Sendable {
         _ transaction: borrowing Transaction, _ state: inout StoreState
     ) throws(StoreError) {
         for length in transaction.payloadLengths { try Self.checkSize(Int(length)) }
-        for group in transaction.spawnGroups where group.parent != .none {
-            guard state.live.isUntouched(group.parent) else {
-                throw StoreError(.rejected, "parent \(group.parent) is not live")
-            }
+        if transaction.stage != 0 {
+            // Parents are checked when the stage is committed.
+            return try stages.add(transaction.spawnCount, to: transaction.stage, state)
         }
-        for group in transaction.spawnGroups where group.parent != .none {
-            if state.parents[group.parent] == nil { newParents.append(group.parent) }
-            state.withParent(group.parent) { $0.arrivingChildren += UInt64(group.count) }
-            countedParents.insert(group.parent)
+        var arrivals: [(parent: TaskID, children: UInt64)] = []
+        for case .commitStage(let stage) in transaction.notes {
+            try stages.commit(stage.number, state)
+            arrivals += self.arrivals(ofStage: stage.number, state)
         }
+        for group in transaction.spawnGroups { try checkParent(group.parent, state) }
+        for arrival in arrivals { try checkParent(arrival.parent, state) }
+        for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent, &state) }
+        for arrival in arrivals { expect(arrival.children, under: arrival.parent, &state) }
+    }
+
+    /// What is in a stage, and what this batch adds to it.
+    private func arrivals(ofStage stage: UInt64, _ state: StoreState) -> [(parent: TaskID, children: UInt64)] {
+        let added = spawnGroups.lazy.filter { $0.key.stage == stage }
+        return (state.stages[stage]?.arrivals ?? []) + added.map { ($0.key.parent, UInt64($0.lengths.count)) }
+    }
+
+    private func checkParent(_ parent: TaskID, _ state: StoreState) throws(StoreError) {
+        guard parent == .none || state.live.isUntouched(parent) else {
+            throw StoreError(.rejected, "parent \(parent) is not live")
+        }
+    }
+
+    private mutating func expect(_ children: UInt64, under parent: TaskID, _ state: inout StoreState) {
+        guard parent != .none else { return }
+        if state.parents[parent] == nil { newParents.append(parent) }
+        state.withParent(parent) { $0.arrivingChildren += children }
+        countedParents.insert(parent)
     }
 
     private static func checkSize(_ bytes: Int) throws(StoreError) {
@@ -165,13 +195,15 @@ struct Batch: Sendable {
 
     private mutating func gatherNotes(_ transaction: borrowing Transaction, _ state: StoreState) {
         for note in transaction.notes {
-            guard case .define(let name) = note else {
-                notes.append(note)
-                continue
+            switch note {
+            case .define(let name):
+                guard state.labels[name] == nil, !definitions.contains(where: { $0.name == name }) else { continue }
+                let number = UInt32(state.names.count + definitions.count + 1)
+                definitions.append((Label(rawValue: number), name))
+            case .commitStage: break
+            case .abortStage(let stage): stages.abort(stage, state)
+            default: notes.append(note)
             }
-            guard state.labels[name] == nil, !definitions.contains(where: { $0.name == name }) else { continue }
-            let number = UInt32(state.names.count + definitions.count + 1)
-            definitions.append((Label(rawValue: number), name))
         }
     }
 
@@ -213,7 +245,8 @@ struct Batch: Sendable {
         var offset = 0
         for part in transaction.spawnGroups {
             let key = GroupKey(
-                parent: part.parent, label: part.label, priority: part.priority, submittedAt: part.submittedAt)
+                stage: transaction.stage, parent: part.parent, label: part.label, priority: part.priority,
+                submittedAt: part.submittedAt)
             let group: Int
             if let found = spawnIndex[key] {
                 group = found
@@ -245,26 +278,31 @@ struct Batch: Sendable {
         }
         firstID.removeAll(keepingCapacity: true)
         for group in spawnGroups {
-            firstID.append(nextID)
+            let stage = group.key.stage
+            var id = stage == 0 ? nextID : stages.takePositions(group.lengths.count, in: stage)
+            if stage == 0 { nextID += UInt64(group.lengths.count) }
+            firstID.append(id)
             var offset = 0
             var start = 0
             while start < group.lengths.count {
                 let (count, bytes) = Self.nextRun(group.lengths[start...])
                 let lengths = group.lengths[start..<(start + count)]
                 emitBefore(bytes, &body, emit)
-                LogRecord.append(LogRecord.Kind.spawn.rawValue, to: &body) {
+                LogRecord.append((stage == 0 ? LogRecord.Kind.spawn : .stagedSpawn).rawValue, to: &body) {
+                    if stage != 0 { $0.append(littleEndian: stage) }
                     SpawnRecord.appendHeader(
-                        firstID: nextID, parent: group.key.parent, submittedAt: group.key.submittedAt,
+                        firstID: id, parent: group.key.parent, submittedAt: group.key.submittedAt,
                         label: group.key.label, count: lengths.count, priority: group.key.priority, to: &$0)
                     IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[start + $0]) }
                     $0.append(contentsOf: group.payloads[offset..<(offset + bytes)])
                 }
-                nextID += UInt64(count)
+                id += UInt64(count)
                 start += count
                 offset += bytes
                 emitIfFull(&body)
             }
         }
+        stages.encode(nextID: &nextID, to: &body)
         for (label, name) in definitions { LogRecord.append(label, name: name, to: &body) }
         for note in notes {
             LogRecord.append(note, to: &body)
@@ -311,6 +349,6 @@ struct Batch: Sendable {
             spawned: receipt.spawns.map { spawn in
                 let first = firstID[spawn.group] + UInt64(spawn.start)
                 return first..<(first + UInt64(spawn.count))
-            })
+            }, staged: stages.commits[receipt.stages].map { $0.firstID..<($0.firstID + $0.count) })
     }
 }

@@ -10,11 +10,7 @@ extension LogBodies {
         let frame = try body(at: .init(segment: run.segment, offset: run.frameOffset))
         let failure = frame.bytes.withUnsafeBytes { bytes -> DecodingFailure? in
             do throws(DecodingFailure) {
-                let record = try SpawnRecord(
-                    try Self.fields(of: [.spawn, .relocatedSpawn], in: bytes, at: Int(run.recordOffset)).fields)
-                guard record.firstID == run.firstID.rawValue, record.count == run.count else {
-                    throw DecodingFailure("another run's payloads")
-                }
+                let record = try SpawnRecord(of: run, in: bytes)
                 var offset = 0
                 for index in 0..<Int(run.count) {
                     let length = Int(record.lengths[index])
@@ -41,8 +37,10 @@ extension LogBodies {
         let frame = try body(at: .init(segment: place.segment, offset: place.frameOffset))
         let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
             do throws(DecodingFailure) {
-                let (kind, fields) = try Self.fields(
-                    of: [.advance, .relocatedHandover], in: bytes, at: Int(place.recordOffset))
+                let (kind, fields) = try LogRecord.record(in: bytes, at: Int(place.recordOffset))
+                guard kind == .advance || kind == .relocatedHandover else {
+                    throw DecodingFailure("a record of another kind")
+                }
                 var reader = ByteReader(fields)
                 guard TaskID(try reader.littleEndian()) == task else {
                     throw DecodingFailure("another task's hand-over")
@@ -55,17 +53,6 @@ extension LogBodies {
         case .success(let bytes): return bytes
         case .failure(let failure): throw damaged(failure, segment: place.segment, offset: place.frameOffset)
         }
-    }
-
-    private static func fields(
-        of kinds: [LogRecord.Kind], in body: UnsafeRawBufferPointer, at offset: Int
-    ) throws(DecodingFailure) -> (kind: LogRecord.Kind, fields: UnsafeRawBufferPointer) {
-        guard offset < body.count else { throw DecodingFailure("a record behind its frame") }
-        var reader = ByteReader(body, at: offset)
-        guard let kind = LogRecord.Kind(rawValue: try reader.byte()), kinds.contains(kind) else {
-            throw DecodingFailure("a record of another kind")
-        }
-        return (kind, try reader.take(Int(try reader.littleEndian(UInt32.self))))
     }
 
     private func damaged(_ failure: DecodingFailure, segment: UInt32, offset: UInt64) -> StoreError {

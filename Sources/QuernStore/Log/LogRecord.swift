@@ -15,6 +15,10 @@ enum LogRecord {
         case relocatedSpawn = 9
         /// A live task's hand-over, once more.
         case relocatedHandover = 10
+        /// Tasks that become visible with their stage's commit.
+        case stagedSpawn = 11
+        case stageCommit = 12
+        case stageAbort = 13
         case drop = 14
     }
 
@@ -36,6 +40,17 @@ enum LogRecord {
             $0.append(littleEndian: label.rawValue)
             $0.append(contentsOf: name.utf8)
         }
+    }
+
+    static func append(stageCommit stage: UInt64, firstID: UInt64, to body: inout ByteWriter) {
+        append(Kind.stageCommit.rawValue, to: &body) {
+            $0.append(littleEndian: stage)
+            $0.append(littleEndian: firstID)
+        }
+    }
+
+    static func append(stageAbort stage: UInt64, to body: inout ByteWriter) {
+        append(Kind.stageAbort.rawValue, to: &body) { $0.append(littleEndian: stage) }
     }
 
     static func append(_ note: Transaction.Note, to body: inout ByteWriter) {
@@ -60,8 +75,8 @@ enum LogRecord {
                 $0.append(littleEndian: task.rawValue)
                 $0.append(count)
             }
-        case .define:
-            preconditionFailure("a batch gives names their labels before it is encoded")
+        case .define, .commitStage, .abortStage:
+            preconditionFailure("a batch gives names their labels, and stages their ids, before it is encoded")
         case .inFlight(let tasks):
             append(Kind.inFlight.rawValue, to: &body) {
                 for task in tasks { $0.append(littleEndian: task.rawValue) }
@@ -113,6 +128,16 @@ enum LogRecord {
             try body(kind, start, try reader.take(length))
         }
     }
+
+    /// The record that begins at `offset`: its kind and its fields.
+    static func record(
+        in body: UnsafeRawBufferPointer, at offset: Int
+    ) throws(DecodingFailure) -> (kind: Kind, fields: UnsafeRawBufferPointer) {
+        guard offset < body.count else { throw DecodingFailure("a record behind its frame") }
+        var reader = ByteReader(body, at: offset)
+        guard let kind = Kind(rawValue: try reader.byte()) else { throw DecodingFailure("a record of no known kind") }
+        return (kind, try reader.take(Int(try reader.littleEndian(UInt32.self))))
+    }
 }
 
 /// A run of spawned tasks with their payloads, as a record.
@@ -141,7 +166,8 @@ struct SpawnRecord {
         body.append(priority)
     }
 
-    init(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
+    /// - Parameter isStaged: whether the first id is a position in a stage, where parents are checked later.
+    init(_ fields: UnsafeRawBufferPointer, isStaged: Bool = false) throws(DecodingFailure) {
         var reader = ByteReader(fields)
         parent = try reader.littleEndian()
         firstID = try reader.littleEndian()
@@ -150,7 +176,8 @@ struct SpawnRecord {
         count = try reader.byte()
         priority = try reader.byte()
         guard count > 0, Int(count) <= SpawnRun.capacity else { throw DecodingFailure("run of \(count) tasks") }
-        guard firstID > 0, firstID <= Limits.number, parent < firstID else {
+        guard isStaged ? firstID < Limits.stagedTasks : firstID > 0 && firstID <= Limits.number && parent < firstID
+        else {
             throw DecodingFailure("spawn of \(firstID) under \(parent)")
         }
         lengths = try IntegerColumn.decode(count: Int(count), from: &reader)
@@ -158,6 +185,22 @@ struct SpawnRecord {
         guard try lengths.total(limit: Limits.frameBytes) == payloads.count else {
             throw DecodingFailure("payload lengths do not add up")
         }
+    }
+
+    /// The record that `run` points to. That of a task that was staged has its position in the place of its id.
+    init(of run: SpawnRun, in body: UnsafeRawBufferPointer) throws(DecodingFailure) {
+        let (kind, fields) = try LogRecord.record(in: body, at: Int(run.recordOffset))
+        switch kind {
+        case .spawn, .relocatedSpawn: try self.init(fields)
+        case .stagedSpawn:
+            var reader = ByteReader(fields)
+            _ = try reader.littleEndian(UInt64.self)
+            try self.init(try reader.take(reader.remaining), isStaged: true)
+        default: throw DecodingFailure("a record of another kind")
+        }
+        guard kind == .stagedSpawn || firstID == run.firstID.rawValue, parent == run.parent.rawValue,
+            count == run.count
+        else { throw DecodingFailure("another run's payloads") }
     }
 
     func run(segment: UInt32, frameOffset: UInt64, recordOffset: Int) -> SpawnRun {

@@ -12,10 +12,19 @@ struct LogWriter {
 
     private let files: StoreFiles
     private let segmentBytes: UInt64
+    private let reserveBytes: UInt64
+    /// Larger batches are not followed by zeros: beside their own bytes the new length costs little.
+    private static let largestReservingBatch = 64 << 10
     private var file: any StoreFile
     private var encoder: FrameEncoder
     /// How far the current segment is known to be on disk.
     private var durableUpTo: UInt64
+    /// Behind the last batch. Only a frame that vouches for it may follow.
+    private var batchesEnd: UInt64
+    /// How far the last frame says that the segment is on disk.
+    private var vouchedUpTo: UInt64
+    /// How far the file was written or was to be written, zeros included.
+    private var reservedUpTo: UInt64
     /// The next append must begin a new segment: bytes behind the end of this one are not to be trusted.
     private var mustRotate = false
     private var body = ByteWriter()
@@ -33,11 +42,15 @@ struct LogWriter {
     }
 
     /// Begins a new segment behind `previous`.
-    init(files: StoreFiles, segmentBytes: Int, number: UInt32, previous: LogPosition) throws(FileError) {
+    init(
+        files: StoreFiles, configuration: MemoStore.Configuration, number: UInt32, previous: LogPosition
+    ) throws(FileError) {
         self.files = files
-        self.segmentBytes = UInt64(segmentBytes)
+        segmentBytes = UInt64(clamping: configuration.logSegmentBytes)
+        reserveBytes = min(UInt64(clamping: configuration.logReserveBytes), UInt64(Limits.batchBytes))
         (file, encoder) = try Self.create(files, number: number, previous: previous)
-        durableUpTo = encoder.position
+        (durableUpTo, batchesEnd) = (encoder.position, encoder.position)
+        (vouchedUpTo, reservedUpTo) = (encoder.position, encoder.position)
     }
 
     private static func create(
@@ -64,7 +77,6 @@ struct LogWriter {
         output.removeAll()
         var next = encoder
         var written: [Written] = []
-        let start = encoder.position
         let durableUpTo = durableUpTo
         batch.encode(firstID: firstID, body: &body, scratch: &columns) { body, isLast in
             let header = body.bytes.withUnsafeBytes {
@@ -75,13 +87,55 @@ struct LogWriter {
             written.append(Written(offset: header.offset, body: body.bytes))
             body = ByteWriter()
         }
-        do throws(FileError) { try file.write(output, at: Int(start)) } catch {
+        try writeOutput(upTo: next)
+        batchesEnd = next.position
+        return written
+    }
+
+    /// Writes what was encoded, with one call. Where it passes what was written before, zeros follow it: to overwrite
+    /// them later takes a sync half the time of growing the file.
+    private mutating func writeOutput(upTo next: FrameEncoder) throws(FileError) {
+        do throws(FileError) {
+            try writeOutput(from: encoder.position, to: next.position)
+        } catch {
             mustRotate = true
             throw error
         }
-        appendedBytes += next.position - start
+        appendedBytes += next.position - encoder.position
         encoder = next
-        return written
+        vouchedUpTo = durableUpTo
+    }
+
+    private mutating func writeOutput(from start: UInt64, to end: UInt64) throws(FileError) {
+        if end > reservedUpTo, reserveBytes > 0, output.count <= Self.largestReservingBatch {
+            // Asked for once a stretch, whatever comes of it. A segment that is finished needs none.
+            reservedUpTo = min((end / reserveBytes + 1) * reserveBytes, max(end, segmentBytes))
+            let count = output.count
+            output.append(zeros: Int(reservedUpTo - end))
+            do throws(FileError) { return try file.write(output, at: Int(start)) } catch {
+                guard error.isNoSpace else { throw error }
+                output.truncate(to: count)
+            }
+        }
+        try file.write(output, at: Int(start))
+    }
+
+    // MARK: Durability
+
+    /// Whether the last batch is on disk and nothing in the log says so yet: a damaged byte in it would then look like
+    /// a write that was torn (F12).
+    var isUnvouched: Bool { !mustRotate && batchesEnd <= durableUpTo && vouchedUpTo < batchesEnd }
+
+    /// Appends an empty frame that says how far the log is on disk. It is not synced: without it, recovery only knows
+    /// less. When it cannot be written the next append begins a new segment, whose header says as much.
+    mutating func vouch(firstID: UInt64, firstSequence: UInt64) {
+        output.removeAll()
+        var next = encoder
+        next.append(
+            .commit, body: UnsafeRawBufferPointer(start: nil, count: 0), compress: false,
+            firstSequence: firstSequence, firstID: firstID, durableUpTo: durableUpTo, scratch: &compressed,
+            to: &output)
+        try? writeOutput(upTo: next)
     }
 
     /// Returns when everything appended is on disk.
@@ -94,7 +148,8 @@ struct LogWriter {
         // The next segment's header vouches for this one's length, so this one must be on disk first.
         try synchronize()
         (file, encoder) = try Self.create(files, number: encoder.segment + 1, previous: position)
-        durableUpTo = encoder.position
+        (durableUpTo, batchesEnd) = (encoder.position, encoder.position)
+        (vouchedUpTo, reservedUpTo) = (encoder.position, encoder.position)
         mustRotate = false
     }
 }

@@ -18,6 +18,8 @@ public struct StoreError: Error, Sendable, Equatable {
         public static let unsupportedVersion = Code("unsupported version")
         /// Bytes that must be right are wrong: nothing was changed; the offline tool can salvage the rest.
         public static let damaged = Code("damaged")
+        /// The writer replaced files while they were read: nothing is wrong. Refresh the ``MemoReader``, or try again.
+        public static let storeChanged = Code("store changed")
         /// A file call failed. Nothing was acknowledged that is not on disk.
         public static let inputOutput = Code("input/output")
         /// The disk or a quota is full. Nothing is lost; writing goes on when there is space.

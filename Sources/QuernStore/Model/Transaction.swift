@@ -54,6 +54,8 @@ public struct Transaction: Sendable {
         case crash(TaskID, count: UInt8)
         case define(String)
         case inFlight([TaskID])
+        case commitStage(SpawnStage)
+        case abortStage(UInt64)
         /// Writes the payloads of a run once more.
         case relocateSpawn(SpawnRun, lengths: [UInt32], payloads: [UInt8])
         /// Writes a hand-over once more, unless it is no longer at its old place.
@@ -69,6 +71,8 @@ public struct Transaction: Sendable {
     var valueLengths: [UInt32] = []
     var values = ByteWriter()
     var notes: [Note] = []
+    /// The stage that the spawns wait in; 0 when they are visible with the commit.
+    var stage: UInt64 = 0
 
     public init() {}
 
@@ -188,9 +192,13 @@ public struct Commit: Sendable, Equatable {
     /// The ids of the spawned tasks, a range for each stretch of consecutive spawns that share parent, label,
     /// priority and time, in the order of the calls.
     public var spawned: [Range<UInt64>]
+    /// The ids of the tasks of each stage that it committed, in the order of ``Transaction/commit(_:)``; empty for a
+    /// stage without tasks.
+    public var staged: [Range<UInt64>]
 
-    public init(sequence: UInt64, spawned: [Range<UInt64>]) {
+    public init(sequence: UInt64, spawned: [Range<UInt64>], staged: [Range<UInt64>] = []) {
         self.sequence = sequence
         self.spawned = spawned
+        self.staged = staged
     }
 }

@@ -35,6 +35,7 @@ enum CheckpointRecord: UInt8 {
     case sealedSegment = 21
     case openSegment = 22
     case entries = 23
+    case stage = 25
     case dropped = 26
 }
 
@@ -93,6 +94,14 @@ struct CheckpointEncoder {
                 for entry in runs[start..<min(start + 4096, runs.count)] { entry.append(to: &$0) }
             }
         }
+        for (number, stage) in state.stages.sorted(by: { $0.key < $1.key }) {
+            for start in stride(from: 0, to: stage.runs.count, by: 4096) {
+                add(CheckpointRecord.stage.rawValue) {
+                    $0.append(littleEndian: number)
+                    for run in stage.runs[start..<min(start + 4096, stage.runs.count)] { run.append(to: &$0) }
+                }
+            }
+        }
         for parent in state.parents.values.sorted(by: { $0.status.id < $1.status.id }) {
             add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }
             guard !parent.openBlock.rows.isEmpty else { continue }
@@ -143,35 +152,47 @@ struct CheckpointEncoder {
     }
 }
 
-extension LiveTasks.Run {
-    static let size = 58
-
+extension SpawnRun {
     func append(to writer: inout ByteWriter) {
-        writer.append(littleEndian: run.firstID.rawValue)
-        writer.append(littleEndian: run.parent.rawValue)
-        writer.append(littleEndian: run.submittedAt.rawValue)
-        writer.append(littleEndian: run.label.rawValue)
-        writer.append(run.count)
-        writer.append(run.priority)
-        writer.append(littleEndian: run.segment)
-        writer.append(littleEndian: run.frameOffset)
-        writer.append(littleEndian: run.recordOffset)
-        writer.append(littleEndian: run.payloadBytes)
+        writer.append(littleEndian: firstID.rawValue)
+        writer.append(littleEndian: parent.rawValue)
+        writer.append(littleEndian: submittedAt.rawValue)
+        writer.append(littleEndian: label.rawValue)
+        writer.append(count)
+        writer.append(priority)
+        writer.append(littleEndian: segment)
+        writer.append(littleEndian: frameOffset)
+        writer.append(littleEndian: recordOffset)
+        writer.append(littleEndian: payloadBytes)
+    }
+
+    init(_ reader: inout ByteReader) throws(DecodingFailure) {
+        firstID = TaskID(try reader.littleEndian())
+        parent = TaskID(try reader.littleEndian())
+        submittedAt = Timestamp(milliseconds: try reader.littleEndian())
+        label = Label(rawValue: try reader.littleEndian())
+        count = try reader.byte()
+        priority = try reader.byte()
+        segment = try reader.littleEndian()
+        frameOffset = try reader.littleEndian()
+        recordOffset = try reader.littleEndian()
+        payloadBytes = try reader.littleEndian()
+        guard count > 0, Int(count) <= Self.capacity, firstID.rawValue <= Limits.number,
+            frameOffset <= Limits.fileBytes
+        else { throw DecodingFailure("run of tasks") }
+    }
+}
+
+extension LiveTasks.Run {
+    func append(to writer: inout ByteWriter) {
+        run.append(to: &writer)
         writer.append(littleEndian: live)
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
-        run = SpawnRun(
-            firstID: TaskID(try reader.littleEndian()), parent: TaskID(try reader.littleEndian()),
-            submittedAt: Timestamp(milliseconds: try reader.littleEndian()),
-            label: Label(rawValue: try reader.littleEndian()), count: try reader.byte(), priority: try reader.byte(),
-            segment: try reader.littleEndian(), frameOffset: try reader.littleEndian(),
-            recordOffset: try reader.littleEndian(), payloadBytes: try reader.littleEndian())
+        run = try SpawnRun(&reader)
         live = try reader.littleEndian()
-        guard run.count > 0, Int(run.count) <= SpawnRun.capacity, live & ~run.allBits == 0, live != 0,
-            run.firstID.rawValue > run.parent.rawValue, run.firstID.rawValue <= Limits.number,
-            run.frameOffset <= Limits.fileBytes
-        else { throw DecodingFailure("live run") }
+        guard live & ~run.allBits == 0, live != 0, run.firstID > run.parent else { throw DecodingFailure("live run") }
     }
 }
 

@@ -91,6 +91,13 @@ struct CheckpointDecoder {
                 }
                 state.live.append(entry.run, live: entry.live)
             }
+        case .stage:
+            let number: UInt64 = try reader.littleEndian()
+            guard number > 0, number <= Limits.number else { throw DecodingFailure("stage \(number)") }
+            state.lastStage = max(state.lastStage, number)
+            while !reader.isAtEnd {
+                try state.stages[number, default: StagedSpawns()].append(try SpawnRun(&reader))
+            }
         case .parent:
             let parent = try ParentState(&reader)
             state.parents[parent.status.id] = parent

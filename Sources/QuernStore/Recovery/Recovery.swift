@@ -10,7 +10,7 @@ struct Recovery {
     let fileSystem: any FileSystem
     let configuration: MemoStore.Configuration
 
-    private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem) }
+    private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem, access: .readWrite) }
 
     struct Result {
         var files: StoreFiles
@@ -64,7 +64,7 @@ struct Recovery {
         let index = MemoIndex(files: files, segmentBytes: configuration.indexSegmentBytes)
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: 1,
+                files: files, configuration: configuration, number: 1,
                 previous: LogPosition(segment: 0, offset: 0, checksum: 0))
         }
         let none = Manifest(
@@ -85,10 +85,7 @@ struct Recovery {
     private func open(_ names: [String]) throws(StoreError) -> Result {
         let manifest = try loader.readManifest()
         let checkpoint = try loader.readCheckpoint(manifest)
-        let numbers = names.compactMap { name -> UInt32? in
-            guard let (kind, number) = StoreFiles.parse(name), kind == .log else { return nil }
-            return UInt32(exactly: number)
-        }.sorted()
+        let numbers = StoreLoader.logSegments(names)
         let tails = try loader.scanTail(numbers, from: checkpoint.position, manifest: manifest)
 
         // From here on the decision stands, and files may be written.
@@ -100,19 +97,25 @@ struct Recovery {
         var index = try loader.openIndex(checkpoint, files: files, segmentBytes: configuration.indexSegmentBytes)
         var report = RecoveryReport()
         for tail in tails {
-            try replay(tail, into: &state, &index)
+            try tail.replay(into: &state, openLimit: configuration.openBlockBytes) { (state) throws(StoreError) in
+                for block in state.fullBlocks {
+                    try wrapping("cannot write the index") { () throws(FileError) in try index.append(block) }
+                }
+                state.fullBlocks.removeAll(keepingCapacity: true)
+            }
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)
             report.tornBytes += tail.scan.tornBytes
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
+        state.dropStages()
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
         try rewrite(last)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
-                files: files, segmentBytes: configuration.logSegmentBytes, number: last.number + 1,
+                files: files, configuration: configuration, number: last.number + 1,
                 previous: last.scan.end)
         }
         return Result(
@@ -151,37 +154,6 @@ struct Recovery {
             try wrapping("cannot remove a leftover") { () throws(FileError) in
                 try fileSystem.remove(directory.appending(name))
             }
-        }
-    }
-
-    /// Applies the frames that the scan found good.
-    private func replay(_ tail: StoreLoader.Tail, into state: inout StoreState, _ index: inout MemoIndex)
-        throws(StoreError)
-    {
-        let mapping = tail.mapping
-        defer { withExtendedLifetime(mapping) {} }
-        let seed = tail.header.identity.seed
-        var offset = Int(tail.start.offset)
-        while offset < Int(tail.scan.end.offset) {
-            do throws(DecodingFailure) {
-                guard
-                    let frame = FrameHeader(mapping.bytes, at: offset, segment: tail.number, seed: seed),
-                    let stored = frame.body(in: mapping.bytes, seed: seed)
-                else { throw DecodingFailure("a frame changed while it was read") }
-                var changes = ChangeCollector()
-                let body = try frame.decoded(stored)
-                try body.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-                    try state.apply(bytes, segment: tail.number, frameOffset: UInt64(offset), changes: &changes)
-                }
-                offset += frame.totalLength
-                if frame.kind == .commit { state.finishBatch(openLimit: configuration.openBlockBytes) }
-            } catch {
-                throw StoreError(.damaged, error.reason, file: tail.path, offset: offset)
-            }
-            for block in state.fullBlocks {
-                try wrapping("cannot write the index") { () throws(FileError) in try index.append(block) }
-            }
-            state.fullBlocks.removeAll(keepingCapacity: true)
         }
     }
 }

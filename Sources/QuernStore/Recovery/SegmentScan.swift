@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CQuernKernels
 
 /// Finds the end of what counts in one log segment, by checksums alone: it applies and changes nothing.
 struct SegmentScan: Equatable {
@@ -6,7 +7,7 @@ struct SegmentScan: Equatable {
     var end: LogPosition
     /// Frames that count.
     var frames = 0
-    /// Bytes behind the end that are neither valid nor zero.
+    /// Bytes behind the end that do not count, without the zeros at the end, which are written ahead.
     var tornBytes = 0
 
     struct Damage: Error, Equatable {
@@ -23,6 +24,8 @@ struct SegmentScan: Equatable {
     ) throws(Damage) -> SegmentScan {
         let limit = knownEnd.map { Int(clamping: $0) } ?? bytes.count
         var result = SegmentScan(end: start)
+        // Zeros at the end were written ahead, but for the padding of the last frame.
+        let used = (quern_length_without_zeros(bytes.baseAddress, min(limit, bytes.count)) + 7) & ~7
         /// The end before the parts of a batch whose commit frame is still to come.
         var lastCommitted = result
         guard Int(clamping: start.offset) <= bytes.count, limit <= bytes.count else {
@@ -30,10 +33,11 @@ struct SegmentScan: Equatable {
         }
         while true {
             let offset = Int(result.end.offset)
-            let (found, frame) = look(in: bytes, at: offset, limit: limit, after: result.end, seed: seed)
+            let (found, frame) = look(
+                in: bytes, at: offset, limit: limit, used: used, after: result.end, seed: seed)
             let isVouchedFor =
                 found != .frame && knownEnd == nil
-                && vouches(in: bytes, beyond: offset, segment: start.segment, seed: seed)
+                && vouches(in: bytes, used: used, beyond: offset, segment: start.segment, seed: seed)
             switch TailDecision.decide(isLast: knownEnd == nil, found: found, isVouchedFor: isVouchedFor) {
             case .apply:
                 guard let frame else { preconditionFailure("a frame without header") }
@@ -46,9 +50,8 @@ struct SegmentScan: Equatable {
                     throw Damage(reason: "a transaction without its commit frame", offset: offset)
                 }
                 return result
-            case .endOfLog(let torn):
-                let hasParts = lastCommitted != result
-                if torn || hasParts { lastCommitted.tornBytes = bytes.count - Int(lastCommitted.end.offset) }
+            case .endOfLog:
+                lastCommitted.tornBytes = max(0, min(used, bytes.count) - Int(lastCommitted.end.offset))
                 return lastCommitted
             case .damaged(let reason):
                 throw Damage(reason: reason, offset: offset)
@@ -57,26 +60,24 @@ struct SegmentScan: Equatable {
     }
 
     private static func look(
-        in bytes: UnsafeRawBufferPointer, at offset: Int, limit: Int, after previous: LogPosition, seed: UInt32
+        in bytes: UnsafeRawBufferPointer, at offset: Int, limit: Int, used: Int, after previous: LogPosition,
+        seed: UInt32
     ) -> (TailDecision.Found, FrameHeader?) {
         if offset >= limit { return (.end, nil) }
         guard let frame = FrameHeader(bytes, at: offset, segment: previous.segment, seed: seed),
             frame.kind == .commit || frame.kind == .part, frame.totalLength <= limit - offset,
             frame.body(in: bytes, seed: seed) != nil
-        else {
-            let isZero = bytes[offset..<limit].allSatisfy { $0 == 0 }
-            return (isZero ? .zeros : .otherBytes, nil)
-        }
+        else { return (offset >= used ? .zeros : .otherBytes, nil) }
         return frame.previousChecksum == previous.checksum ? (.frame, frame) : (.frameOfAnotherChain, nil)
     }
 
     /// Whether any later frame says that the file was durable beyond `offset`.
     private static func vouches(
-        in bytes: UnsafeRawBufferPointer, beyond offset: Int, segment: UInt32, seed: UInt32
+        in bytes: UnsafeRawBufferPointer, used: Int, beyond offset: Int, segment: UInt32, seed: UInt32
     ) -> Bool {
         let magic = FrameHeader.magic.littleEndian
         var place = (offset + 8) & ~7
-        while place <= bytes.count - FrameHeader.size {
+        while place < used, place <= bytes.count - FrameHeader.size {
             if bytes.loadUnaligned(fromByteOffset: place, as: UInt32.self) == magic,
                 let frame = FrameHeader(bytes, at: place, segment: segment, seed: seed),
                 frame.durableUpTo > UInt64(offset)

@@ -6,6 +6,9 @@ import SystemPackage
 struct StoreLoader {
     let directory: FilePath
     let fileSystem: any FileSystem
+    /// How files that are not sealed are opened: `readWrite` by recovery, which goes on writing them. `readOnly` leaves
+    /// everything as it is (F26).
+    let access: FileOpenMode
 
     /// A log segment that is part of the tail.
     struct Tail {
@@ -32,6 +35,19 @@ struct StoreLoader {
             guard error.errno == .noSuchFileOrDirectory else { throw StoreError("cannot open \(name)", error) }
             throw StoreError(.damaged, "\(name) is missing", file: path, cause: error)
         }
+    }
+
+    /// The numbers of the log segments that are in the directory, in order.
+    func logSegments() throws(StoreError) -> [UInt32] {
+        let names = try wrapping("cannot list the store") { () throws(FileError) in try fileSystem.list(directory) }
+        return Self.logSegments(names)
+    }
+
+    static func logSegments(_ names: [String]) -> [UInt32] {
+        names.compactMap { name -> UInt32? in
+            guard let (kind, number) = StoreFiles.parse(name), kind == .log else { return nil }
+            return UInt32(exactly: number)
+        }.sorted()
     }
 
     func readManifest() throws(StoreError) -> Manifest {
@@ -80,9 +96,9 @@ struct StoreLoader {
         for number in wanted {
             let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
             let (file, mapping) = try wrapping("cannot read a log segment") { () throws(FileError) in
-                let file = try fileSystem.open(path, .readWrite)
-                // What is read must be what is on disk, before a decision is built on it (F21).
-                try file.synchronize()
+                let file = try fileSystem.open(path, access)
+                // What is read must be what is on disk, before recovery builds a decision on it (F21).
+                if access == .readWrite { try file.synchronize() }
                 return (file, try file.map(length: try file.size()))
             }
             let header = try Self.header(
@@ -111,7 +127,7 @@ struct StoreLoader {
                     number: segment.number, header: segment.header, file: segment.file, mapping: segment.mapping,
                     path: segment.path, start: start, scan: scan))
             start = LogPosition(
-                segment: segment.number + 1, offset: UInt64(FileHeader.size), checksum: scan.end.checksum)
+                segment: segment.number &+ 1, offset: UInt64(FileHeader.size), checksum: scan.end.checksum)
         }
         return tails
     }
@@ -148,7 +164,7 @@ struct StoreLoader {
         }
         let open = try checkpoint.open.map { (entry) throws(StoreError) in
             OpenIndexSegment(
-                file: try openFile(entry.number, .readWrite, length: Int(clamping: entry.length)),
+                file: try openFile(entry.number, access, length: Int(clamping: entry.length)),
                 encoder: FrameEncoder(
                     identity: files.identity, segment: entry.number, position: entry.length,
                     checksum: entry.checksum),

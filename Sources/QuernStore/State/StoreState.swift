@@ -15,6 +15,10 @@ struct StoreState: Sendable {
     var inFlight: [TaskID] = []
     var nextID: UInt64 = 1
     var nextSequence: UInt64 = 1
+    /// Tasks that wait for the commit of their stage, by its number.
+    var stages: [UInt64: StagedSpawns] = [:]
+    /// The highest number that a stage has had.
+    var lastStage: UInt64 = 0
     /// Memory that the open blocks take, in bytes.
     var openBytes = 0
     /// Trees that were dropped and are not reclaimed yet.
@@ -101,6 +105,9 @@ struct StoreState: Sendable {
             // The task may have been advanced since its hand-over was read.
             guard parents[task]?.handover == old else { return }
             parents[task]?.handover = LogPlace(place, bytes: reader.remaining)
+        case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
+        case .stageCommit: try applyStageCommit(&reader, changes: &changes)
+        case .stageAbort: stages[try reader.littleEndian()] = nil
         case .drop: try drop(try DroppedTree(&reader))
         }
     }
@@ -116,7 +123,7 @@ struct StoreState: Sendable {
         parents[.none]?.status.counts[tree.kind] = count - 1
     }
 
-    private mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
+    mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
         live.append(run)
         nextID = run.firstID.rawValue + UInt64(run.count)
         withParent(run.parent) { $0.status.liveChildren += UInt64(run.count) }

@@ -22,6 +22,8 @@ struct CommitQueue: Sendable {
         case run(Job)
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
+        /// Nothing waits, and the log's last batch needs a frame that vouches for it.
+        case vouch
         /// Write what is left, then close.
         case close([Pending])
     }
@@ -149,11 +151,15 @@ struct CommitQueue: Sendable {
 
     // MARK: The writer
 
-    /// The next work, or nil to wait; `syncDue` is when the oldest unsynced interval commit must be on disk.
-    mutating func next(now: MonotonicTime, syncDue: MonotonicTime?) -> Work? {
+    /// The next work, or nil to wait until the next of the deadlines.
+    mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {
         if !jobs.isEmpty { return .run(jobs.removeFirst()) }
-        if !isClosing, let syncDue, syncDue <= now { return .synchronize }
-        if batches.isEmpty { return isClosing && background == 0 ? .close([]) : nil }
+        if !isClosing, let due = deadlines.sync, due <= now { return .synchronize }
+        if batches.isEmpty {
+            if isClosing { return background == 0 ? .close([]) : nil }
+            if let due = deadlines.vouch, due <= now { return .vouch }
+            return nil
+        }
         let batch = batches.removeFirst()
         lastBatchCount = batch.items.count
         pendingBytes -= batch.bytes

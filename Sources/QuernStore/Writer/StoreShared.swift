@@ -3,17 +3,12 @@ import Synchronization
 
 /// What the writer thread and all callers share.
 final class StoreShared: Sendable {
-    /// The committed state, changed by the writer thread alone and read under the lock.
-    struct Committed: Sendable {
-        var state: StoreState
-        var index: MemoIndex
-    }
-
     struct Observer: Sendable {
         weak var value: (any CommitObserver)?
     }
 
     let files: StoreFiles
+    /// Changed by the writer thread alone and read under the lock.
     let committed: Mutex<Committed>
     let queue = Monitor(CommitQueue())
     let bodies: LogBodies

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 
-/// Syncs, at once or when an interval commit is due (S3).
+/// Syncs, at once or when an interval commit is due (S3), and says so in the log (F12).
 extension StoreWriter {
     mutating func synchronize() throws(FileError) {
         try log.synchronize()
-        syncDue = nil
+        deadlines.sync = nil
     }
 
     mutating func noteUnsynced(_ pending: ArraySlice<CommitQueue.Pending>) {
         for item in pending {
             guard case .interval(let duration) = item.durability else { continue }
             let due = MonotonicTime.now().advanced(by: duration)
-            syncDue = min(syncDue ?? due, due)
+            deadlines.sync = min(deadlines.sync ?? due, due)
         }
     }
 
     mutating func synchronizeInBackground() {
-        syncDue = nil
+        deadlines.sync = nil
         guard poison == nil else { return }
         do throws(FileError) { try synchronize() } catch {
             poison(
@@ -24,5 +25,19 @@ extension StoreWriter {
                     .indeterminate, "a sync failed: whether the last commits are on disk is unknown", file: error.path,
                     cause: error))
         }
+    }
+
+    /// Sets when the last batch gets a frame that vouches for it: once nothing was written for a while.
+    mutating func noteUnvouched() {
+        guard let delay = configuration.vouchDelay, poison == nil, log.isUnvouched else {
+            deadlines.vouch = nil
+            return
+        }
+        deadlines.vouch = MonotonicTime.now().advanced(by: delay)
+    }
+
+    mutating func vouch() {
+        let (id, sequence) = shared.committed.withLock { ($0.state.nextID, $0.state.nextSequence) }
+        log.vouch(firstID: id, firstSequence: sequence)
     }
 }

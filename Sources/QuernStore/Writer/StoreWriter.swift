@@ -19,8 +19,7 @@ struct StoreWriter: Sendable {
     var compactionRequests: [@Sendable (Result<CompactionReport, StoreError>) -> Void] = []
     /// Index segments that were replaced and go with the next checkpoint.
     var retired: [UInt32] = []
-    /// When the oldest commit of an interval level must be on disk.
-    var syncDue: MonotonicTime?
+    var deadlines = WriterDeadlines()
     var nextCheckpointAt: UInt64
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
@@ -39,10 +38,11 @@ struct StoreWriter: Sendable {
 
     mutating func run() {
         while true {
-            let due = syncDue
+            noteUnvouched()
+            let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
-                deadline = due
-                return queue.next(now: .now(), syncDue: due)
+                deadline = deadlines.next
+                return queue.next(now: .now(), deadlines)
             }
             switch work {
             case .write(let pending):
@@ -54,6 +54,8 @@ struct StoreWriter: Sendable {
                 housekeep()
             case .synchronize:
                 synchronizeInBackground()
+            case .vouch:
+                vouch()
             case .close(let pending):
                 write(pending)
                 close()

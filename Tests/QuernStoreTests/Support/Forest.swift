@@ -173,7 +173,8 @@ struct Forest {
         let areFailuresRight = try Self.read(roots.failuresOnly, values: false).map(\.id) == failures.map(\.id)
         #expect(areFailuresRight, "failed roots, \(place)")
         let parts = try roots.split(into: 3).flatMap { try Self.read($0) }
-        #expect(parts == rows, "roots in parts, \(place)")
+        let areTheSame = parts == rows
+        #expect(areTheSame, "roots in parts, \(place)")
         #expect(store.totals.endedRoots == UInt64(rows.count), "\(place)")
     }
 

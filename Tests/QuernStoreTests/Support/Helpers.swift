@@ -41,6 +41,16 @@ extension MemoStore {
     }
 }
 
+extension MemoStore.Configuration {
+    /// The log's bytes follow from the transactions alone: no zeros ahead of it, no frame that comes with time.
+    static var exactLog: Self {
+        var configuration = Self()
+        configuration.logReserveBytes = 0
+        configuration.vouchDelay = nil
+        return configuration
+    }
+}
+
 extension Result where Failure == StoreError {
     var code: StoreError.Code? {
         if case .failure(let error) = self { return error.code }

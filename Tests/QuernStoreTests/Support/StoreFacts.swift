@@ -21,6 +21,24 @@ struct Digest: Equatable {
     }
 }
 
+/// What a store and a reader of one both answer.
+protocol StoreAnswers {
+    func liveTasks() -> LiveTasks
+    func status(of parent: TaskID) -> ParentStatus?
+    func withPayloads(of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void) throws(StoreError)
+    func handover(of task: TaskID) throws(StoreError) -> [UInt8]
+    func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot
+    var committed: Committed { get }
+}
+
+extension MemoStore: StoreAnswers {
+    var committed: Committed { shared.committed.withLock { $0 } }
+}
+
+extension MemoReader: StoreAnswers {
+    var committed: Committed { current.committed }
+}
+
 /// Everything that a store says about its tasks, as a value: stores with equal facts are the same to their users.
 struct StoreFacts: Equatable {
     struct Live: Equatable {
@@ -50,7 +68,7 @@ struct StoreFacts: Equatable {
     var names: [UInt32: String] = [:]
     var nextID: UInt64 = 0
 
-    init(_ store: MemoStore) throws(StoreError) {
+    init(_ store: some StoreAnswers) throws(StoreError) {
         let tasks = store.liveTasks()
         for entry in tasks.runs {
             let run = entry.run
@@ -61,24 +79,21 @@ struct StoreFacts: Equatable {
                     submittedAt: run.submittedAt.rawValue, payload: Digest(payload), detail: tasks.details[id])
             }
         }
-        let hasHandover = store.shared.committed.withLock { committed in
-            (
-                committed.state.parents.filter { $0.value.handover != nil }.keys, committed.state.names,
-                committed.state.nextID
-            )
-        }
+        let state = store.committed.state
         for parent in tasks.parents { parents[parent.id.rawValue] = parent }
         parents[0] = store.status(of: .none)
-        for task in hasHandover.0 { handovers[task.rawValue] = Digest(try store.handover(of: task)) }
-        for (label, name) in hasHandover.1 { names[label.rawValue] = name }
-        nextID = hasHandover.2
+        for (task, parent) in state.parents where parent.handover != nil {
+            handovers[task.rawValue] = Digest(try store.handover(of: task))
+        }
+        for (label, name) in state.names { names[label.rawValue] = name }
+        nextID = state.nextID
         for id in 0..<nextID {
             let found = try Self.children(of: TaskID(id), in: store)
             if !found.isEmpty { children[id] = found }
         }
     }
 
-    static func children(of parent: TaskID, in store: MemoStore) throws(StoreError) -> [Child] {
+    static func children(of parent: TaskID, in store: some StoreAnswers) throws(StoreError) -> [Child] {
         try children(of: try store.children(of: parent))
     }
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// The memory of this process, in bytes, as Linux counts it; zero on other systems.
+///
+/// `getrusage` would not do for the peak: a process inherits it from the one that started it.
+enum ProcessMemory {
+    /// What is resident now.
+    static var resident: Int { field("VmRSS:") }
+
+    /// The most that was ever resident.
+    static var peak: Int { field("VmHWM:") }
+
+    private static func field(_ name: String) -> Int {
+        guard let file = try? FileDescriptor.open("/proc/self/status", .readOnly) else { return 0 }
+        defer { try? file.close() }
+        let bytes = [UInt8](unsafeUninitializedCapacity: 8 << 10) { buffer, count in
+            count = (try? file.read(into: UnsafeMutableRawBufferPointer(buffer))) ?? 0
+        }
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix(name) {
+            return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
+                ?? 0
+        }
+        return 0
+    }
+}

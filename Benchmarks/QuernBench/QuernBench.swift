@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+
+/// The benchmarks of the store, each beside the limit of the machine that it runs on.
+@main
+struct QuernBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "quern-bench",
+        abstract: "Measures the store beside the limits of the machine.",
+        discussion: """
+            A table has a line a figure: the smallest, the middle and the largest of the repetitions, what this machine \
+            can do at most, measured in the same run, and how many times worse than that the middle one is.
+
+            Stores are made under TMPDIR, or /tmp, and removed: choose a place on the disk that counts.
+            """,
+        subcommands: [
+            All.self, Scan.self, Insert.self, Complete.self, Bytes.self, Callers.self, Open.self, Memory.self,
+            Opening.self,
+        ])
+}

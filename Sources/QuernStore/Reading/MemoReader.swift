@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+public import SystemPackage
+
+/// A store that is only read, also while a writer, of this process or another, is at work on it (S1).
+///
+/// ```swift
+/// let reader = try await MemoReader.open(at: "/var/lib/service/memos")
+/// let children = try reader.children(of: parent)
+/// if try await reader.refresh() { ... }          // what was committed since
+/// ```
+///
+/// It takes no lock, and writes, creates, removes and syncs nothing, so that it needs no permission to write, works on
+/// a file system that is mounted read-only, and never holds up the writer (F26).
+///
+/// **What it sees**: the store as it was behind one of its committed batches. Between two refreshes all calls answer
+/// from that one moment, and snapshots that were given out stay as they are. It sees what was *written*: also
+/// transactions of level ``Durability/buffered``, and others an instant before their sync, which the writer has not
+/// acknowledged yet and which a loss of power would undo.
+///
+/// **What it costs**: memory for the live tasks, and for the children that ended since the last checkpoint: their memos
+/// and about 50 bytes each. It keeps index segments open that compaction has replaced, until it is refreshed and the
+/// snapshots from before are gone.
+///
+/// All calls may be made from any thread.
+public final class MemoReader: Sendable {
+    private let loader: StoreLoader
+    private let bodies: LogBodies
+    private let view: Mutex<ReaderView>
+    /// Held while the files are read: refreshes come one after the other.
+    private let refreshing = Mutex(())
+
+    private init(loader: StoreLoader, view: ReaderView) {
+        self.loader = loader
+        let files = StoreFiles(
+            directory: loader.directory, fileSystem: loader.fileSystem, identity: view.manifest.identity,
+            epoch: view.manifest.epoch)
+        bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
+        self.view = Mutex(view)
+    }
+
+    // MARK: Opening and going on
+
+    /// Opens the store in a directory to read it, on a thread of its own.
+    ///
+    /// The time it takes depends on the log behind the last checkpoint and on the live tasks, not on history.
+    ///
+    /// - Throws: ``StoreError/Code/notFound`` when there is no store; ``StoreError/Code/damaged`` naming file, offset
+    ///   and what is wrong; ``StoreError/Code/storeChanged`` when the writer replaced files at every attempt to read
+    ///   them; ``StoreError/Code/notAStore``, ``StoreError/Code/unsupportedVersion`` or
+    ///   ``StoreError/Code/inputOutput``.
+    public static func open(
+        at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()
+    ) async throws(StoreError) -> MemoReader {
+        try await SystemThread.run { () throws(StoreError) in
+            try openBlocking(at: directory, fileSystem: fileSystem)
+        }
+    }
+
+    /// Opens the store as ``open(at:fileSystem:)`` does, on the caller's thread, which it blocks. Never call it on the
+    /// cooperative pool.
+    ///
+    /// - Throws: as the asynchronous form.
+    public static func openBlocking(
+        at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()
+    ) throws(StoreError) -> MemoReader {
+        let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
+        return MemoReader(loader: loader, view: try read(loader, from: nil))
+    }
+
+    /// Goes on to what is committed now, on a thread of its own. Returns whether the log has grown.
+    ///
+    /// It shows at least what was committed before the call. It reads the log that is new, or begins at a checkpoint
+    /// that is new; then it shows the same as before, and more.
+    ///
+    /// - Throws: as ``open(at:fileSystem:)``. What was read before stays.
+    /// - Complexity: O(new log), and when there is some O(live).
+    public func refresh() async throws(StoreError) -> Bool {
+        try await SystemThread.run { () throws(StoreError) in try self.refreshBlocking() }
+    }
+
+    /// Goes on as ``refresh()`` does, on the caller's thread, which it blocks. Never call it on the cooperative pool.
+    ///
+    /// - Throws: as the asynchronous form.
+    public func refreshBlocking() throws(StoreError) -> Bool {
+        try refreshing.withLock { (_) throws(StoreError) in
+            let old = current
+            let new = try Self.read(loader, from: old)
+            view.withLock { $0 = new }
+            // The chain of checksums is the same in a new segment, until a frame is added.
+            return new.position.checksum != old.position.checksum
+        }
+    }
+
+    /// Reads on from a view, or from the checkpoint when there is a new one.
+    private static func read(_ loader: StoreLoader, from old: ReaderView?) throws(StoreError) -> ReaderView {
+        var attempts = ReadAttempts()
+        var view = old
+        while true {
+            var generation: UInt64?
+            do throws(StoreError) {
+                let manifest = try self.manifest(loader, of: old?.manifest.identity)
+                generation = manifest.generation
+                attempts.begin(generation: manifest.generation)
+                var next = if let view, view.manifest == manifest { view } else { try ReaderView(manifest, loader) }
+                try next.follow(loader)
+                let newest = try self.manifest(loader, of: manifest.identity)
+                if attempts.believes(generation: manifest.generation, newest: newest.generation) { return next }
+                view = next
+            } catch {
+                if let final = attempts.failure(error, generation: generation) { throw final }
+                // The log may have been cut off in front of a frame that was seen: begin anew.
+                view = nil
+            }
+        }
+    }
+
+    private static func manifest(
+        _ loader: StoreLoader, of identity: StoreIdentity?
+    ) throws(StoreError) -> Manifest {
+        let manifest: Manifest
+        do throws(StoreError) { manifest = try loader.readManifest() } catch {
+            guard let reason = error.cause?.errno, [.noSuchFileOrDirectory, .notDirectory].contains(reason) else {
+                throw error
+            }
+            throw StoreError(.notFound, "there is no store in the directory", file: loader.directory)
+        }
+        guard identity == nil || manifest.identity == identity else {
+            throw StoreError(.notAStore, "another store has taken its place", file: loader.directory)
+        }
+        return manifest
+    }
+
+    // MARK: What the other files read
+
+    /// What the calls answer from.
+    var current: ReaderView { view.withLock { $0 } }
+
+    /// Looks into the log or the index. What is missing there was removed because the writer needs it no more.
+    private func readingFiles<Value>(
+        _ body: (LogBodies) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        do throws(StoreError) { return try body(bodies) } catch {
+            guard error.cause?.errno == .noSuchFileOrDirectory else { throw error }
+            throw StoreError(
+                .storeChanged, "what was asked for is no longer in the store: refresh the reader", file: error.file,
+                cause: error.cause)
+        }
+    }
+
+    // MARK: Children
+
+    /// A snapshot of a parent's ended children: see ``MemoStore/children(of:)``.
+    ///
+    /// - Throws: as the writer's form, and ``StoreError/Code/storeChanged`` when a segment is no longer there.
+    public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
+        let places = current.committed.childPlaces(of: parent)
+        return try readingFiles { (bodies) throws(StoreError) in try places.snapshot(bodies.files.identity) }
+    }
+
+    /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.
+    ///
+    /// - Throws: as ``children(of:)`` and ``ChildSnapshot/after(_:)``.
+    public func children(of parent: TaskID, after sequence: UInt64) throws(StoreError) -> ChildSnapshot {
+        try children(of: parent).after(sequence)
+    }
+
+    // MARK: Live tasks
+
+    /// Everything without an outcome. O(live).
+    public func liveTasks() -> LiveTasks { current.committed.liveTasks() }
+
+    /// Whether a task has no outcome yet. O(log live).
+    public func isLive(_ task: TaskID) -> Bool { current.committed.state.live.contains(task) }
+
+    /// The run of a live task. O(log live).
+    public func run(of task: TaskID) -> SpawnRun? { current.committed.state.live.run(of: task)?.run }
+
+    /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(1).
+    public func status(of parent: TaskID) -> ParentStatus? { current.committed.state.parents[parent]?.status }
+
+    /// Counts over the whole store. O(1).
+    public var totals: (live: Int, endedRoots: UInt64) { current.committed.totals }
+
+    /// Reads the payloads of a run: see ``MemoStore/withPayloads(of:indexes:_:)``.
+    ///
+    /// - Throws: ``StoreError/Code/storeChanged`` when they are gone because the run's tasks have ended since;
+    ///   ``StoreError/Code/damaged`` or ``StoreError/Code/inputOutput``.
+    public func withPayloads(
+        of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void
+    ) throws(StoreError) {
+        try readingFiles { (bodies) throws(StoreError) in
+            try bodies.withPayloads(of: run, indexes: indexes, body)
+        }
+    }
+
+    /// The bytes of a live task's last advance.
+    ///
+    /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced, else as
+    ///   ``withPayloads(of:indexes:_:)``.
+    public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
+        let place = current.committed.state.parents[task]?.handover
+        return try readingFiles { (bodies) throws(StoreError) in try bodies.handover(of: task, at: place) }
+    }
+
+    // MARK: Labels
+
+    /// The number of a name.
+    public func knownLabel(for name: String) -> Label? { current.committed.state.labels[name] }
+
+    /// The name behind a label.
+    public func name(of label: Label) -> String? { current.committed.state.names[label] }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A store as a reader knows it: the checkpoint of one manifest, and the log behind it up to a position. A value: what
+/// is read makes the next one.
+struct ReaderView: Sendable {
+    let manifest: Manifest
+    /// Up to where the log is in ``committed``.
+    private(set) var position: LogPosition
+    private(set) var committed: Committed
+
+    /// What the checkpoint of `manifest` says.
+    init(_ manifest: Manifest, _ loader: StoreLoader) throws(StoreError) {
+        let checkpoint = try loader.readCheckpoint(manifest)
+        let files = StoreFiles(
+            directory: loader.directory, fileSystem: loader.fileSystem, identity: manifest.identity,
+            epoch: manifest.epoch)
+        self.manifest = manifest
+        position = checkpoint.position
+        committed = Committed(
+            state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files, segmentBytes: .max))
+    }
+
+    /// Goes on to the last whole batch in the log. After an error the view is of no use.
+    mutating func follow(_ loader: StoreLoader) throws(StoreError) {
+        for tail in try loader.scanTail(try loader.logSegments(), from: position, manifest: manifest) {
+            // Blocks stay open as long as they are not full: there is no index segment to write them to.
+            try tail.replay(into: &committed.state, openLimit: .max) { state in
+                for block in state.fullBlocks {
+                    committed.tailBlocks[block.parent, default: []].append(BlockExtent(block))
+                }
+                state.fullBlocks.removeAll(keepingCapacity: true)
+            }
+            position = tail.scan.end
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is committed, as a value: what the questions to a store, or to a reader of one, are answered from.
+struct Committed: Sendable {
+    var state: StoreState
+    var index: MemoIndex
+    /// Full blocks that a reader found in the log and in no index segment that it knows, by parent, in sequence order.
+    /// A writer has none: its full blocks go to the index.
+    var tailBlocks: [TaskID: [BlockExtent]] = [:]
+
+    /// Everything without an outcome. O(live).
+    func liveTasks() -> LiveTasks {
+        var tasks = LiveTasks()
+        tasks.runs = state.live.runs.filter { $0.live != 0 }
+        tasks.details = state.details
+        tasks.parents = state.parents.values.map(\.status).filter { $0.id != .none }.sorted { $0.id < $1.id }
+        tasks.inFlight = state.inFlight.filter { state.live.contains($0) }
+        return tasks
+    }
+
+    /// The live tasks below `tasks`, at any depth, that are parents themselves. One pass over the live runs, since ids
+    /// follow commit order and a child comes after its parent.
+    func liveParents(below tasks: Set<TaskID>) -> Set<TaskID> {
+        var above = tasks
+        for entry in state.live.runs where entry.live != 0 && above.contains(entry.run.parent) {
+            var bits = entry.live
+            while bits != 0 {
+                let task = entry.run.id(at: bits.trailingZeroBitCount)
+                if state.parents[task] != nil { above.insert(task) }
+                bits &= bits - 1
+            }
+        }
+        return above.subtracting(tasks)
+    }
+
+    var totals: (live: Int, endedRoots: UInt64) {
+        (state.live.count, state.parents[.none]?.status.counts.total ?? 0)
+    }
+
+    /// Where a parent's ended children are. O(blocks of the parent in memory); reads no file.
+    func childPlaces(of parent: TaskID) -> ChildPlaces {
+        var blocks = state.fullBlocks.filter { $0.parent == parent }
+        if let block = state.parents[parent]?.openBlock, !block.rows.isEmpty { blocks.append(block) }
+        return ChildPlaces(
+            parent: parent, sealed: index.sealed, open: index.openExtents(of: parent),
+            tail: tailBlocks[parent] ?? [], blocks: blocks, dropped: state.dropped)
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Spawns that are in the log and wait for the transaction that makes them visible (T6). 64 bytes a run.
+struct StagedSpawns: Sendable {
+    /// In order and without gaps. Their first ids are positions in the stage, from 0.
+    private(set) var runs: [SpawnRun] = []
+
+    /// How many tasks wait.
+    var count: UInt64 { runs.last.map { $0.firstID.rawValue + UInt64($0.count) } ?? 0 }
+
+    mutating func append(_ run: SpawnRun) throws(DecodingFailure) {
+        guard run.firstID.rawValue == count, count + UInt64(run.count) <= Limits.stagedTasks else {
+            throw DecodingFailure("staged tasks from \(run.firstID) behind \(count)")
+        }
+        runs.append(run)
+    }
+
+    /// The parents and how many children each gets; a parent may come more than once. O(runs).
+    var arrivals: [(parent: TaskID, children: UInt64)] {
+        var arrivals: [(parent: TaskID, children: UInt64)] = []
+        for run in runs {
+            if arrivals.last?.parent != run.parent { arrivals.append((run.parent, 0)) }
+            arrivals[arrivals.count - 1].children += UInt64(run.count)
+        }
+        return arrivals
+    }
+}
+
+extension StoreState {
+    /// Begins a stage. Nobody sees what is in it, and the log knows it from its first task on.
+    mutating func openStage() -> UInt64 {
+        lastStage += 1
+        stages[lastStage] = StagedSpawns()
+        return lastStage
+    }
+
+    /// Drops the stages that an earlier process left: nobody can commit them any more.
+    mutating func dropStages() { stages = [:] }
+
+    mutating func applyStagedSpawn(
+        _ reader: inout ByteReader, at place: LogPlace
+    ) throws(DecodingFailure) {
+        let number: UInt64 = try reader.littleEndian()
+        guard number > 0, number <= Limits.number else { throw DecodingFailure("stage \(number)") }
+        let record = try SpawnRecord(try reader.take(reader.remaining), isStaged: true)
+        lastStage = max(lastStage, number)
+        try stages[number, default: StagedSpawns()].append(
+            record.run(
+                segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)))
+    }
+
+    mutating func applyStageCommit(
+        _ reader: inout ByteReader, changes: inout ChangeCollector
+    ) throws(DecodingFailure) {
+        let number: UInt64 = try reader.littleEndian()
+        let firstID: UInt64 = try reader.littleEndian()
+        guard let stage = stages.removeValue(forKey: number) else {
+            throw DecodingFailure("commit of stage \(number), which is not open")
+        }
+        guard firstID >= nextID, firstID <= Limits.number else { throw DecodingFailure("id \(firstID) used twice") }
+        for var run in stage.runs {
+            guard run.parent.rawValue < firstID else {
+                throw DecodingFailure("spawn of \(firstID) under \(run.parent)")
+            }
+            run.firstID = TaskID(firstID + run.firstID.rawValue)
+            spawn(run, changes: &changes)
+        }
+    }
+}

@@ -1,0 +1,1383 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a quern store and prints what it holds, as text.
+
+Written from FORMAT.md and DUMP.md alone, to be read beside them: each part below names the section of FORMAT.md that it
+follows. Nothing is written to the store. `python3 quern_reader.py STORE`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import sys
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final, Iterable, Iterator, NamedTuple, NoReturn, Sequence
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Section "Limits"
+# ---------------------------------------------------------------------------------------------------------------------
+
+MAX_VALUE: Final = 16 << 20             # memo, payload, hand-over, error
+MAX_BODY: Final = 48 << 20              # decoded body of a frame
+MAX_ROWS: Final = 4096                  # rows of a block
+MAX_VALUES_OF_BLOCK: Final = 64 << 10   # memo and error bytes of a block of several rows
+MAX_SPAWN: Final = 64                   # tasks of a spawn record
+MAX_NAME: Final = 255                   # bytes of a name
+MAX_ENTRIES: Final = 131_072            # entries of a segment's directory
+MAX_NUMBER: Final = 1 << 60             # ids, sequences, counts
+MAX_FILE: Final = 1 << 48               # length of a file
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What can go wrong (section "Damage"; exit codes as in DUMP.md)
+# ---------------------------------------------------------------------------------------------------------------------
+
+class Trouble(Exception):
+    """The store cannot be read."""
+    status = 2
+
+
+class NoStore(Trouble):
+    status = 1
+
+
+class Unsupported(Trouble):
+    status = 3
+
+
+class Damage(Trouble):
+    """Something in the store is not as FORMAT.md says."""
+
+
+class NotAFrame(Damage):
+    """What is there is no frame that was written whole: in the last log segment, perhaps a torn write."""
+
+
+class Missing(Damage):
+    """A file is not there. When the manifest has changed too, a writer is at work."""
+
+
+class Place(NamedTuple):
+    """A place in a file, to say where damage is."""
+    file: str
+    offset: int
+
+    def fail(self, why: str, as_: type[Damage] = Damage) -> NoReturn:
+        raise as_(f"damaged: {self.file} at {self.offset}: {why}")
+
+    def check(self, holds: bool, why: str) -> None:
+        if not holds:
+            self.fail(why)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Section "Conventions": integers, CRC32C, LZ4, integer columns
+# ---------------------------------------------------------------------------------------------------------------------
+
+FIRST_TIME: Final = -(1 << 63)  # the smallest i64: "at once" where a task has a time not to start before
+
+
+def crc32c_tables() -> tuple[tuple[int, ...], ...]:
+    """Table k: what a byte has made of the register when k zero bytes have gone through it after that byte."""
+    octet = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        octet.append(value)
+    tables = [octet]
+    for _ in range(7):
+        tables.append([octet[value & 0xFF] ^ (value >> 8) for value in tables[-1]])
+    return tuple(map(tuple, tables))
+
+
+CRC_TABLES: Final = crc32c_tables()
+
+
+def crc32c(data: bytes | memoryview, seed: int = 0) -> int:
+    """CRC32C of `data`, seeded with `seed`: eight bytes a step, each through its own table."""
+    t0, t1, t2, t3, t4, t5, t6, t7 = CRC_TABLES
+    register = seed ^ 0xFFFFFFFF
+    whole = len(data) & ~7
+    for b0, b1, b2, b3, b4, b5, b6, b7 in struct.iter_unpack("8B", data[:whole]):
+        register = (t7[b0 ^ (register & 0xFF)] ^ t6[b1 ^ (register >> 8 & 0xFF)] ^ t5[b2 ^ (register >> 16 & 0xFF)]
+                    ^ t4[b3 ^ (register >> 24)] ^ t3[b4] ^ t2[b5] ^ t1[b6] ^ t0[b7])
+    for byte in data[whole:]:
+        register = t0[(register ^ byte) & 0xFF] ^ (register >> 8)
+    return register ^ 0xFFFFFFFF
+
+
+def lz4_block(data: bytes, length: int, place: Place) -> bytes:
+    """Decodes an LZ4 block that must come to exactly `length` bytes."""
+    out = bytearray()
+    at, end = 0, len(data)
+
+    def extended(nibble: int) -> int:
+        """A length of 15 goes on in the bytes that follow, up to the first that is not 255."""
+        nonlocal at
+        total = nibble
+        more = nibble == 15
+        while more:
+            place.check(at < end, "LZ4: a length is cut off")
+            total += data[at]
+            more = data[at] == 255
+            at += 1
+        return total
+
+    while True:
+        place.check(at < end, "LZ4: the last literals are missing")
+        token = data[at]
+        at += 1
+        literals = extended(token >> 4)
+        place.check(literals <= end - at, "LZ4: literals are cut off")
+        place.check(literals <= length - len(out), "LZ4: decodes to more than its length")
+        out += data[at:at + literals]
+        at += literals
+        if at == end:
+            break
+        place.check(end - at >= 2, "LZ4: a distance is cut off")
+        distance = data[at] | data[at + 1] << 8
+        at += 2
+        place.check(0 < distance <= len(out), "LZ4: a distance reaches before the beginning")
+        match = extended(token & 15) + 4
+        place.check(match <= length - len(out), "LZ4: decodes to more than its length")
+        start = len(out) - distance
+        if distance >= match:
+            out += out[start:start + match]
+        else:  # the match overlaps what it produces: the last `distance` bytes, again and again
+            out += (out[start:] * (match // distance + 1))[:match]
+    place.check(len(out) == length, "LZ4: decodes to less than its length")
+    return bytes(out)
+
+
+def check_lengths(codec: int, stored: int, decoded: int, place: Place) -> None:
+    """What must hold before `decode` allocates anything."""
+    place.check(codec in (0, 1), f"unknown codec {codec}")
+    if codec == 0:
+        place.check(stored == decoded, "stored as it is, but with two lengths")
+    else:
+        place.check(decoded <= 255 * stored + 64, "decoded length is above 255 x stored length + 64")
+
+
+def decode(codec: int, data: bytes, decoded: int, place: Place) -> bytes:
+    check_lengths(codec, len(data), decoded, place)
+    return data if codec == 0 else lz4_block(data, decoded, place)
+
+
+def signed(value: int) -> int:
+    """A sum that wraps at 64 bits, as an i64."""
+    return ((value + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
+
+
+class Cursor:
+    """Takes fields from bytes, one after the other; running out of them is damage."""
+
+    def __init__(self, data: bytes, place: Place, at: int = 0, end: int | None = None) -> None:
+        self.data = data
+        self.place = place
+        self.at = at
+        self.end = len(data) if end is None else end
+
+    def left(self) -> int:
+        return self.end - self.at
+
+    def fields(self, layout: struct.Struct) -> tuple[int, ...]:
+        self.place.check(layout.size <= self.left(), "fields are cut off")
+        values = layout.unpack_from(self.data, self.at)
+        self.at += layout.size
+        return values
+
+    def take(self, count: int) -> bytes:
+        self.place.check(0 <= count <= self.left(), "bytes are cut off")
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def rest(self) -> bytes:
+        return self.take(self.left())
+
+    def finish(self) -> None:
+        self.place.check(self.at == self.end, "bytes are left over")
+
+    def column(self, count: int) -> list[int]:
+        """An integer column of `count` values, each as an i64."""
+        width, base = self.fields(COLUMN)
+        self.place.check(width in (0, 1, 2, 4, 8), f"an integer column has width {width}")
+        if width == 0:
+            return [base] * count
+        planes = self.take(width * count)
+        numbers = struct.unpack(f"<{count}{COLUMN_CODES[width]}", unshuffle(planes, count, width))
+        if base + (1 << 8 * width) <= 1 << 63:  # no sum can wrap
+            return [base + number for number in numbers]
+        return [signed(base + number) for number in numbers]
+
+    def values(self, lengths: Sequence[int]) -> list[bytes]:
+        """Byte strings side by side, of the given lengths."""
+        for length in lengths:
+            self.place.check(0 <= length <= MAX_VALUE, f"a value has length {length}")
+        self.place.check(sum(lengths) <= self.left(), "values are cut off")
+        return [self.take(length) for length in lengths]
+
+
+COLUMN: Final = struct.Struct("<Bq")
+COLUMN_CODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+def unshuffle(planes: bytes, count: int, width: int) -> bytes:
+    """From `width` planes of `count` bytes each to `count` values of `width` bytes each."""
+    out = bytearray(count * width)
+    for plane in range(width):
+        out[plane::width] = planes[plane * count:(plane + 1) * count]
+    return bytes(out)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sections "File header", "Features and versions"
+# ---------------------------------------------------------------------------------------------------------------------
+
+FILE_HEADER: Final = struct.Struct("<8sBB6sQ16sQQIIII52sI")
+FILE_MAGIC: Final = b"QUERN\x1a\r\n"
+VERSION: Final = 1
+KNOWN_INCOMPATIBLE: Final = 0  # no bits are given out yet
+
+LOG, INDEX, CHECKPOINT, MANIFEST = 1, 2, 3, 4
+
+
+class StoreFile:
+    """A file of the store whose header has been checked."""
+
+    def __init__(self, name: str, data: bytes, kind: int, number: int | None = None, identity: bytes | None = None):
+        """`number` and `identity` are what the header must have; the manifest is the file that says them first."""
+        self.name = name
+        self.data = data
+        place = Place(name, 0)
+        place.check(len(data) >= FILE_HEADER.size, "the file is shorter than its header")
+        (magic, self.kind, version, reserved, self.number, self.identity, epoch, self.previous_end,
+         self.previous_checksum, _compatible, _read_only, incompatible, reserved2, checksum
+         ) = FILE_HEADER.unpack_from(data)
+        place.check(magic == FILE_MAGIC, "no file of a quern store")
+        place.check(checksum == crc32c(data[:124]), "checksum of the file header")
+        if version != VERSION:
+            raise Unsupported(f"unsupported: {name}: format version {version}")
+        if incompatible & ~KNOWN_INCOMPATIBLE:
+            raise Unsupported(f"unsupported: {name}: features {incompatible:#x}")
+        place.check(not any(reserved) and not any(reserved2), "reserved bytes of the file header")
+        place.check(self.kind == kind, f"a file of kind {self.kind}, not {kind}")
+        place.check(number is None or self.number == number, f"the header has number {self.number}")
+        place.check(identity is None or self.identity == identity, "the file is of another store")
+        place.check(epoch >= 1, "epoch 0")
+        if kind != LOG or self.number == 1:
+            place.check(self.previous_end == 0 and self.previous_checksum == 0, "no segment before this, but its end")
+        self.seed = crc32c(self.identity)
+
+    def place(self, offset: int) -> Place:
+        return Place(self.name, offset)
+
+    # Section "Frames"
+
+    def frame(self, offset: int) -> Frame:
+        """The frame at an offset, all that it says of itself checked, its body's checksum too."""
+        place = self.place(offset)
+        body = offset + FRAME_HEADER.size
+        if offset % 8 or offset < FILE_HEADER.size or body > len(self.data):
+            place.fail("no frame is there", NotAFrame)
+        (magic, kind, codec, reserved, stored, decoded, sequence, identifier, own_offset, synced, previous, number,
+         body_checksum, checksum) = FRAME_HEADER.unpack_from(self.data, offset)
+        if magic != FRAME_MAGIC:
+            place.fail("no frame is there", NotAFrame)
+        if checksum != crc32c(self.data[offset:body - 4], self.seed):
+            place.fail("checksum of the frame header", NotAFrame)
+        if own_offset != offset or number != self.number & 0xFFFFFFFF:
+            place.fail("the frame belongs elsewhere", NotAFrame)
+        # From here on: a header that a writer made. What is wrong with it is no torn write.
+        place.check(kind in KINDS_OF_FILE[self.kind], f"a frame of kind {kind} in a file of kind {self.kind}")
+        place.check(codec == 0 or codec == 1 and kind not in STORED_AS_IS, f"codec {codec} in a frame of kind {kind}")
+        place.check(reserved == 0, "reserved bytes of the frame header")
+        place.check(stored <= MAX_BODY and decoded <= MAX_BODY, "the body is longer than any may be")
+        check_lengths(codec, stored, decoded, place)
+        if self.kind != LOG:
+            place.check(synced == 0, "a field of log frames is in use")
+            place.check(kind == BLOCK or sequence == identifier == 0, "a field of other frames is in use")
+        end = body + (stored + 7 & ~7)
+        if end > len(self.data):
+            place.fail("the frame is cut off", NotAFrame)
+        if body_checksum != crc32c(memoryview(self.data)[body:body + stored], self.seed):
+            place.fail("checksum of the body", NotAFrame)
+        return Frame(place, kind, codec, stored, decoded, sequence, identifier, synced, previous, checksum, end)
+
+    def body(self, frame: Frame) -> bytes:
+        """The decoded body of a frame."""
+        start = frame.place.offset + FRAME_HEADER.size
+        return decode(frame.codec, self.data[start:start + frame.stored], frame.decoded, frame.place)
+
+    def chain(self, start: int, end: int, checksum: int) -> Iterator[Frame]:
+        """The frames from `start` to exactly `end`, each of which must continue the chain, at first `checksum`."""
+        at = start
+        while at != end:
+            frame = self.frame(at)
+            frame.place.check(frame.previous == checksum, "the frame is of another chain")
+            frame.place.check(frame.end <= end, "the frame reaches beyond the end")
+            yield frame
+            at, checksum = frame.end, frame.checksum
+
+
+FRAME_HEADER: Final = struct.Struct("<4sBBHIIQQQQIIII")
+FRAME_MAGIC: Final = b"QFR\x1a"
+
+COMMIT, PART, BLOCK, DIRECTORY, STATE, MANIFEST_FRAME, SHARED_BLOCKS = 1, 2, 3, 4, 5, 6, 7
+KINDS_OF_FILE: Final = {
+    LOG: (COMMIT, PART),
+    INDEX: (BLOCK, DIRECTORY, SHARED_BLOCKS),
+    CHECKPOINT: (STATE, COMMIT),
+    MANIFEST: (MANIFEST_FRAME,),
+}
+STORED_AS_IS: Final = (BLOCK, DIRECTORY, MANIFEST_FRAME)
+
+
+class Frame(NamedTuple):
+    place: Place
+    kind: int
+    codec: int
+    stored: int
+    decoded: int
+    sequence: int
+    identifier: int
+    synced: int    # how far the file was known to be on disk
+    previous: int  # header checksum of the frame before
+    checksum: int  # header checksum
+    end: int       # where the next frame begins
+
+
+RECORD_HEAD: Final = struct.Struct("<BI")
+
+
+def records(body: bytes, place: Place) -> Iterator[tuple[int, Cursor]]:
+    """The records of a decoded body: the kind of each, and its fields."""
+    at = 0
+    while at < len(body):
+        kind, fields = record_at(body, at, place)
+        yield kind, fields
+        at = fields.end
+
+
+def record_at(body: bytes, offset: int, place: Place) -> tuple[int, Cursor]:
+    place.check(offset <= len(body), "a record is beyond the end of the body")
+    kind, length = Cursor(body, place, offset).fields(RECORD_HEAD)
+    start = offset + RECORD_HEAD.size
+    place.check(length <= len(body) - start, "a record is cut off")
+    return kind, Cursor(body, place, start, start + length)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Section "Manifest"
+# ---------------------------------------------------------------------------------------------------------------------
+
+MANIFEST_BODY: Final = struct.Struct("<QIB3s")
+
+
+class Manifest:
+    def __init__(self, data: bytes) -> None:
+        file = StoreFile("MANIFEST", data, MANIFEST)
+        self.identity = file.identity
+        frame = file.frame(FILE_HEADER.size)
+        frame.place.check(frame.previous == 0, "the first frame continues a chain")
+        file.place(frame.end).check(frame.end == len(data), "something is behind the manifest's frame")
+        fields = Cursor(file.body(frame), frame.place)
+        self.checkpoint, self.checksum, closed, reserved = fields.fields(MANIFEST_BODY)
+        fields.finish()
+        frame.place.check(closed in (0, 1), "the flag for a store closed in order")
+        frame.place.check(not any(reserved), "reserved bytes")
+        self.closed = closed == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Section "Outcome blocks"
+# ---------------------------------------------------------------------------------------------------------------------
+
+BLOCK_HEADER: Final = struct.Struct("<QQQIIIBBB9sIIII")
+FACTS_HEAD: Final = struct.Struct("<QQ")
+COLUMNS: Final = 8
+NO_ONE_LENGTH: Final = 0xFFFFFFFF
+
+COMPLETED: Final = 1
+FAILURES: Final = (2, 3, 5, 7)
+KINDS: Final = range(1, 8)
+
+
+class Row(NamedTuple):
+    """An ended task."""
+    sequence: int
+    id: int
+    kind: int
+    label: int
+    attempts: int
+    started: int
+    ended: int
+    value: bytes
+
+
+class Block(NamedTuple):
+    parent: int
+    root: int
+    rows: list[Row]
+
+    def counts(self) -> list[int]:
+        """Rows by kind."""
+        kinds = [row.kind for row in self.rows]
+        return [kinds.count(kind) for kind in KINDS]
+
+
+def block_length(body: bytes, offset: int, place: Place) -> int:
+    """The length of the block that begins at an offset."""
+    header = Cursor(body, place, offset).fields(BLOCK_HEADER)
+    length = BLOCK_HEADER.size + header[11] + header[13]
+    place.check(length <= len(body) - offset, "a block is cut off")
+    return length
+
+
+def read_block(data: bytes, place: Place, as_is: bool) -> Block:
+    """An outcome block; `as_is`: where its sections must be stored as they are."""
+    fields = Cursor(data, place)
+    (parent, root, last_sequence, count, failures, memo_length, shuffled, facts_codec, memos_codec, reserved,
+     facts_decoded, facts_stored, memos_decoded, memos_stored) = fields.fields(BLOCK_HEADER)
+    place.check(not any(reserved), "reserved bytes of the block")
+    place.check(1 <= count <= MAX_ROWS, f"a block of {count} rows")
+    place.check(shuffled in (0, 1), "the flag for shuffled memos")
+    place.check(not as_is or facts_codec == memos_codec == 0, "a section is not stored as it is")
+    most_values = MAX_VALUE if count == 1 else MAX_VALUES_OF_BLOCK
+    most_facts = FACTS_HEAD.size + COLUMNS * (COLUMN.size + 8 * count)
+    place.check(facts_decoded <= most_facts + most_values, "the facts are longer than any may be")
+    place.check(memos_decoded <= most_values, "the memos are longer than any may be")
+    facts = decode(facts_codec, fields.take(facts_stored), facts_decoded, place)
+    memos = decode(memos_codec, fields.take(memos_stored), memos_decoded, place)
+    fields.finish()
+
+    fields = Cursor(facts, place)
+    first_id, first_sequence = fields.fields(FACTS_HEAD)
+    ids = running(first_id, fields.column(count), place)
+    sequences = running(first_sequence, fields.column(count), place)
+    kinds, labels, attempts, ends, durations, lengths = (fields.column(count) for _ in range(COLUMNS - 2))
+
+    place.check(all(low < high for low, high in zip(sequences, sequences[1:])), "rows are not in sequence order")
+    place.check(0 < sequences[0] and sequences[-1] <= MAX_NUMBER, "a sequence is out of bounds")
+    place.check(sequences[-1] == last_sequence, "the sequence of the last row")
+    place.check(parent < min(ids) and max(ids) <= MAX_NUMBER, "an id is out of bounds")
+    place.check(1 <= min(kinds) and max(kinds) <= 7, "a kind is out of bounds")
+    place.check(1 <= min(labels) and max(labels) < 1 << 32, "a label is out of bounds")
+    place.check(0 <= min(attempts) and max(attempts) < 1 << 32, "attempts are out of bounds")
+    place.check(failures == sum(kind in FAILURES for kind in kinds), "the number of failures")
+    place.check(sum(lengths) <= most_values, "the values are longer than any may be")
+
+    memo_lengths = [length for kind, length in zip(kinds, lengths) if kind == COMPLETED]
+    one_length = len(set(memo_lengths)) <= 1
+    expected = max(memo_lengths, default=0) if one_length else NO_ONE_LENGTH
+    place.check(memo_length == expected, "the length of each memo")
+    if shuffled:
+        place.check(one_length, "memos of several lengths are shuffled")
+        place.check(len(memos) == sum(memo_lengths), "the length of the memos")
+        memos = unshuffle(memos, len(memo_lengths), memo_length)
+    memo_fields = Cursor(memos, place)
+    memo = iter(memo_fields.values(memo_lengths))
+    memo_fields.finish()
+    error = iter(fields.values([length for kind, length in zip(kinds, lengths) if kind != COMPLETED]))
+    fields.finish()
+    values = [next(memo if kind == COMPLETED else error) for kind in kinds]
+    starts = [signed(end - duration) for end, duration in zip(ends, durations)]
+    rows = list(map(Row, sequences, ids, kinds, labels, attempts, starts, ends, values))
+    return Block(parent, root, rows)
+
+
+def running(first: int, differences: list[int], place: Place) -> list[int]:
+    """Ids or sequences, from the first and the difference of each to the one before it."""
+    place.check(differences[0] == (differences[1] if len(differences) > 1 else 0), "the difference of row 0")
+    numbers = [first]
+    for difference in differences[1:]:
+        numbers.append(numbers[-1] + difference)
+    return numbers
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a store holds: sections "Words", "Log"
+# ---------------------------------------------------------------------------------------------------------------------
+
+@dataclass
+class Task:
+    """A live task."""
+    parent: int
+    label: int
+    priority: int
+    submitted: int
+    payload: bytes
+    detailed: bool = False  # some advance, attempt, cancel or crash record spoke of it
+    phase: int = 0
+    cancelled: int = 0
+    crashes: int = 0
+    attempts: int = 0
+    not_before: int = FIRST_TIME
+
+
+@dataclass
+class Parent:
+    """What is kept of a live task that had children or was advanced, and of 0."""
+    live: int = 0
+    ended: list[int] = field(default_factory=lambda: [0] * len(KINDS))
+    first_failure: int = 0
+    handover: bytes = b""
+
+
+class Contents:
+    """What a store holds, and what the records of the log do to it."""
+
+    def __init__(self, next_id: int, next_sequence: int) -> None:
+        self.next_id = next_id
+        self.next_sequence = next_sequence
+        self.labels: dict[int, bytes] = {}
+        self.tasks: dict[int, Task] = {}
+        self.parents: dict[int, Parent] = {0: Parent()}
+        self.in_flight: list[int] = []
+        self.rows: dict[int, list[Row]] = defaultdict(list)
+        self.parent_of_ended: dict[int, int] = {}
+        self.roots: dict[int, int] = {0: 0}  # those that `root` has found
+        self.dropped: dict[int, DroppedTree] = {}  # by root
+
+    # Words
+
+    def add_rows(self, block: Block, place: Place) -> None:
+        """Takes in the rows of a block: each task ends once."""
+        for row in block.rows:
+            place.check(row.id not in self.parent_of_ended, f"task {row.id} has two outcomes")
+            place.check(row.id not in self.tasks, f"task {row.id} has an outcome and is live")
+            self.parent_of_ended[row.id] = block.parent
+        self.rows[block.parent] += block.rows
+
+    def root(self, task: int, place: Place) -> int:
+        """The root task of a task's tree; 0 for 0."""
+        path: list[int] = []
+        while task not in self.roots:
+            path.append(task)
+            parent = self.tasks[task].parent if task in self.tasks else self.parent_of_ended.get(task)
+            if parent is None:
+                place.fail(f"task {task} is a parent, but it is not in the store")
+            if parent == 0:
+                break
+            task = parent
+        root = self.roots.get(task, task)
+        self.roots.update(dict.fromkeys(path, root))
+        return root
+
+    def live(self, task: int, place: Place) -> Task:
+        place.check(task in self.tasks, f"a record is about task {task}, which is not live")
+        return self.tasks[task]
+
+    def shown(self, parent: int, place: Place) -> list[Row]:
+        """The children of a parent that are not in dropped trees."""
+        if parent != 0 and self.root(parent, place) in self.dropped:
+            return []
+        return [row for row in self.rows.get(parent, []) if parent != 0 or row.id not in self.dropped]
+
+    def check_labels(self, place: Place) -> None:
+        """Each label in use stands for a name."""
+        used = {task.label for task in self.tasks.values()}
+        used.update(row.label for rows in self.rows.values() for row in rows)
+        place.check(used <= self.labels.keys(), "a label has no name")
+
+    # Log
+
+    def apply(self, frames: Sequence[tuple[Frame, bytes]]) -> None:
+        """Applies a batch: its frames with their decoded bodies."""
+        sequences: set[int] = set()
+        first_sequence = self.next_sequence
+        for frame, _ in frames:
+            frame.place.check(frame.sequence == first_sequence, f"the next sequence is {first_sequence}")
+            frame.place.check(frame.identifier == self.next_id, f"the next id is {self.next_id}")
+        for frame, body in frames:
+            for kind, fields in records(body, frame.place):
+                if kind == OUTCOMES:
+                    sequences.update(self.outcomes(fields, first_sequence, sequences))
+                elif kind in LOG_RECORDS:
+                    LOG_RECORDS[kind](self, fields)
+                else:
+                    frame.place.fail(f"unknown record kind {kind}")
+                fields.finish()
+        self.next_sequence = max(sequences, default=first_sequence - 1) + 1
+
+    def spawn(self, fields: Cursor) -> None:
+        spawn = Spawn(fields)
+        place = fields.place
+        place.check(spawn.first >= self.next_id, f"task {spawn.first} was given out before")
+        place.check(spawn.parent == 0 or spawn.parent in self.tasks, f"parent {spawn.parent} is not live")
+        for index, payload in enumerate(spawn.payloads):
+            self.tasks[spawn.first + index] = Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload)
+        self.next_id = spawn.first + len(spawn.payloads)
+        self.parents.setdefault(spawn.parent, Parent()).live += len(spawn.payloads)
+
+    def outcomes(self, fields: Cursor, first_sequence: int, taken: set[int]) -> set[int]:
+        """Ends tasks; returns the sequences, which are those of this batch that are not yet taken."""
+        place = fields.place
+        block = read_block(fields.rest(), place, as_is=True)
+        place.check(block.root == 0, "a block in the log has a root")
+        sequences = {row.sequence for row in block.rows}
+        place.check(block.rows[0].sequence >= first_sequence, "a sequence was given out before this batch")
+        place.check(sequences.isdisjoint(taken), "a sequence is there twice")
+        for row in block.rows:
+            task = self.live(row.id, place)
+            place.check(task.parent == block.parent, f"task {row.id} is no child of {block.parent}")
+            own = self.parents.pop(row.id, None)
+            place.check(own is None or own.live == 0, f"task {row.id} ends, but has live children")
+            del self.tasks[row.id]
+            parent = self.parents[block.parent]
+            parent.live -= 1
+            parent.ended[row.kind - 1] += 1
+            if row.kind in FAILURES and parent.first_failure == 0:
+                parent.first_failure = row.id
+        self.add_rows(block, place)
+        return sequences
+
+    def detail(self, id_: int, place: Place) -> Task:
+        task = self.live(id_, place)
+        task.detailed = True
+        return task
+
+    def advance(self, fields: Cursor) -> None:
+        advance = Advance(fields)
+        task = self.detail(advance.task, fields.place)
+        task.phase, task.attempts, task.not_before = advance.phase, 0, FIRST_TIME
+        self.parents.setdefault(advance.task, Parent()).handover = advance.handover
+
+    def attempt(self, fields: Cursor) -> None:
+        id_, attempts, not_before = fields.fields(ATTEMPT)
+        task = self.detail(id_, fields.place)
+        task.attempts, task.not_before = attempts, not_before
+        fields.place.check(len(fields.rest()) <= MAX_VALUE, "an error is longer than any may be")
+
+    def cancel(self, fields: Cursor) -> None:
+        (id_,) = fields.fields(TASK_ID)
+        self.detail(id_, fields.place).cancelled = 1
+
+    def crash(self, fields: Cursor) -> None:
+        id_, crashes = fields.fields(CRASH)
+        self.detail(id_, fields.place).crashes = crashes
+
+    def define(self, fields: Cursor) -> None:
+        (label,) = fields.fields(LABEL)
+        name = fields.rest()
+        fields.place.check(label >= 1, "label 0")
+        fields.place.check(1 <= len(name) <= MAX_NAME, f"a name of {len(name)} bytes")
+        fields.place.check(is_utf8(name), "a name is not UTF-8")
+        fields.place.check(self.labels.setdefault(label, name) == name, f"label {label} has two names")
+
+    def replace_in_flight(self, fields: Cursor, all_live: bool = True) -> None:
+        fields.place.check(fields.left() % 8 == 0, "the length of an in-flight record")
+        self.in_flight = [id_ for (id_,) in TASK_ID.iter_unpack(fields.rest())]
+        if all_live:
+            for id_ in self.in_flight:
+                self.live(id_, fields.place)
+
+
+    def relocate(self, fields: Cursor) -> None:
+        """Payloads once more: they say what the first spawn record said."""
+        spawn = Spawn(fields)
+        for index, payload in enumerate(spawn.payloads):
+            task = self.tasks.get(spawn.first + index)
+            if task is not None:
+                known = task.parent, task.label, task.priority, task.submitted, task.payload
+                agrees = known == (spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload)
+                fields.place.check(agrees, f"task {spawn.first + index} was relocated as another")
+
+    def relocate_handover(self, fields: Cursor) -> None:
+        RelocatedHandover(fields)
+
+    def drop(self, fields: Cursor) -> None:
+        tree = DroppedTree.read(fields)
+        place = fields.place
+        place.check(tree.reclaimed == 0, "a tree is reclaimed as it is dropped")
+        if tree.root in self.dropped:
+            return
+        ended = any((row.id, row.sequence, row.kind) == (tree.root, tree.sequence, tree.kind) for row in self.rows[0])
+        place.check(ended, f"{tree.root} is dropped and is no ended root task")
+        self.dropped[tree.root] = tree
+        self.parents[0].ended[tree.kind - 1] -= 1
+
+
+SPAWN, OUTCOMES, ADVANCE, ATTEMPT_RECORD, CANCEL, CRASH_RECORD, DEFINE, IN_FLIGHT = range(1, 9)
+RELOCATED_SPAWN, RELOCATED_HANDOVER, DROP = 9, 10, 14
+LOG_RECORDS: Final = {
+    SPAWN: Contents.spawn,
+    ADVANCE: Contents.advance,
+    ATTEMPT_RECORD: Contents.attempt,
+    CANCEL: Contents.cancel,
+    CRASH_RECORD: Contents.crash,
+    DEFINE: Contents.define,
+    IN_FLIGHT: Contents.replace_in_flight,
+    RELOCATED_SPAWN: Contents.relocate,
+    RELOCATED_HANDOVER: Contents.relocate_handover,
+    DROP: Contents.drop,
+}
+
+SPAWN_HEAD: Final = struct.Struct("<QQqIBB")
+ADVANCE_HEAD: Final = struct.Struct("<QB")
+ATTEMPT: Final = struct.Struct("<QIq")
+TASK_ID: Final = struct.Struct("<Q")
+CRASH: Final = struct.Struct("<QB")
+LABEL: Final = struct.Struct("<I")
+RELOCATION_HEAD: Final = struct.Struct("<QIQII")
+DROPPED_TREE: Final = struct.Struct("<QQBB6s")
+
+
+class Spawn:
+    """A spawn record."""
+
+    def __init__(self, fields: Cursor) -> None:
+        place = fields.place
+        self.parent, self.first, self.submitted, self.label, count, self.priority = fields.fields(SPAWN_HEAD)
+        place.check(1 <= count <= MAX_SPAWN, f"a spawn record of {count} tasks")
+        place.check(self.parent < self.first and self.first + count - 1 <= MAX_NUMBER, "an id is out of bounds")
+        place.check(self.label >= 1, "label 0")
+        self.payloads = fields.values(fields.column(count))
+        fields.finish()
+
+
+class Advance:
+    """An advance record."""
+
+    def __init__(self, fields: Cursor) -> None:
+        self.task, self.phase = fields.fields(ADVANCE_HEAD)
+        self.handover = fields.rest()
+        fields.place.check(len(self.handover) <= MAX_VALUE, "a hand-over is longer than any may be")
+
+
+class RelocatedHandover:
+    """A relocated hand-over record."""
+
+    def __init__(self, fields: Cursor) -> None:
+        self.task, _, _, _, length = fields.fields(RELOCATION_HEAD)
+        self.handover = fields.rest()
+        fields.place.check(len(self.handover) == length <= MAX_VALUE, "the length of a relocated hand-over")
+
+
+class DroppedTree(NamedTuple):
+    """A root task that is shown no more, with all that is below it."""
+    root: int
+    sequence: int
+    kind: int
+    reclaimed: int
+
+    @staticmethod
+    def read(fields: Cursor) -> DroppedTree:
+        root, sequence, kind, reclaimed, reserved = fields.fields(DROPPED_TREE)
+        fields.place.check(0 < root <= MAX_NUMBER and 0 < sequence <= MAX_NUMBER, "a dropped tree is out of bounds")
+        fields.place.check(kind in KINDS and reclaimed in (0, 1), "a byte of a dropped tree")
+        fields.place.check(not any(reserved), "reserved bytes are in use")
+        return DroppedTree(root, sequence, kind, reclaimed)
+
+
+def is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Section "Index segments"
+# ---------------------------------------------------------------------------------------------------------------------
+
+ENTRY: Final = struct.Struct("<4Q7I3I")
+
+
+class Entry(NamedTuple):
+    """Says where in a segment there is a block."""
+    parent: int
+    root: int
+    offset: int
+    sequence: int
+    counts: list[int]
+    frame_length: int
+    begin: int
+    length: int
+
+
+def read_entries(body: bytes, place: Place) -> list[Entry]:
+    place.check(len(body) % ENTRY.size == 0, "the length of the entries")
+    place.check(len(body) // ENTRY.size <= MAX_ENTRIES, "more entries than a segment may have")
+    return [Entry(*fields[:4], list(fields[4:11]), *fields[11:]) for fields in ENTRY.iter_unpack(body)]
+
+
+class SealedSegment(NamedTuple):
+    """Record 21 of a checkpoint."""
+    number: int
+    directory: int
+    entries: int
+    tier: int
+
+
+class OpenSegment(NamedTuple):
+    """Record 22 of a checkpoint."""
+    number: int
+    length: int
+    checksum: int
+
+
+class PlacedBlock(NamedTuple):
+    """A block and where it was found."""
+    block: Block
+    place: Place
+
+
+def sealed_blocks(file: StoreFile, segment: SealedSegment) -> Iterator[PlacedBlock]:
+    """The blocks of a sealed segment."""
+    directory = file.frame(segment.directory)
+    directory.place.check(directory.kind == DIRECTORY, "not a directory frame")
+    directory.place.check(directory.end == len(file.data), "the segment does not end in its directory")
+    entries = read_entries(file.body(directory), directory.place)
+    directory.place.check(len(entries) == segment.entries, "the number of entries")
+    keys = [(entry.parent, entry.sequence) for entry in entries]
+    directory.place.check(all(low < high for low, high in zip(keys, keys[1:])), "entries are not sorted")
+    frames = list(file.chain(FILE_HEADER.size, directory.end, 0))
+    return named_blocks(file, frames[:-1], entries, directory.place)
+
+
+def open_blocks(file: StoreFile, segment: OpenSegment, entries: list[Entry], place: Place) -> Iterator[PlacedBlock]:
+    """The blocks of the segment in use; `entries` are those that the checkpoint has, at `place`."""
+    place.check(len(entries) <= MAX_ENTRIES, "more entries than a segment may have")
+    keys = [(entry.offset, entry.begin) for entry in entries]
+    place.check(all(low < high for low, high in zip(keys, keys[1:])), "entries are not in the order written")
+    file.place(len(file.data)).check(segment.length <= len(file.data), "the file is shorter than what counts of it")
+    place.check(segment.length >= FILE_HEADER.size, "the segment in use ends in its header")
+    frames = list(file.chain(FILE_HEADER.size, segment.length, 0))
+    last_checksum = frames[-1].checksum if frames else 0
+    place.check(last_checksum == segment.checksum, "header checksum of the last frame of the segment in use")
+    return named_blocks(file, frames, entries, place)
+
+
+def named_blocks(file: StoreFile, frames: Iterable[Frame], entries: Iterable[Entry], place: Place
+                 ) -> Iterator[PlacedBlock]:
+    """The blocks that entries (which are at `place`) name."""
+    entries_of: dict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        entries_of[entry.offset].append(entry)
+    for frame in frames:
+        frame.place.check(frame.kind != DIRECTORY, "a directory in the middle of a segment")
+        named = entries_of.pop(frame.place.offset, [])
+        if named:
+            yield from blocks_of_frame(file, frame, named)
+    for offset in entries_of:
+        place.fail(f"an entry names a frame at {offset} of {file.name}, but there is none")
+
+
+def blocks_of_frame(file: StoreFile, frame: Frame, entries: Iterable[Entry]) -> Iterator[PlacedBlock]:
+    """The blocks of a frame that entries name."""
+    place = frame.place
+    body = file.body(frame)
+    lengths = {}  # where each block begins, and its length
+    at = 0
+    while at < len(body):
+        lengths[at] = block_length(body, at, place)
+        at += lengths[at]
+    place.check(frame.kind == SHARED_BLOCKS or len(lengths) == 1, "a block frame has not one block")
+    for entry in entries:
+        place.check(entry.frame_length == frame.end - place.offset, "an entry has another length of the frame")
+        place.check(lengths.get(entry.begin) == entry.length, "an entry names no block of the frame")
+        block = read_block(body[entry.begin:entry.begin + entry.length], place, as_is=frame.kind == SHARED_BLOCKS)
+        first = block.rows[0].sequence
+        agrees = (block.parent, block.root, first, block.counts()) == entry[:2] + entry[3:5]
+        place.check(agrees, "the block and its entry differ")
+        if frame.kind == BLOCK:
+            place.check((frame.identifier, frame.sequence) == (block.parent, first), "the block and its frame differ")
+        yield PlacedBlock(block, place)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Section "Checkpoints"
+# ---------------------------------------------------------------------------------------------------------------------
+
+BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES = range(16, 24)
+DROPPED: Final = 26
+
+BASE_RECORD: Final = struct.Struct("<QQIQII")
+RUN: Final = struct.Struct("<QQqIBBIQIIQ")
+PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQBIQII")
+DETAIL_RECORD: Final = struct.Struct("<QBBBIq")
+SEALED_RECORD: Final = struct.Struct("<IQIB")
+OPEN_RECORD: Final = struct.Struct("<IQI")
+
+
+class LogPosition(NamedTuple):
+    """Up to where in the log a checkpoint speaks."""
+    segment: int
+    offset: int
+    checksum: int  # header checksum of the frame before
+
+
+class Run(NamedTuple):
+    """A part of record 17: tasks of one spawn record, some of them live."""
+    first: int
+    parent: int
+    submitted: int
+    label: int
+    count: int
+    priority: int
+    segment: int
+    frame: int
+    record: int
+    payload_bytes: int
+    live: int
+
+
+class ParentRecord(NamedTuple):
+    """Record 18."""
+    id: int
+    root: int
+    phase: int
+    cancelled: int
+    live: int
+    ended: list[int]
+    first_failure: int
+    has_handover: int
+    segment: int
+    frame: int
+    record: int
+    handover_bytes: int
+
+
+class DetailRecord(NamedTuple):
+    """Record 19."""
+    task: int
+    phase: int
+    cancelled: int
+    crashes: int
+    attempts: int
+    not_before: int
+
+
+class Checkpoint:
+    """The records of a checkpoint, each checked by itself."""
+
+    def __init__(self, file: StoreFile, manifest: Manifest) -> None:
+        self.file = file
+        self.place = file.place(FILE_HEADER.size)
+        self.labels_and_in_flight: list[tuple[int, Cursor]] = []
+        self.runs: list[Run] = []
+        self.parents: dict[int, ParentRecord] = {}
+        self.details: dict[int, DetailRecord] = {}
+        self.open_blocks: dict[int, PlacedBlock] = {}
+        self.sealed: list[SealedSegment] = []
+        self.open: OpenSegment | None = None
+        self.entries: list[Entry] = []
+        self.dropped: dict[int, DroppedTree] = {}
+
+        frames = list(file.chain(FILE_HEADER.size, len(file.data), 0))
+        file.place(len(file.data)).check(len(frames) > 0, "no frame")
+        last = frames[-1]
+        kinds = [frame.kind for frame in frames]
+        last.place.check(kinds == [STATE] * (len(frames) - 1) + [COMMIT], "not state frames and one commit frame")
+        last.place.check(last.checksum == manifest.checksum, "the manifest has another checksum")
+        all_records = ((kind, fields) for frame in frames for kind, fields in records(file.body(frame), frame.place))
+        kind, fields = next(all_records, (0, None))
+        if kind != BASE or fields is None:
+            self.place.fail("the first record is not the base")
+        self.base(fields)
+        for kind, fields in all_records:
+            self.record(kind, fields)
+            fields.finish()
+        self.place.check(0 in self.parents, "no record of the root tasks' parent")
+        self.place.check(self.open is not None or not self.entries, "entries of no segment")
+
+    def base(self, fields: Cursor) -> None:
+        self.next_id, self.next_sequence, segment, offset, checksum, self.next_index = fields.fields(BASE_RECORD)
+        fields.finish()
+        self.place.check(1 <= self.next_id <= MAX_NUMBER + 1, "the next id is out of bounds")
+        self.place.check(1 <= self.next_sequence <= MAX_NUMBER + 1, "the next sequence is out of bounds")
+        self.place.check(offset % 8 == 0 and FILE_HEADER.size <= offset <= MAX_FILE, "the position in the log")
+        self.position = LogPosition(segment, offset, checksum)
+
+    def record(self, kind: int, fields: Cursor) -> None:
+        place = fields.place
+        if kind in (DEFINE, IN_FLIGHT):
+            self.labels_and_in_flight.append((kind, Cursor(fields.rest(), place)))
+        elif kind == RUNS:
+            place.check(fields.left() % RUN.size == 0, "the length of a record of runs")
+            self.runs += (Run(*values) for values in RUN.iter_unpack(fields.rest()))
+        elif kind == PARENT:
+            values = fields.fields(PARENT_RECORD)
+            parent = ParentRecord(*values[:5], list(values[5:12]), *values[12:])
+            place.check(parent.id not in self.parents, f"two records of parent {parent.id}")
+            place.check(parent.cancelled in (0, 1) and parent.has_handover in (0, 1), f"a flag of parent {parent.id}")
+            place.check(parent.live <= MAX_NUMBER and max(parent.ended) <= MAX_NUMBER, f"a count of parent {parent.id}")
+            self.parents[parent.id] = parent
+        elif kind == DETAIL:
+            detail = DetailRecord(*fields.fields(DETAIL_RECORD))
+            place.check(detail.task not in self.details, f"two records of task {detail.task}")
+            place.check(detail.cancelled in (0, 1), f"a flag of task {detail.task}")
+            self.details[detail.task] = detail
+        elif kind == OPEN_BLOCK:
+            block = read_block(fields.rest(), place, as_is=False)
+            place.check(block.parent in self.parents, "an open block before its parent's record")
+            place.check(block.parent not in self.open_blocks, f"two open blocks of {block.parent}")
+            self.open_blocks[block.parent] = PlacedBlock(block, place)
+        elif kind == SEALED_SEGMENT:
+            self.sealed.append(SealedSegment(*fields.fields(SEALED_RECORD)))
+        elif kind == OPEN_SEGMENT:
+            place.check(self.open is None, "two segments in use")
+            self.open = OpenSegment(*fields.fields(OPEN_RECORD))
+        elif kind == ENTRIES:
+            self.entries += read_entries(fields.rest(), place)
+        elif kind == DROPPED:
+            while fields.left() > 0:
+                tree = DroppedTree.read(fields)
+                place.check(tree.root not in self.dropped, f"tree {tree.root} is dropped twice")
+                place.check(tree.sequence < self.next_sequence, "a dropped tree has a sequence not yet given out")
+                self.dropped[tree.root] = tree
+        else:
+            place.fail(f"unknown record kind {kind}")
+
+
+class Restorer:
+    """Builds what a store held at its checkpoint, and checks that all records agree."""
+
+    def __init__(self, files: Files, checkpoint: Checkpoint) -> None:
+        self.files = files
+        self.checkpoint = checkpoint
+        self.place = checkpoint.place
+        self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence)
+        self.contents.dropped = dict(checkpoint.dropped)
+
+    def restore(self) -> Contents:
+        for kind, fields in self.checkpoint.labels_and_in_flight:
+            if kind == DEFINE:
+                self.contents.define(fields)
+            else:  # those that have ended meanwhile may still be in it
+                self.contents.replace_in_flight(fields, all_live=False)
+        self.restore_tasks()
+        self.restore_rows()
+        self.restore_details()
+        self.restore_parents()
+        self.contents.check_labels(self.place)
+        return self.contents
+
+    def log_record(self, segment: int, frame_offset: int, bodies: dict[tuple[int, int], bytes], record: int
+                   ) -> tuple[int, Cursor]:
+        """The kind and fields of a record in the log before the checkpoint's position; `bodies`: those read before."""
+        position = self.checkpoint.position
+        self.place.check((segment, frame_offset) < position[:2], "a record is named that is not before the position")
+        place = Place(log_name(segment), frame_offset)
+        if (segment, frame_offset) not in bodies:
+            file = self.files.log(segment)
+            bodies.clear()  # what is asked for next is most often in the same frame
+            bodies[segment, frame_offset] = file.body(file.frame(frame_offset))
+        return record_at(bodies[segment, frame_offset], record, place)
+
+    def restore_tasks(self) -> None:
+        """Record 17: the live tasks, with the payloads in the log."""
+        next_id = 1
+        for run in self.checkpoint.runs:
+            self.place.check(next_id <= run.first, "runs are not in id order")
+            sound = 1 <= run.count <= MAX_SPAWN and 0 < run.live < 1 << run.count
+            self.place.check(sound, f"the run of task {run.first}")
+            next_id = run.first + run.count
+        self.place.check(next_id <= self.checkpoint.next_id, "a live task has an id not yet given out")
+        bodies: dict[tuple[int, int], bytes] = {}
+        spawned: dict[int, Task] = {}
+        for run in sorted(self.checkpoint.runs, key=lambda run: (run.segment, run.frame)):
+            kind, fields = self.log_record(run.segment, run.frame, bodies, run.record)
+            fields.place.check(kind in (SPAWN, RELOCATED_SPAWN), "a run names a record that is no spawn")
+            spawn = Spawn(fields)
+            skipped = run.first - spawn.first
+            agrees = (run.parent, run.submitted, run.label, run.priority) == (
+                spawn.parent, spawn.submitted, spawn.label, spawn.priority)
+            fields.place.check(agrees and 0 <= skipped <= len(spawn.payloads) - run.count, "a run and its spawn differ")
+            for index in range(run.count):
+                if run.live >> index & 1:
+                    payload = spawn.payloads[skipped + index]
+                    spawned[run.first + index] = Task(run.parent, run.label, run.priority, run.submitted, payload)
+        self.contents.tasks = dict(sorted(spawned.items()))
+        for id_, task in self.contents.tasks.items():
+            self.place.check(task.parent == 0 or task.parent in spawned, f"the parent of live task {id_} is not live")
+
+    def restore_rows(self) -> None:
+        """Records 20 to 23: the ended tasks, in index segments and open blocks."""
+        checkpoint = self.checkpoint
+        numbers = [segment.number for segment in checkpoint.sealed]
+        blocks: list[PlacedBlock] = []
+        for sealed in checkpoint.sealed:
+            blocks += sealed_blocks(self.files.index(sealed.number), sealed)
+        if checkpoint.open is not None:
+            numbers.append(checkpoint.open.number)
+            file = self.files.index(checkpoint.open.number)
+            blocks += open_blocks(file, checkpoint.open, checkpoint.entries, self.place)
+        self.place.check(len(set(numbers)) == len(numbers), "an index segment is there twice")
+        self.place.check(max(numbers, default=0) < checkpoint.next_index, "an index number not yet given out")
+        for block, place in checkpoint.open_blocks.values():
+            place.check(block.parent == 0 or block.parent in self.contents.tasks, "an open block of an ended parent")
+        blocks += checkpoint.open_blocks.values()
+
+        blocks.sort(key=lambda placed: (placed.block.parent, placed.block.rows[0].sequence))
+        before: Block | None = None
+        for block, place in blocks:
+            if before is not None and before.parent == block.parent:
+                place.check(before.rows[-1].sequence < block.rows[0].sequence, "blocks of one parent overlap")
+            self.contents.add_rows(block, place)
+            place.check(block.rows[-1].sequence < checkpoint.next_sequence, "a sequence not yet given out")
+            place.check(max(row.id for row in block.rows) < checkpoint.next_id, "an id not yet given out")
+            before = block
+        # Of a dropped tree a part may be reclaimed, so that its parents cannot be traced to their root.
+        self.contents.roots.update((block.parent, block.root) for block, _ in blocks if block.root in checkpoint.dropped)
+        all_rows = [row.sequence for rows in self.contents.rows.values() for row in rows]
+        self.place.check(len(set(all_rows)) == len(all_rows), "two rows have one sequence")
+        for block, place in blocks:
+            place.check(block.root == self.contents.root(block.parent, place), f"the root of {block.parent}")
+
+    def restore_details(self) -> None:
+        """Record 19, and of record 18 what it has in common with it."""
+        for parent in self.checkpoint.parents.values():
+            if parent.id == 0:
+                unused = parent.phase == parent.cancelled == parent.has_handover == 0
+                self.place.check(unused, "0 is no task, but was advanced or cancelled")
+                continue
+            task = self.contents.live(parent.id, self.place)
+            task.phase, task.cancelled = parent.phase, parent.cancelled
+            task.detailed = parent.phase != 0 or parent.cancelled != 0 or parent.has_handover != 0
+        for detail in self.checkpoint.details.values():
+            task = self.contents.live(detail.task, self.place)
+            if detail.task in self.checkpoint.parents:
+                agrees = (detail.phase, detail.cancelled) == (task.phase, task.cancelled)
+                self.place.check(agrees, f"two records of task {detail.task} differ")
+            task.phase, task.cancelled, task.crashes = detail.phase, detail.cancelled, detail.crashes
+            task.attempts, task.not_before = detail.attempts, detail.not_before
+            task.detailed = True
+
+    def restore_parents(self) -> None:
+        """Record 18: what it counts must be what is there."""
+        contents, place = self.contents, self.place
+        live: dict[int, int] = defaultdict(int)
+        for task in contents.tasks.values():
+            live[task.parent] += 1
+        for id_ in {*live, *(id_ for id_ in contents.rows if id_ in contents.tasks)}:
+            place.check(id_ in self.checkpoint.parents, f"no record of parent {id_}")
+        bodies: dict[tuple[int, int], bytes] = {}
+        for record in self.checkpoint.parents.values():
+            who = f"parent {record.id}"
+            place.check(record.root == contents.root(record.id, place), f"the root of {who}")
+            place.check(record.live == live[record.id], f"the live children of {who}")
+            rows = contents.shown(record.id, place)
+            kinds = [row.kind for row in rows]
+            place.check(record.ended == [kinds.count(kind) for kind in KINDS], f"the ended children of {who}")
+            failed = {row.id for row in rows if row.kind in FAILURES}
+            # The first root task that failed may have been dropped.
+            place.check(record.id == 0 or record.first_failure in (failed or {0}), f"the first failure of {who}")
+            handover = b""
+            if record.has_handover:
+                kind, fields = self.log_record(record.segment, record.frame, bodies, record.record)
+                if kind == RELOCATED_HANDOVER:
+                    relocated = RelocatedHandover(fields)
+                    task, handover = relocated.task, relocated.handover
+                else:
+                    fields.place.check(kind == ADVANCE, "a hand-over is in a record that is no advance")
+                    advance = Advance(fields)
+                    fields.place.check(advance.phase == record.phase, f"the phase of {who} and its advance record's")
+                    task, handover = advance.task, advance.handover
+                agrees = (task, len(handover)) == (record.id, record.handover_bytes)
+                fields.place.check(agrees, f"the record of {who} and its hand-over differ")
+            contents.parents[record.id] = Parent(record.live, record.ended, record.first_failure, handover)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sections "Log", "Damage"
+# ---------------------------------------------------------------------------------------------------------------------
+
+def replay(files: Files, position: LogPosition, contents: Contents, closed: bool) -> None:
+    """Applies the batches from a position of the log on."""
+    numbers = [number for number in files.log_numbers() if number >= position.segment]
+    last = max(numbers, default=position.segment)
+    at, checksum = position.offset, position.checksum
+    segment = files.log(position.segment)
+    if at == FILE_HEADER.size:
+        agrees = checksum == segment.previous_checksum
+        segment.place(0).check(agrees, "the checkpoint has another checksum of the frame before")
+    segment.place(len(segment.data)).check(at <= len(segment.data), "the file ends before the checkpoint's position")
+    for number in range(position.segment, last + 1):
+        successor = files.log(number + 1) if number < last else None
+        checksum = replay_segment(segment, at, checksum, successor, contents, closed)
+        if successor is not None:
+            segment, at = successor, FILE_HEADER.size
+
+
+def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreFile | None, contents: Contents,
+                   closed: bool) -> int:
+    """Applies the batches of a segment from an offset on; returns the header checksum of its last frame."""
+    batch: list[tuple[Frame, bytes]] = []
+    while successor is None or at != successor.previous_end:
+        try:
+            frame = segment.frame(at)
+        except NotAFrame:
+            if successor is not None or vouched_for(segment, at):
+                raise
+            return checksum  # the end of the log; parts without their commit frame do not count
+        frame.place.check(frame.previous == checksum, "the frame is of another chain")
+        within = successor is None or frame.end <= successor.previous_end
+        frame.place.check(within, "the frame is not within what the next segment says of this one")
+        batch.append((frame, segment.body(frame)))
+        if frame.kind == COMMIT:
+            frame.place.check(not closed, "a batch behind the checkpoint of a store that was closed in order")
+            contents.apply(batch)
+            batch = []
+        at, checksum = frame.end, frame.checksum
+    segment.place(at).check(not batch, "parts without their commit frame, in a segment that is not the last")
+    agrees = checksum == successor.previous_checksum
+    successor.place(0).check(agrees, "the header has another checksum of the frame before")
+    return checksum
+
+
+def vouched_for(segment: StoreFile, at: int) -> bool:
+    """Whether some later valid frame says that the segment was on disk beyond `at`."""
+    candidate = segment.data.find(FRAME_MAGIC, at + 1)
+    while candidate >= 0:
+        if candidate % 8 == 0:
+            try:
+                if segment.frame(candidate).synced > at:
+                    return True
+            except Damage:
+                pass
+        candidate = segment.data.find(FRAME_MAGIC, candidate + 1)
+    return False
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sections "The directory", "Reading a store"
+# ---------------------------------------------------------------------------------------------------------------------
+
+def log_name(number: int) -> str:
+    return f"log-{number:010d}"
+
+
+def index_name(number: int) -> str:
+    return f"index-{number:010d}"
+
+
+def checkpoint_name(number: int) -> str:
+    return f"checkpoint-{number:010d}"
+
+
+class Files:
+    """The files of a store, each read once."""
+
+    def __init__(self, directory: str, identity: bytes) -> None:
+        self.directory = directory
+        self.identity = identity
+        self.logs: dict[int, StoreFile] = {}
+
+    def log(self, number: int) -> StoreFile:
+        if number not in self.logs:
+            self.logs[number] = self.open(log_name(number), LOG, number)
+        return self.logs[number]
+
+    def index(self, number: int) -> StoreFile:
+        return self.open(index_name(number), INDEX, number)
+
+    def checkpoint(self, number: int) -> StoreFile:
+        return self.open(checkpoint_name(number), CHECKPOINT, number)
+
+    def open(self, name: str, kind: int, number: int) -> StoreFile:
+        data = read_file(self.directory, name)
+        if data is None:
+            Place(name, 0).fail("the file is not there", Missing)
+        return StoreFile(name, data, kind, number, self.identity)
+
+    def log_numbers(self) -> list[int]:
+        """The numbers of the log segments that are there; other names are ignored."""
+        try:
+            names = os.listdir(self.directory)
+        except OSError as error:
+            Place("MANIFEST", 0).fail(f"the directory cannot be read: {error.strerror}", Missing)
+        matches = (re.fullmatch(r"log-([0-9]{10,20})", name) for name in names)
+        return [int(match[1]) for match in matches if match and log_name(int(match[1])) == match[0]]
+
+
+def read_file(directory: str, name: str) -> bytes | None:
+    """The bytes of a file; nothing when it is not there."""
+    try:
+        with open(os.path.join(directory, name), "rb") as file:
+            length = os.fstat(file.fileno()).st_size
+            Place(name, 0).check(length <= MAX_FILE, "the file is longer than any may be")
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        Place(name, 0).fail(f"cannot be read: {error.strerror}")
+
+
+def read_once(directory: str, manifest_bytes: bytes) -> Contents:
+    manifest = Manifest(manifest_bytes)
+    files = Files(directory, manifest.identity)
+    checkpoint = Checkpoint(files.checkpoint(manifest.checkpoint), manifest)
+    contents = Restorer(files, checkpoint).restore()
+    replay(files, checkpoint.position, contents, manifest.closed)
+    contents.check_labels(Place(log_name(checkpoint.position.segment), checkpoint.position.offset))
+    return contents
+
+
+def read_store(directory: str, attempts: int = 20) -> Contents:
+    """What a store holds. While a writer is at work it may take several attempts."""
+    while True:
+        manifest_bytes = read_file(directory, "MANIFEST")
+        if manifest_bytes is None:
+            raise NoStore(f"no store: {directory}")
+        attempts -= 1
+        try:
+            contents = read_once(directory, manifest_bytes)
+            if attempts == 0 or read_file(directory, "MANIFEST") == manifest_bytes:
+                return contents
+        except Trouble:
+            if attempts == 0 or read_file(directory, "MANIFEST") == manifest_bytes:
+                raise
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The dump (DUMP.md)
+# ---------------------------------------------------------------------------------------------------------------------
+
+def hexadecimal(value: bytes) -> str:
+    return value.hex() or "-"
+
+
+def dump(contents: Contents) -> Iterator[str]:
+    for label, name in sorted(contents.labels.items()):
+        yield f"label {label} {hexadecimal(name)}"
+    tasks = sorted(contents.tasks.items())
+    for id_, task in tasks:
+        yield f"live {id_} {task.parent} {task.label} {task.priority} {task.submitted} {hexadecimal(task.payload)}"
+    for id_, task in tasks:
+        if task.detailed:
+            yield f"detail {id_} {task.phase} {task.cancelled} {task.crashes} {task.attempts} {task.not_before}"
+    for id_ in contents.in_flight:
+        if id_ in contents.tasks:
+            yield f"inflight {id_}"
+    for id_, parent in sorted(contents.parents.items()):
+        phase, cancelled = (contents.tasks[id_].phase, contents.tasks[id_].cancelled) if id_ else (0, 0)
+        ended = " ".join(map(str, parent.ended))
+        yield (f"parent {id_} {phase} {cancelled} {parent.live} {ended} {parent.first_failure} "
+               f"{hexadecimal(parent.handover)}")
+    place = Place("the store", 0)
+    for parent_id in sorted(contents.rows):
+        for row in sorted(contents.shown(parent_id, place)):
+            yield (f"child {parent_id} {row.sequence} {row.id} {row.kind} {row.label} {row.attempts} {row.started} "
+                   f"{row.ended} {hexadecimal(row.value)}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 2:
+        print("usage: quern_reader.py STORE", file=sys.stderr)
+        return 64
+    try:
+        contents = read_store(arguments[1])
+    except Trouble as trouble:
+        print(trouble, file=sys.stderr)
+        return trouble.status
+    sys.stdout.writelines(line + "\n" for line in dump(contents))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import QuernTesting
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+@Suite("FORMAT.md is enough to read a store (S17, F34)")
+struct FormatTests {
+    /// A copy of a store, since opening one writes to its directory.
+    private func copy(_ store: URL) throws -> (TemporaryDirectory, URL) {
+        let directory = try TemporaryDirectory()
+        let place = URL(filePath: directory.path.string).appending(path: "store")
+        try FileManager.default.copyItem(at: store, to: place)
+        return (directory, place)
+    }
+
+    private func dump(_ store: URL, _ configuration: MemoStore.Configuration = .init()) async throws -> String {
+        let opened = try await MemoStore.open(at: FilePath(store.path), configuration: configuration)
+        let dump = Result { try StoreDump(opened).text }
+        try await opened.close()
+        return try dump.get()
+    }
+
+    @Test("Every golden store reads as it was written, by this library and by the reader in Python")
+    func golden() async throws {
+        let stores = try GoldenStores.all()
+        #expect(stores.count >= 2)
+        for store in stores {
+            let expected = try String(contentsOf: store.appendingPathExtension("dump"), encoding: .utf8)
+            let fromPython = try PythonReader.read(store) == .dump(expected)
+            #expect(fromPython, "Python reads \(store.lastPathComponent) otherwise")
+            let (directory, place) = try copy(store)
+            let fromSwift = try await dump(place) == expected
+            #expect(fromSwift, "this version reads \(store.lastPathComponent) otherwise")
+            withExtendedLifetime(directory) {}
+        }
+    }
+
+    @Test("The reader in Python agrees on stores made at random, open and closed", arguments: 1...3)
+    func random(round: Int) async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        let directory = try TemporaryDirectory()
+        let store = URL(filePath: directory.path.string).appending(path: "store")
+        var random = RandomStore(seed: seed)
+        let opened = try await random.make(at: FilePath(store.path))
+        // While the writer has it, and after it closed in order.
+        let expected = try StoreDump(opened).text
+        let whileOpen = try PythonReader.read(store) == .dump(expected)
+        #expect(whileOpen, "seed \(seed): the reader in Python disagrees about an open store")
+        try await opened.close()
+        let whenClosed = try PythonReader.read(store) == .dump(expected)
+        #expect(whenClosed, "seed \(seed): the reader in Python disagrees about a closed store")
+    }
+
+    @Test("A flipped byte is the same to both readers: damage in the same file, or no difference")
+    func flips() async throws {
+        let seed = UInt64.random(in: .min ... .max)
+        var random = SeededGenerator(seed: seed)
+        for store in try GoldenStores.all() {
+            for _ in 0..<12 {
+                let (directory, place) = try copy(store)
+                let names = try FileManager.default.contentsOfDirectory(atPath: place.path)
+                    .filter { $0 != StoreFiles.lockName }.sorted()
+                let file = place.appending(path: names[Int.random(in: 0..<names.count, using: &random)])
+                var bytes = try Data(contentsOf: file)
+                let offset = Int.random(in: 0..<bytes.count, using: &random)
+                bytes[offset] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+                try bytes.write(to: file)
+                let python = try PythonReader.read(place)
+                var swift: PythonReader.Result
+                do { swift = .dump(try await dump(place)) } catch let error as StoreError {
+                    swift = .damaged(error.file?.lastComponent?.string ?? "")
+                }
+                let what = "seed \(seed): \(store.lastPathComponent)/\(file.lastPathComponent), byte \(offset)"
+                // A version or kind that is not known is an error of its own to this library.
+                if case .failed(3, _) = python, case .damaged = swift { continue }
+                let agree = python == swift
+                #expect(agree, "\(what): the readers disagree")
+                withExtendedLifetime(directory) {}
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import QuernTesting
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+/// The stores that `Tests/Golden/` keeps for each version of the format, so that later versions go on reading them (F34).
+enum GoldenStores {
+    /// `Tests/Golden` of this checkout.
+    static var directory: URL {
+        URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Golden")
+    }
+
+    /// The stores of all versions, with what they hold beside them as `NAME.dump`.
+    static func all() throws -> [URL] {
+        try FileManager.default.contentsOfDirectory(at: directory, includingPropertiesForKeys: nil)
+            .filter { $0.lastPathComponent.hasPrefix("v") && !$0.lastPathComponent.hasSuffix("-damaged") }
+            .flatMap { try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil) }
+            .filter { $0.pathExtension.isEmpty && $0.hasDirectoryPath }
+            .sorted { $0.path < $1.path }
+    }
+
+    /// Copies what a simulated file system holds into a directory.
+    static func export(_ files: SimulatedFileSystem, to directory: URL) throws {
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        for name in try files.list(Workload.directory) where name != StoreFiles.lockName {
+            let bytes = files.contents(Workload.directory.appending(name)) ?? []
+            try Data(bytes).write(to: directory.appending(path: name))
+        }
+    }
+}
+
+/// Writes the golden stores of this version anew: `QUERN_WRITE_GOLDEN=v1 make test TEST_ARGS='--filter GoldenWriter'`.
+///
+/// For a version that was released they are never written again.
+@Suite("Golden stores are written on demand alone (F34)")
+struct GoldenWriter {
+    static let version = ProcessInfo.processInfo.environment["QUERN_WRITE_GOLDEN"]
+
+    @Test("Writes the golden stores", .enabled(if: version != nil))
+    func write() async throws {
+        let place = GoldenStores.directory.appending(path: try #require(Self.version))
+        try? FileManager.default.removeItem(at: place)
+        for closes in [true, false] {
+            let files = SimulatedFileSystem()
+            var workload = Workload(.everything)
+            let result = try await workload.run(on: files)
+            let store = try #require(result.store)
+            #expect(result.error == nil)
+            let name = closes ? "closed" : "killed"
+            let dump = try StoreDump(store).text
+            if closes { try await store.close() }
+            try GoldenStores.export(files, to: place.appending(path: name))
+            try Data(dump.utf8).write(to: place.appending(path: "\(name).dump"))
+            try? await store.close()
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import SystemPackage
+
+@testable import QuernStore
+
+/// Makes a store with a bit of everything in random order and sizes: what two readers are to agree on.
+struct RandomStore {
+    private var random: SeededGenerator
+    private var configuration = MemoStore.Configuration()
+    /// Live tasks with their parents, and how many live children each has.
+    private var parents: [UInt64: UInt64] = [:]
+    private var children: [UInt64: Int] = [:]
+    private var clock: Int64 = 1_700_000_000_000
+
+    init(seed: UInt64) {
+        random = SeededGenerator(seed: seed)
+        configuration.logSegmentBytes = 32 << 10
+        configuration.indexSegmentBytes = 24 << 10
+        configuration.openBlockBytes = 8 << 10
+        configuration.checkpointBytes = 48 << 10
+    }
+
+    /// Makes a store in a directory; it stays open.
+    mutating func make(at directory: FilePath) async throws -> MemoStore {
+        var store = try await MemoStore.open(at: directory, configuration: configuration)
+        var labels = [try await store.label(for: "plain"), try await store.label(for: "größer")]
+        for step in 0..<150 {
+            if step == 60 || step == 110 {
+                try await store.close()
+                store = try await MemoStore.open(at: directory, configuration: configuration)
+                labels.append(try await store.label(for: "label \(step)"))
+            }
+            var transaction = Transaction()
+            var spawned: [UInt64] = []
+            end(into: &transaction)
+            note(into: &transaction)
+            for _ in 0..<Int.random(in: 0...3, using: &random) {
+                spawned += spawn(labels.randomElement(using: &random)!, into: &transaction)
+            }
+            let ids = try await store.append(transaction, durability: .buffered).spawned.joined()
+            for (id, parent) in zip(ids, spawned) {
+                parents[id] = parent
+                children[parent, default: 0] += 1
+            }
+        }
+        return store
+    }
+
+    private mutating func bytes() -> [UInt8] {
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0: []
+        case 1: random.bytes(Int.random(in: 1...5000, using: &random))
+        case 2...5: Array(repeating: 7, count: Int.random(in: 1...300, using: &random))
+        default: random.bytes(24)
+        }
+    }
+
+    private mutating func end(into transaction: inout Transaction) {
+        clock += Int64.random(in: -3...900, using: &random)
+        for task in parents.keys.sorted() where children[task, default: 0] == 0 {
+            guard Int.random(in: 0..<4, using: &random) > 0, let parent = parents[task] else { continue }
+            let isPlain = Int.random(in: 0..<5, using: &random) > 0
+            let kind = isPlain ? .completed : OutcomeKind.allCases.randomElement(using: &random)!
+            let value = bytes()
+            transaction.end(
+                .init(
+                    task: TaskID(task), parent: TaskID(parent), label: Label(rawValue: UInt32(isPlain ? 1 : 2)),
+                    kind: kind, attempts: isPlain ? 1 : UInt32.random(in: 0...9, using: &random),
+                    startedAt: Timestamp(milliseconds: clock - (isPlain ? 1 : 77)),
+                    endedAt: Timestamp(milliseconds: clock))
+            ) { $0.append(contentsOf: value) }
+            parents[task] = nil
+            children[parent]! -= 1
+        }
+    }
+
+    private mutating func note(into transaction: inout Transaction) {
+        guard let task = parents.keys.sorted().randomElement(using: &random).map({ TaskID($0) }) else { return }
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: transaction.advance(task, to: UInt8.random(in: 0...3, using: &random), value: bytes())
+        case 1: transaction.noteAttempt(task, attempts: 3, notBefore: Timestamp(milliseconds: clock), error: bytes())
+        case 2: transaction.requestCancel(task)
+        case 3: transaction.noteCrash(task, count: 2)
+        case 4: transaction.noteInFlight(parents.keys.sorted().prefix(5).map { TaskID($0) })
+        default: break
+        }
+    }
+
+    /// Returns the parent of each new task.
+    private mutating func spawn(_ label: Label, into transaction: inout Transaction) -> [UInt64] {
+        let isRoot = Int.random(in: 0..<3, using: &random) == 0
+        let parent = isRoot ? 0 : parents.keys.sorted().randomElement(using: &random) ?? 0
+        let count = Int.random(in: 0..<8, using: &random) == 0 ? 200 : Int.random(in: 1...20, using: &random)
+        for _ in 0..<count {
+            let payload = bytes()
+            transaction.spawn(
+                under: TaskID(parent), label: label, priority: isRoot ? 9 : 128, at: Timestamp(milliseconds: clock)
+            ) { $0.append(contentsOf: payload) }
+        }
+        return Array(repeating: parent, count: count)
+    }
+}

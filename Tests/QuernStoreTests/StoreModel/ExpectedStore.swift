@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// What a child's outcome must look like when it is read back.
+struct ExpectedChild: Equatable, Sendable {
+    var id: UInt64
+    var kind: OutcomeKind
+    var label: UInt32
+    var attempts: UInt32
+    var startedAt: Int64
+    var endedAt: Int64
+    var value: [UInt8]
+}
+
+/// What a store must answer, kept in dictionaries. A value, so that what a crash may have undone can be had back.
+struct ExpectedStore: Sendable {
+    struct LiveTask: Sendable {
+        var parent: UInt64
+        var label: UInt32
+        var payload: [UInt8]
+    }
+
+    var live: [UInt64: LiveTask] = [:]
+    /// Children without an outcome, those too whose ids are not known yet.
+    var liveChildren: [UInt64: Int] = [:]
+    var details: [UInt64: LiveTasks.Detail] = [:]
+    var handovers: [UInt64: [UInt8]] = [:]
+    var ended: [UInt64: [ExpectedChild]] = [:]
+    /// The keys of `ended` in an order that the seed fixes.
+    var endedParents: [UInt64] = []
+
+    mutating func end(_ child: ExpectedChild, under parent: UInt64) {
+        live[child.id] = nil
+        liveChildren[child.id] = nil
+        details[child.id] = nil
+        handovers[child.id] = nil
+        liveChildren[parent, default: 0] -= 1
+        if ended[parent] == nil { endedParents.append(parent) }
+        ended[parent, default: []].append(child)
+    }
+
+    /// Gives spawned tasks the ids that the store gave them.
+    mutating func adopt(_ tasks: [LiveTask], ids: some Sequence<UInt64>) {
+        for (task, id) in zip(tasks, ids) { live[id] = task }
+    }
+}
+
+/// A transaction of the model, and what it takes to find out whether a crash left it.
+struct PlannedCommit: Sendable {
+    var transaction = Transaction()
+    var durability = Durability.synced
+    var spawned: [ExpectedStore.LiveTask] = []
+
+    /// The payload of its first task, which no other task has: the task stays live until the commit is known to be on
+    /// disk, so that the store has the one exactly when it has the other.
+    var witness: [UInt8] { spawned[0].payload }
+}
+
+/// A commit that a crash may undo, and what the store must answer if it does.
+struct UncertainCommit: Sendable {
+    var before: ExpectedStore
+    var commit: PlannedCommit
+    var isAcknowledged = false
+}
+
+/// An answer of the store that differs from the model's. The seed replays it.
+struct ModelMismatch: Error, CustomStringConvertible {
+    var description: String
+}
+
+/// Throws unless `condition` holds: a random run ends at its first wrong answer.
+func expect(_ condition: Bool, _ message: @autoclosure () -> String) throws(ModelMismatch) {
+    if !condition { throw ModelMismatch(description: message()) }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+import QuernTesting
+
+extension StoreModel {
+    /// Live tasks that the model aims at: more are ended than spawned above it.
+    private static let liveTarget = 300
+
+    /// Makes a random transaction that the store must take, and changes what is expected to what it leaves, all but
+    /// the ids of what it spawns.
+    mutating func plan() -> PlannedCommit {
+        var plan = PlannedCommit()
+        clock += Int64(random.below(50))
+        plan.durability = random.chance(1, in: 4) ? .buffered : .synced
+        // A witness stays until its commit is on disk, and with it what is above.
+        let witnesses = Set(uncertain.map(\.commit.witness))
+        let candidates = expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()
+        if !candidates.isEmpty { planEnds(of: candidates, into: &plan) }
+        planSpawns(under: candidates.filter { expected.live[$0] != nil }, into: &plan)
+        let rest = candidates.filter { expected.live[$0] != nil }
+        if !rest.isEmpty { planNotes(on: rest, into: &plan) }
+        return plan
+    }
+
+    private mutating func planEnds(of candidates: [UInt64], into plan: inout PlannedCommit) {
+        let count = random.below(candidates.count > Self.liveTarget ? 60 : 20)
+        for _ in 0..<count {
+            let task = random.pick(candidates)
+            guard let info = expected.live[task], expected.liveChildren[task, default: 0] == 0 else { continue }
+            let child = ExpectedChild(
+                id: task, kind: random.coin() ? .completed : random.pick(OutcomeKind.allCases), label: info.label,
+                attempts: UInt32(1 + random.below(3)), startedAt: clock - Int64(random.below(1000)), endedAt: clock,
+                value: memo())
+            plan.transaction.end(
+                .init(
+                    task: TaskID(task), parent: TaskID(info.parent), label: Label(rawValue: info.label),
+                    kind: child.kind, attempts: child.attempts,
+                    startedAt: Timestamp(milliseconds: child.startedAt), endedAt: Timestamp(milliseconds: clock))
+            ) { $0.append(contentsOf: child.value) }
+            expected.end(child, under: info.parent)
+        }
+    }
+
+    private mutating func planSpawns(under parents: [UInt64], into plan: inout PlannedCommit) {
+        for group in 0..<(1 + random.below(3)) {
+            let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
+            let label = random.pick(labels)
+            let count = random.chance(1, in: 20) ? 100 : 1 + random.below(10)
+            for index in 0..<count {
+                let payload = group == 0 && index == 0 ? nextWitness() : random.bytes(random.below(60))
+                plan.transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
+                    $0.append(contentsOf: payload)
+                }
+                plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload))
+            }
+            expected.liveChildren[parent, default: 0] += count
+        }
+    }
+
+    private mutating func planNotes(on tasks: [UInt64], into plan: inout PlannedCommit) {
+        let task = random.pick(tasks)
+        var detail = expected.details[task] ?? .init()
+        switch random.below(6) {
+        case 0:
+            let value = random.bytes(random.below(100))
+            plan.transaction.advance(TaskID(task), to: 1, value: value)
+            expected.handovers[task] = value
+            detail = .init()
+            detail.phase = 1
+            detail.cancelRequested = expected.details[task]?.cancelRequested ?? false
+            detail.crashes = expected.details[task]?.crashes ?? 0
+        case 1:
+            detail.attempts = UInt32(1 + random.below(9))
+            detail.notBefore = Timestamp(milliseconds: clock)
+            plan.transaction.noteAttempt(
+                TaskID(task), attempts: detail.attempts, notBefore: detail.notBefore, error: random.bytes(20))
+        case 2:
+            detail.cancelRequested = true
+            plan.transaction.requestCancel(TaskID(task))
+        case 3:
+            detail.crashes = UInt8(1 + random.below(9))
+            plan.transaction.noteCrash(TaskID(task), count: detail.crashes)
+        default: return
+        }
+        expected.details[task] = detail
+    }
+
+    /// Bytes that no other payload has: the others are shorter than 60.
+    private mutating func nextWitness() -> [UInt8] {
+        witnesses += 1
+        return withUnsafeBytes(of: witnesses.littleEndian) { Array($0) } + [UInt8](repeating: 0xAA, count: 56)
+    }
+
+    /// Half of the memos have a fixed layout; of the others a few are larger than a block.
+    private mutating func memo() -> [UInt8] {
+        if random.coin() { return (0..<24).map { UInt8($0 & 3) } }
+        if random.chance(1, in: 400) { return random.bytes(70 << 10) }
+        let count = random.below(300)
+        return random.coin() ? random.bytes(count) : [UInt8](repeating: UInt8(count & 0xFF), count: count)
+    }
+}
