@@ -3,7 +3,7 @@ import Synchronization
 
 extension MemoStore {
     /// A snapshot of a parent's ended children: exactly those that are committed now (S11). Use ``TaskID/none`` for the
-    /// root tasks. A parent that never had children gives an empty snapshot, and so does one in a tree that was dropped.
+    /// root tasks. A parent that never had children gives an empty snapshot; so does one in a tree that was dropped.
     ///
     /// It shows what was committed, at the level of each commit: with ``Durability/synced`` what is on disk.
     ///

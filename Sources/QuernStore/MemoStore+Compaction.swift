@@ -25,15 +25,16 @@ public struct CompactionReport: Sendable, Equatable {
 }
 
 extension MemoStore {
-    /// Rewrites the whole index: each parent's children lie side by side afterwards, and dropped trees are gone. Commits
-    /// and walks go on meanwhile; snapshots keep the segments that they read.
+    /// Rewrites the whole index: each parent's children lie side by side afterwards, and dropped trees are gone.
+    /// Commits and walks go on meanwhile; snapshots keep the segments that they read.
     ///
     /// It needs as much free space as the index takes, until it is done. It may be interrupted at any moment, by a kill
     /// too: what it wrote counts with its last step alone. A checkpoint makes it durable, before it returns.
     ///
     /// - Returns: what it did; zeros when there was nothing to gain.
     /// - Throws: ``StoreError/Code/damaged`` naming file and offset of what is wrong in the index,
-    ///   ``StoreError/Code/noSpace``, ``StoreError/Code/inputOutput``, with nothing changed; ``StoreError/Code/closed``.
+    ///   ``StoreError/Code/noSpace`` or ``StoreError/Code/inputOutput``, with nothing changed;
+    ///   ``StoreError/Code/closed``.
     /// - Complexity: O(bytes of index), without an I/O budget; memory for a few blocks and a segment's directory.
     @discardableResult
     public func compact() async throws(StoreError) -> CompactionReport {

@@ -3,8 +3,8 @@
 /// Rewrites neighbouring sealed index segments into new ones, in which each parent's blocks lie side by side and are as
 /// full as they can be, and dropped trees are left out (S15).
 ///
-/// It decodes and encodes a block at a time, so that every checksum is verified, and whatever is wrong stops it with the
-/// inputs as they were (F33). What it writes counts for nobody until a checkpoint names it.
+/// It decodes and encodes a block at a time, so that every checksum is verified, and whatever is wrong stops it with
+/// the inputs as they were (F33). What it writes counts for nobody until a checkpoint names it.
 struct Compaction: Sendable {
     let files: StoreFiles
     /// The whole index, as it was when the compaction began.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Everything that a store's index and memory hold of ended children at one moment, with the trees that are dropped: what
-/// compactions and retention are decided on. It holds references alone.
+/// Everything that a store's index and memory hold of ended children at one moment, with the trees that are dropped:
+/// what compactions and retention are decided on. It holds references alone.
 struct IndexContents: Sendable {
     var sealed: [SealedIndexSegment]
     var open: [DirectoryEntry]
