@@ -8,7 +8,7 @@ struct QuernBench: AsyncParsableCommand {
         commandName: "quern-bench",
         abstract: "Measures the store beside the limits of the machine.",
         discussion: """
-            A table has a line a figure: the smallest, the middle and the largest of the repetitions, what this machine \
+            A table has a line a figure: smallest, middle and largest of the repetitions, what this machine \
             can do at most, measured in the same run, and how many times worse than that the middle one is.
 
             Stores are made under TMPDIR, or /tmp, and removed: choose a place on the disk that counts.

@@ -7,9 +7,9 @@ extension MemoStore {
         public var durability: Durability = .synced
         /// A log segment is finished when it has this many bytes.
         public var logSegmentBytes = 64 << 20
-        /// The log is written ahead with zeros up to the next multiple of this many bytes, so that a sync need not write
-        /// the file's new length each time. 0 to write nothing ahead, 8 MiB at most. The zeros stay: each log segment takes up to this
-        /// much more on disk than its frames do.
+        /// The log is written ahead with zeros up to the next multiple of this many bytes, so that a sync need not
+        /// write the file's new length each time. 0 to write nothing ahead, 8 MiB at most. The zeros stay: each log
+        /// segment takes up to this much more on disk than its frames do.
         public var logReserveBytes = 512 << 10
         /// An index segment is sealed when it has this many bytes.
         public var indexSegmentBytes = 128 << 20

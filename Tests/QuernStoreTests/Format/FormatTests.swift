@@ -16,7 +16,7 @@ struct FormatTests {
         return (directory, place)
     }
 
-    private func dump(_ store: URL, _ configuration: MemoStore.Configuration = .init()) async throws -> String {
+    private func content(of store: URL, _ configuration: MemoStore.Configuration = .init()) async throws -> String {
         let opened = try await MemoStore.open(at: FilePath(store.path), configuration: configuration)
         let dump = Result { try StoreDump(opened).text }
         try await opened.close()
@@ -29,10 +29,10 @@ struct FormatTests {
         #expect(stores.count >= 2)
         for store in stores {
             let expected = try String(contentsOf: store.appendingPathExtension("dump"), encoding: .utf8)
-            let fromPython = try PythonReader.read(store) == .dump(expected)
+            let fromPython = try PythonReader.read(store) == .content(expected)
             #expect(fromPython, "Python reads \(store.lastPathComponent) otherwise")
             let (directory, place) = try copy(store)
-            let fromSwift = try await dump(place) == expected
+            let fromSwift = try await content(of: place) == expected
             #expect(fromSwift, "this version reads \(store.lastPathComponent) otherwise")
             withExtendedLifetime(directory) {}
         }
@@ -47,10 +47,10 @@ struct FormatTests {
         let opened = try await random.make(at: FilePath(store.path))
         // While the writer has it, and after it closed in order.
         let expected = try StoreDump(opened).text
-        let whileOpen = try PythonReader.read(store) == .dump(expected)
+        let whileOpen = try PythonReader.read(store) == .content(expected)
         #expect(whileOpen, "seed \(seed): the reader in Python disagrees about an open store")
         try await opened.close()
-        let whenClosed = try PythonReader.read(store) == .dump(expected)
+        let whenClosed = try PythonReader.read(store) == .content(expected)
         #expect(whenClosed, "seed \(seed): the reader in Python disagrees about a closed store")
     }
 
@@ -70,7 +70,7 @@ struct FormatTests {
                 try bytes.write(to: file)
                 let python = try PythonReader.read(place)
                 var swift: PythonReader.Result
-                do { swift = .dump(try await dump(place)) } catch let error as StoreError {
+                do { swift = .content(try await content(of: place)) } catch let error as StoreError {
                     swift = .damaged(error.file?.lastComponent?.string ?? "")
                 }
                 let what = "seed \(seed): \(store.lastPathComponent)/\(file.lastPathComponent), byte \(offset)"

@@ -6,7 +6,8 @@ import Testing
 
 @testable import QuernStore
 
-/// The stores that `Tests/Golden/` keeps for each version of the format, so that later versions go on reading them (F34).
+/// The stores that `Tests/Golden/` keeps for each version of the format, so that later versions go on reading them
+/// (F34).
 enum GoldenStores {
     /// `Tests/Golden` of this checkout.
     static var directory: URL {

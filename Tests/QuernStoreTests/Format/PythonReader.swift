@@ -4,7 +4,7 @@ import Foundation
 /// `Tests/Format/quern_reader.py`, the reader that was written from FORMAT.md alone.
 enum PythonReader {
     enum Result: Equatable {
-        case dump(String)
+        case content(String)
         /// The name of the damaged file.
         case damaged(String)
         case failed(status: Int32, message: String)
@@ -27,7 +27,7 @@ enum PythonReader {
         process.waitUntilExit()
         let message = String(decoding: try Data(contentsOf: errors), as: UTF8.self)
         switch process.terminationStatus {
-        case 0: return .dump(String(decoding: try Data(contentsOf: output), as: UTF8.self))
+        case 0: return .content(String(decoding: try Data(contentsOf: output), as: UTF8.self))
         case 2:
             let words = message.split(whereSeparator: \.isWhitespace)
             return .damaged(words.count > 1 ? String(words[1].prefix { $0 != ":" && $0 != "," }) : message)
