@@ -200,7 +200,7 @@ struct CompactionTests {
     func closesAtOnce() async throws {
         var forest = try await Forest(seed: 17)
         for _ in 0..<12 { try await forest.grow(children: 60) }
-        forest.configuration.housekeepsOnWriter = false
+        forest.configuration.startThread = MemoStore.Configuration().startThread
         forest.configuration.compactionBytesPerSecond = 1
         try await forest.reopen()
         for root in forest.ended.dropLast(2) { try await forest.drop(root) }

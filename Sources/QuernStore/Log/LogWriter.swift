@@ -41,6 +41,9 @@ struct LogWriter {
         LogPosition(segment: encoder.segment, offset: encoder.position, checksum: encoder.checksum)
     }
 
+    /// The segment's file when not all of it is known to be on disk. A checkpoint syncs it beside the writer thread.
+    var unsyncedFile: (any StoreFile)? { durableUpTo < encoder.position ? file : nil }
+
     /// Begins a new segment behind `previous`.
     init(
         files: StoreFiles, configuration: MemoStore.Configuration, number: UInt32, previous: LogPosition
@@ -59,7 +62,7 @@ struct LogWriter {
         var header = files.header(.log, number: UInt64(number))
         header.previousLength = previous.offset
         header.previousChecksum = previous.checksum
-        let file = try files.create(header)
+        let file = SharedFile(try files.create(header))
         return (
             file,
             FrameEncoder(

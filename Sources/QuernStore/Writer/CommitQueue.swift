@@ -22,10 +22,12 @@ struct CommitQueue: Sendable {
         case run(Job)
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
+        /// A checkpoint that was written beside the writer has ended.
+        case checkpointed(Result<CheckpointJob.Outcome, StoreError>)
         /// Nothing waits, and the log's last batch needs a frame that vouches for it.
         case vouch
-        /// Write what is left, then close.
-        case close([Pending])
+        /// Nothing is left and nothing will come: close. Said once.
+        case close
     }
 
     /// What others ask the writer to do between two batches.
@@ -70,6 +72,7 @@ struct CommitQueue: Sendable {
     var waiting: Int { outside[admitted...].count { $0.item != nil } }
     private(set) var isClosing = false
     private(set) var isClosed = false
+    private var wasToldToClose = false
 
     /// What is written at a time.
     private let batchBytes: Int
@@ -83,6 +86,7 @@ struct CommitQueue: Sendable {
     private var jobs: [Job] = []
     /// Background work that has not handed in its result.
     private var background = 0
+    private var endedCheckpoint: Result<CheckpointJob.Outcome, StoreError>?
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
 
@@ -153,10 +157,15 @@ struct CommitQueue: Sendable {
 
     /// The next work, or nil to wait until the next of the deadlines.
     mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {
+        // The last checkpoint syncs too; but that may come late, behind one that still runs.
+        if !isClosing || wasToldToClose, let due = deadlines.sync, due <= now { return .synchronize }
+        if let result = endedCheckpoint.take() { return .checkpointed(result) }
         if !jobs.isEmpty { return .run(jobs.removeFirst()) }
-        if !isClosing, let due = deadlines.sync, due <= now { return .synchronize }
         if batches.isEmpty {
-            if isClosing { return background == 0 ? .close([]) : nil }
+            if isClosing, !wasToldToClose, background == 0 {
+                wasToldToClose = true
+                return .close
+            }
             if let due = deadlines.vouch, due <= now { return .vouch }
             return nil
         }
@@ -165,6 +174,12 @@ struct CommitQueue: Sendable {
         pendingBytes -= batch.bytes
         admit()
         return .write(batch.items)
+    }
+
+    /// Hands the end of a checkpoint to the writer. One runs at a time.
+    mutating func checkpointEnded(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        assert(endedCheckpoint == nil, "two checkpoints at a time")
+        endedCheckpoint = result
     }
 
     /// Marks the store as closed and gives those who wait for it.

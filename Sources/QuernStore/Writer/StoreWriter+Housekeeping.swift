@@ -7,9 +7,9 @@ extension StoreWriter {
     /// Begins what is due, unless something is under way.
     mutating func housekeep() {
         if let poison {
-            complete(.failure(StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file)))
+            failCompactions(StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
-        while poison == nil, let work = housekeeping.next() {
+        while poison == nil, !schedule.isClosing, let work = housekeeping.next() {
             switch work {
             case .relocate: relocate()
             case .retain: retain()
@@ -24,16 +24,12 @@ extension StoreWriter {
         _ work: @escaping @Sendable () -> Result<Value, StoreError>,
         finish: @escaping @Sendable (inout StoreWriter, Result<Value, StoreError>) -> Void
     ) {
-        guard !configuration.housekeepsOnWriter else {
-            finish(&self, work())
-            return housekeeping.didFinish()
-        }
         let shared = shared
         shared.queue.withLock {
             $0.beginBackground()
             return false
         }
-        SystemThread.start {
+        configuration.startThread {
             let result = work()
             shared.queue.withLock {
                 $0.endBackground { writer in
@@ -53,7 +49,7 @@ extension StoreWriter {
     }
 
     /// Has everything compacted, and tells `completion` when that is done or failed.
-    mutating func requestCompaction(_ completion: @escaping @Sendable (Result<CompactionReport, StoreError>) -> Void) {
+    mutating func requestCompaction(_ completion: @escaping CompactionDone.Completion) {
         compactionRequests.append(completion)
         housekeeping.request()
     }
@@ -62,15 +58,18 @@ extension StoreWriter {
 
     private mutating func relocate() {
         let current = log.segment
-        let segmentBytes = configuration.logSegmentBytes
-        let relocation = shared.committed.withLock { committed -> Relocation? in
-            let old = LogUse(committed.state).plan(current: current, segmentBytes: segmentBytes)
-            return old.isEmpty ? nil : Relocation(of: old, in: committed.state)
+        // Most logs have no old segment.
+        guard let oldest = segments.first, oldest < current - min(current, LogSpacePlan.youngSegments) else {
+            return housekeeping.didFinish()
         }
-        guard let relocation else { return housekeeping.didFinish() }
+        let segmentBytes = configuration.logSegmentBytes
+        let state = shared.committed.withLock { $0.state }
         let bodies = LogBodies(files: shared.files, capacity: 0)
         inBackground {
-            Result { () throws(StoreError) in try relocation.transaction(reading: bodies) }
+            Result { () throws(StoreError) in
+                let old = LogUse(state).plan(current: current, segmentBytes: segmentBytes)
+                return try Relocation(of: old, in: state).transaction(reading: bodies)
+            }
         } finish: { writer, result in
             writer.commit(result)
         }
@@ -105,7 +104,7 @@ extension StoreWriter {
 
     private mutating func compact(everything: Bool) {
         if everything, let error = sealIndex() {
-            complete(.failure(error))
+            failCompactions(error)
             return housekeeping.didFinish()
         }
         let shared = shared
@@ -117,9 +116,12 @@ extension StoreWriter {
         } finish: { writer, result in
             // A store that writes no more has no checkpoint that could name the new segments.
             guard writer.poison == nil else { return }
-            if case .success(let done?) = result { writer.adopt(done) }
-            if case .failure(let error) = result { writer.note(error) }
-            if everything { writer.complete(result) }
+            switch result {
+            case .success(let done): writer.adopt(done, isRequested: everything)
+            case .failure(let error):
+                writer.note(error)
+                if everything { writer.failCompactions(error) }
+            }
         }
     }
 
@@ -138,7 +140,17 @@ extension StoreWriter {
     }
 
     /// Lets new segments take the place of their inputs, for who asks from now on; a checkpoint makes that count.
-    private mutating func adopt(_ result: Compaction.Result) {
+    private mutating func adopt(_ result: Compaction.Result?, isRequested: Bool) {
+        if isRequested {
+            let report = result.map(CompactionReport.init) ?? CompactionReport()
+            compactionsDone += compactionRequests.map { CompactionDone(report: report, completion: $0) }
+            compactionRequests = []
+        }
+        if let result { exchange(result) }
+        if result != nil || isRequested { requestCheckpoint() }
+    }
+
+    private mutating func exchange(_ result: Compaction.Result) {
         shared.committed.withLock { committed in
             committed.index.replace(result.inputs, by: result.outputs)
             committed.state.dropped.settle(rows: result.reclaimedRows, gone: result.gone)
@@ -146,17 +158,22 @@ extension StoreWriter {
         let kept = Set(result.outputs.map(\.file.number))
         retired.append(contentsOf: result.inputs.map(\.file.number).filter { !kept.contains($0) })
         if result.isProgress { housekeeping.didCompact() }
-        do throws(StoreError) { try checkpoint(isClean: false) } catch {
-            // Without space the inputs stay until a later checkpoint.
-            if error.code != .noSpace { poison(error) }
-        }
     }
 
-    private mutating func complete(_ result: Result<Compaction.Result?, StoreError>) {
-        let waiting = compactionRequests
+    /// Tells those who wait for a compaction that there is none.
+    mutating func failCompactions(_ error: StoreError) {
+        let waiting = compactionRequests + compactionsDone.map(\.completion)
         compactionRequests = []
-        for completion in waiting { completion(result.map { $0.map(CompactionReport.init) ?? CompactionReport() }) }
+        compactionsDone = []
+        for completion in waiting { completion(.failure(error)) }
     }
+}
+
+/// A compaction that somebody waits for: it counts once a checkpoint is written.
+struct CompactionDone: Sendable {
+    typealias Completion = @Sendable (Result<CompactionReport, StoreError>) -> Void
+    var report: CompactionReport
+    var completion: Completion
 }
 
 extension StoreShared {

@@ -16,11 +16,14 @@ struct StoreWriter: Sendable {
     private var batch = Batch()
     var housekeeping: Housekeeping
     /// Who waits for a compaction of everything.
-    var compactionRequests: [@Sendable (Result<CompactionReport, StoreError>) -> Void] = []
+    var compactionRequests: [CompactionDone.Completion] = []
+    /// Compactions that are done and not yet in a checkpoint, and those that are in the one being written.
+    var compactionsDone: [CompactionDone] = []
+    var compactionsInCheckpoint: [CompactionDone] = []
     /// Index segments that were replaced and go with the next checkpoint.
     var retired: [UInt32] = []
     var deadlines = WriterDeadlines()
-    var nextCheckpointAt: UInt64
+    var schedule: CheckpointSchedule
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
         self.shared = shared
@@ -31,13 +34,13 @@ struct StoreWriter: Sendable {
             retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
         segments = recovered.segments
-        let replayed = UInt64(recovered.report.replayedBytes)
-        let due = UInt64(configuration.checkpointBytes)
-        nextCheckpointAt = due > replayed ? due - replayed : 0
+        schedule = CheckpointSchedule(
+            interval: UInt64(clamping: configuration.checkpointBytes),
+            replayed: UInt64(recovered.report.replayedBytes))
     }
 
     mutating func run() {
-        while true {
+        while schedule.state != .closed {
             noteUnvouched()
             let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
@@ -54,12 +57,13 @@ struct StoreWriter: Sendable {
                 housekeep()
             case .synchronize:
                 synchronizeInBackground()
+            case .checkpointed(let result):
+                adopt(result)
+                housekeep()
             case .vouch:
                 vouch()
-            case .close(let pending):
-                write(pending)
-                close()
-                return
+            case .close:
+                beginClosing()
             }
         }
     }

@@ -43,7 +43,7 @@ struct Forest {
         configuration.checkpointBytes = 12 << 10
         configuration.payloadCacheBytes = 1 << 10
         configuration.compactionBytesPerSecond = bytesPerSecond
-        configuration.housekeepsOnWriter = onWriter
+        if onWriter { configuration.startThread = { $0() } }
         store = try await MemoStore.open(at: directory, configuration: configuration, fileSystem: fileSystem)
         _ = try await store.label(for: "task")
     }

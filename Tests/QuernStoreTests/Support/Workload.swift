@@ -30,12 +30,34 @@ struct Workload {
         case large
     }
 
-    init(_ kind: Kind) {
+    /// When checkpoints are written.
+    enum Checkpoints: Sendable, CaseIterable {
+        /// On the writer thread, so that the calls come in the same order each time.
+        case inPlace
+        /// Some steps later, by chance from a seed.
+        case later
+        /// On a thread of their own, as in a program.
+        case beside
+    }
+
+    private var threads: HeldThreads?
+    private var random = SeededGenerator(seed: 0)
+
+    init(_ kind: Kind, checkpoints: Checkpoints = .inPlace, seed: UInt64 = 0) {
         configuration.logSegmentBytes = 2 << 10
         configuration.indexSegmentBytes = 3 << 10
         configuration.openBlockBytes = 2 << 10
         configuration.checkpointBytes = 5 << 10
         configuration.payloadCacheBytes = 1 << 10
+        switch checkpoints {
+        case .inPlace: configuration.startThread = { $0() }
+        case .later:
+            let threads = HeldThreads()
+            self.threads = threads
+            random = SeededGenerator(seed: seed)
+            configuration.startThread = threads.start
+        case .beside: break
+        }
         configuration.logReserveBytes = 700
         // Which calls are made is not to depend on the time.
         configuration.vouchDelay = nil
@@ -64,6 +86,7 @@ struct Workload {
     ) async throws -> Result {
         var result = Result()
         ids = []
+        defer { threads?.open() }
         do throws(StoreError) {
             result.store = try await open(files)
             result.completed = 1
@@ -78,6 +101,10 @@ struct Workload {
                 return result
             }
             result.completed += 1
+            if let threads {
+                await result.store?.settle()
+                if random.chance(1, in: 4) { threads.release() }
+            }
             try afterEach(result.store!)
         }
         await result.store?.settle()
@@ -103,6 +130,8 @@ struct Workload {
             switch step {
             case .label(let name): _ = try await store.label(for: name)
             case .reopen:
+                threads?.open()
+                defer { threads?.hold() }
                 try await store.close()
                 store = try await open(files)
             case .commit(let fill):

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import SystemPackage
+
+/// One checkpoint with all that it needs, from the copy of the state to the removal of what it made needless. It blocks,
+/// and runs beside the writer thread, which goes on: it appends to no file that exists, and creates and removes none that
+/// the writer would (S7).
+struct CheckpointJob: Sendable {
+    let files: StoreFiles
+    let bodies: LogBodies
+    let committed: Committed
+    /// Up to where the log is in the state.
+    let position: LogPosition
+    /// The log's segment when it may not be on disk up to there. The writer syncs the same object.
+    let unsyncedLog: (any StoreFile)?
+    let previous: Manifest
+    let isClean: Bool
+    /// Log segments that are there.
+    let segments: [UInt32]
+    /// Index segments that the index no longer names.
+    let retired: [UInt32]
+
+    struct Outcome: Sendable {
+        var manifest: Manifest
+        var bytes: UInt64
+        /// Log segments that are no longer there.
+        var removed: Set<UInt32>
+        /// Retired index segments that are no longer there.
+        var removedIndex: Set<UInt32>
+    }
+
+    func run() -> Result<Outcome, StoreError> {
+        do throws(FileError) {
+            try unsyncedLog?.synchronize()
+            try committed.index.synchronize()
+            let (manifest, bytes) = try CheckpointWriter(files: files).write(
+                state: committed.state, index: committed.index, position: position, after: previous, isClean: isClean)
+            return .success(
+                Outcome(
+                    manifest: manifest, bytes: bytes, removed: removeObsolete(),
+                    removedIndex: Set(retired.filter(removeIndex))))
+        } catch { return .failure(StoreError("cannot write a checkpoint", error)) }
+    }
+
+    /// What cannot be removed now is removed later.
+    ///
+    /// What the writer's state came to need since is needed by this state too, or is in a segment from the position on.
+    private func removeObsolete() -> Set<UInt32> {
+        try? files.fileSystem.remove(files.path(.checkpoint, previous.checkpointNumber))
+        let needed = LogUse(committed.state).segments
+        return Set(segments.filter { $0 < position.segment && needed[$0] == nil && remove(segment: $0) })
+    }
+
+    /// False when the file could not be removed.
+    private func remove(segment number: UInt32) -> Bool {
+        do throws(FileError) { try files.fileSystem.remove(files.path(.log, UInt64(number))) } catch {
+            return error.errno == .noSuchFileOrDirectory
+        }
+        bodies.forget(segment: number)
+        return true
+    }
+
+    private func removeIndex(segment number: UInt32) -> Bool {
+        do throws(FileError) { try files.fileSystem.remove(files.path(.index, UInt64(number))) } catch {
+            return error.errno == .noSuchFileOrDirectory
+        }
+        return true
+    }
+}
