@@ -30,8 +30,10 @@ extension MemoStore {
         public var compactionBytesPerSecond: Int?
         /// What the store drops by itself, after each checkpoint.
         public var retention: Retention?
-        /// How long nothing is written before a frame says that the one before it is on disk; nil for never.
-        var vouchDelay: Duration? = .milliseconds(20)
+        /// When nothing was written for so long, 64 bytes are appended, unsynced, that say that the last commit is on
+        /// disk. Without them damage in that one commit cannot be told apart from a write that was torn. nil to leave
+        /// them out.
+        public var vouchDelay: Duration? = .milliseconds(20)
 
         /// Starts the threads of checkpoints and of housekeeping; tests run them when it suits them.
         var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }

@@ -43,6 +43,8 @@ struct Bytes: AsyncParsableCommand {
         var configuration = MemoStore.Configuration()
         // No checkpoint on the way, so that the log keeps all that was written.
         configuration.checkpointBytes = .max
+        // Nor zeros ahead of it, which would count as bytes of the last child.
+        configuration.logReserveBytes = 0
         let bench = try await BenchmarkStore(configuration: configuration)
         let before = try bench.sizes()
         let tasks = try await bench.spawn(children, size: perCommit)

@@ -88,7 +88,8 @@ struct LogWriter {
                     firstID: firstID, durableUpTo: durableUpTo, scratch: &compressed, to: &output)
             }
             written.append(Written(offset: header.offset, body: body.bytes))
-            body = ByteWriter()
+            // The next one will be about as large.
+            body = ByteWriter(reservingCapacity: min(body.count, 2 * Limits.frameTarget))
         }
         try writeOutput(upTo: next)
         batchesEnd = next.position

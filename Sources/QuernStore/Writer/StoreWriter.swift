@@ -98,15 +98,13 @@ struct StoreWriter: Sendable {
         receipts.reserveCapacity(pending.count)
         let (firstID, firstSequence) = shared.committed.withLock { committed in
             batch.begin(committed.state)
-            // By index: a copy of a transaction is a handful of reference counts.
-            for index in pending.indices {
-                do throws(StoreError) {
-                    receipts.append(
-                        .success(
-                            try batch.add(
-                                pending[index].transaction, to: &committed.state,
-                                wantsReceipt: pending[index].completion != nil)))
-                } catch { receipts.append(.failure(error)) }
+            // In place: a copy of a transaction is a handful of reference counts.
+            pending.withUnsafeBufferPointer { pending in
+                for index in pending.indices {
+                    do throws(StoreError) {
+                        receipts.append(.success(try batch.add(pending[index].transaction, to: &committed.state)))
+                    } catch { receipts.append(.failure(error)) }
+                }
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
@@ -154,7 +152,6 @@ struct StoreWriter: Sendable {
         let segment = log.segment
         let changes = shared.committed.withLock { committed -> CommitChanges in
             var collector = ChangeCollector()
-            batch.settle(in: &committed.state)
             let droppedBefore = committed.state.dropped.count
             for frame in written {
                 let result = frame.body.withUnsafeBytes { body -> DecodingFailure? in

@@ -14,7 +14,7 @@ struct ExpectedChild: Equatable, Sendable {
 
 /// What a store must answer, kept in dictionaries. A value, so that what a crash may have undone can be had back.
 struct ExpectedStore: Sendable {
-    struct LiveTask: Sendable {
+    struct LiveTask: Hashable, Sendable {
         var parent: UInt64
         var label: UInt32
         var payload: [UInt8]

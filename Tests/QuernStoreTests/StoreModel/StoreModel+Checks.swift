@@ -2,48 +2,71 @@
 import QuernStore
 import QuernTesting
 
+/// What the model asks: of the store, and of a reader of the same store.
+protocol AnsweringStore {
+    func liveTasks() -> LiveTasks
+    func status(of parent: TaskID) -> ParentStatus?
+    func withPayloads(of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void) throws(StoreError)
+    func handover(of task: TaskID) throws(StoreError) -> [UInt8]
+    func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot
+}
+
+extension MemoStore: AnsweringStore {}
+extension MemoReader: AnsweringStore {}
+
+extension AnsweringStore {
+    func foundLive() throws(StoreError) -> [UInt64: ExpectedStore.LiveTask] {
+        var found: [UInt64: ExpectedStore.LiveTask] = [:]
+        for entry in liveTasks().runs {
+            let run = entry.run
+            try withPayloads(of: run, indexes: entry.live) { index, payload in
+                found[run.id(at: index).rawValue] = .init(
+                    parent: run.parent.rawValue, label: run.label.rawValue,
+                    payload: payload.withUnsafeBytes { Array($0) })
+            }
+        }
+        return found
+    }
+}
+
 extension StoreModel {
     private static let heldSnapshots = 8
 
-    /// After an opening: everything that is live, and mostly but a sample of what has ended.
-    mutating func checkAfterOpening() throws {
-        if random.chance(1, in: 4) { return try checkEverything() }
-        try checkLive()
-        for _ in 0..<min(4, expected.endedParents.count) { try checkChildren(of: random.pick(expected.endedParents)) }
+    /// Compares what is live, and mostly but a sample of what has ended.
+    mutating func check(_ store: some AnsweringStore) throws {
+        if random.chance(1, in: 4) { return try checkEverything(store) }
+        try checkLive(store)
+        for _ in 0..<min(4, expected.endedParents.count) {
+            try checkChildren(of: random.pick(expected.endedParents), in: store)
+        }
     }
 
     /// Compares everything that the store says with the model.
-    func checkEverything() throws {
-        try checkLive()
-        for parent in expected.endedParents { try checkChildren(of: parent) }
+    func checkEverything(_ store: some AnsweringStore) throws {
+        try checkLive(store)
+        for parent in expected.endedParents { try checkChildren(of: parent, in: store) }
     }
 
-    func livePayloads() throws -> [UInt64: [UInt8]] {
-        var payloads: [UInt64: [UInt8]] = [:]
-        for entry in store.liveTasks().runs {
-            try store.withPayloads(of: entry.run, indexes: entry.live) { index, payload in
-                payloads[entry.run.id(at: index).rawValue] = payload.withUnsafeBytes { Array($0) }
-            }
+    /// A reader that is a few commits behind catches up.
+    mutating func read() async throws {
+        if let reader {
+            _ = try await reader.refresh()
+        } else {
+            reader = try await MemoReader.open(at: files.store, fileSystem: files.fileSystem)
         }
-        return payloads
+        if let reader { try check(reader) }
     }
 
-    private func checkLive() throws {
-        let live = store.liveTasks()
-        let payloads = try livePayloads()
-        try expect(
-            payloads.count == expected.live.count,
-            "\(payloads.count) live tasks, \(expected.live.count) are expected")
-        for entry in live.runs {
-            for index in 0..<Int(entry.run.count) where entry.live >> UInt64(index) & 1 == 1 {
-                let id = entry.run.id(at: index)
-                let task = expected.live[id.rawValue]
-                try expect(task?.parent == entry.run.parent.rawValue, "task \(id) is under \(entry.run.parent)")
-                try expect(task?.label == entry.run.label.rawValue, "task \(id) has label \(entry.run.label)")
-                try expect(task?.payload == payloads[id.rawValue], "task \(id) has another payload")
-                let detail = live.details[id] ?? .init()
-                try expect(detail == expected.details[id.rawValue] ?? .init(), "task \(id) has \(detail)")
-            }
+    private func checkLive(_ store: some AnsweringStore) throws {
+        let found = try store.foundLive()
+        if found != expected.live {
+            let different = Set(found.keys).union(expected.live.keys).filter { found[$0] != expected.live[$0] }.sorted()
+            throw ModelMismatch(description: "\(different.count) live tasks differ: \(different.prefix(5))")
+        }
+        let details = store.liveTasks().details
+        for id in found.keys {
+            let detail = details[TaskID(id)] ?? .init()
+            try expect(detail == expected.details[id] ?? .init(), "task \(id) has \(detail)")
         }
         for (task, value) in expected.handovers {
             try expect(try store.handover(of: TaskID(task)) == value, "task \(task) has another hand-over")
@@ -54,7 +77,7 @@ extension StoreModel {
         }
     }
 
-    private func checkChildren(of parent: UInt64) throws {
+    private func checkChildren(of parent: UInt64, in store: some AnsweringStore) throws {
         let children = expected.ended[parent, default: []]
         let snapshot = try store.children(of: TaskID(parent))
         try expect(snapshot.counts == Self.counts(children), "parent \(parent) has the counts \(snapshot.counts)")

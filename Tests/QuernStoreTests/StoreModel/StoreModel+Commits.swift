@@ -37,6 +37,34 @@ extension StoreModel {
         expected.adopt(plan.spawned, ids: ids)
     }
 
+    /// A transaction with spawns that were staged before it; or they are dropped.
+    mutating func stage() async throws {
+        var plan = plan()
+        plan.durability = .synced
+        let (stage, staged) = try await stageSpawns()
+        let isCommitted = random.chance(3, in: 4)
+        if isCommitted { plan.transaction.commit(stage) } else { stage.cancel() }
+        let commit = try await store.append(plan.transaction, durability: plan.durability)
+        try adopt(commit, of: plan)
+        let ids = commit.staged.flatMap { Array($0) }
+        try expect(ids.count == (isCommitted ? staged.count : 0), "\(ids.count) ids for \(staged.count) staged tasks")
+        for (task, _) in zip(staged, ids) { expected.liveChildren[task.parent, default: 0] += 1 }
+        expected.adopt(staged, ids: ids)
+        uncertain = []
+    }
+
+    private mutating func stageSpawns() async throws -> (SpawnStage, [ExpectedStore.LiveTask]) {
+        let stage = store.makeStage()
+        var staged: [ExpectedStore.LiveTask] = []
+        for _ in 0..<(1 + random.below(3)) {
+            var part = PlannedCommit()
+            planSpawns(of: 1 + random.below(100), under: [0] + expected.live.keys.sorted(), into: &part)
+            try await stage.append(spawns: part.transaction)
+            staged += part.spawned
+        }
+        return (stage, staged)
+    }
+
     /// A synced commit makes all before it certain too (S3).
     private mutating func note(_ entry: UncertainCommit) {
         if entry.commit.durability == .synced { uncertain = [] } else { uncertain.append(entry) }
@@ -47,7 +75,7 @@ extension StoreModel {
         uncertain = []
         store = try await open()
         try expect(store.recovery.wasClean, "a store that was closed is not clean")
-        try checkAfterOpening()
+        try check(store)
     }
 
     func open() async throws -> MemoStore {
@@ -58,12 +86,15 @@ extension StoreModel {
 
     mutating func crash() async throws {
         held = []
+        reader = nil
+        // What was staged and never committed is gone afterwards.
+        if random.chance(1, in: 3) { _ = try await stageSpawns() }
         switch files {
         case .real: try await killProcess()
         case .simulated(let simulated): try await losePower(simulated)
         }
         uncertain = []
-        try checkAfterOpening()
+        try check(store)
     }
 
     /// The death of the process, at rest.
@@ -112,8 +143,8 @@ extension StoreModel {
     /// Of the commits that were uncertain the first ones are there and the others are not; those that were promised
     /// are there.
     private mutating func findWhatIsLeft(lostPower: Bool) throws {
-        let payloads = try livePayloads()
-        let known = Set(payloads.values)
+        let found = try store.foundLive()
+        let known = Set(found.values.map(\.payload))
         let isThere = uncertain.map { known.contains($0.commit.witness) }
         let count = isThere.prefix { $0 }.count
         try expect(!isThere[count...].contains(true), "a commit is there without one before it: \(isThere)")
@@ -123,11 +154,17 @@ extension StoreModel {
         try expect(count > promised ?? -1, "commit \(promised ?? -1) was promised: \(isThere)")
         let left = uncertain.prefix(count)
         if count < uncertain.count { expected = uncertain[count].before }
-        // The ids of the commits that nobody was told of follow in their order those that were known.
-        let ids = payloads.keys.filter { expected.live[$0] == nil }.sorted()
+        // Nobody was told the ids of the commits that were under way, and a batch gives them out as it likes: what
+        // stands under the new ones must be what was spawned.
+        let new = found.filter { expected.live[$0.key] == nil }
         let spawned = left.filter { !$0.isAdopted(in: expected) }.flatMap(\.commit.spawned)
-        try expect(ids.count == spawned.count, "\(ids.count) tasks are new, \(spawned.count) were spawned")
-        expected.adopt(spawned, ids: ids)
+        let isSame = Self.histogram(new.values) == Self.histogram(spawned)
+        try expect(isSame, "\(new.count) tasks are new and not the \(spawned.count) that were spawned")
+        expected.live.merge(new) { $1 }
+    }
+
+    private static func histogram(_ tasks: some Sequence<ExpectedStore.LiveTask>) -> [ExpectedStore.LiveTask: Int] {
+        tasks.reduce(into: [:]) { $0[$1, default: 0] += 1 }
     }
 }
 

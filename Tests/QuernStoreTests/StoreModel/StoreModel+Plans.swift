@@ -42,19 +42,28 @@ extension StoreModel {
     }
 
     private mutating func planSpawns(under parents: [UInt64], into plan: inout PlannedCommit) {
-        for group in 0..<(1 + random.below(3)) {
-            let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
-            let label = random.pick(labels)
-            let count = random.chance(1, in: 20) ? 100 : 1 + random.below(10)
-            for index in 0..<count {
-                let payload = group == 0 && index == 0 ? nextWitness() : random.bytes(random.below(60))
-                plan.transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
-                    $0.append(contentsOf: payload)
-                }
-                plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload))
-            }
-            expected.liveChildren[parent, default: 0] += count
+        let payload = nextWitness()
+        spawn(under: 0, label: labels[0], payload, into: &plan)
+        for _ in 0..<(1 + random.below(3)) {
+            planSpawns(of: random.chance(1, in: 20) ? 100 : 1 + random.below(10), under: parents, into: &plan)
         }
+        for task in plan.spawned { expected.liveChildren[task.parent, default: 0] += 1 }
+    }
+
+    mutating func planSpawns(of count: Int, under parents: [UInt64], into plan: inout PlannedCommit) {
+        let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
+        let label = random.pick(labels)
+        for _ in 0..<count {
+            let payload = random.bytes(random.below(60))
+            spawn(under: parent, label: label, payload, into: &plan)
+        }
+    }
+
+    private func spawn(under parent: UInt64, label: Label, _ payload: [UInt8], into plan: inout PlannedCommit) {
+        plan.transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
+            $0.append(contentsOf: payload)
+        }
+        plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload))
     }
 
     private mutating func planNotes(on tasks: [UInt64], into plan: inout PlannedCommit) {

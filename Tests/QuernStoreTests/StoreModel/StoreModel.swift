@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
 import QuernTesting
+
+@testable import QuernStore
 
 /// Random operations on a store, and dictionaries that say what it must answer. The seed fixes all of it.
 struct StoreModel {
@@ -10,12 +11,16 @@ struct StoreModel {
         case commit
         /// Several transactions as one batch.
         case burst
+        /// A transaction with spawns that went to the log before it.
+        case stage
         /// Walks over the children of one parent, in all views.
         case scan
         /// A snapshot is taken and kept.
         case hold
         /// A snapshot that was kept must show what it showed.
         case scanHeld
+        /// A reader beside the writer catches up and is asked the same.
+        case read
         /// All answers are compared.
         case check
         case reopen
@@ -23,11 +28,13 @@ struct StoreModel {
 
         var weight: Int {
             switch self {
-            case .commit: 66
+            case .commit: 60
             case .burst: 6
-            case .scan: 14
+            case .stage: 4
+            case .scan: 12
             case .hold: 3
             case .scanHeld: 4
+            case .read: 4
             case .check: 1
             case .reopen: 3
             case .crash: 3
@@ -51,6 +58,7 @@ struct StoreModel {
     /// The commits that a loss of power may undo, from the last one on; in commit order.
     var uncertain: [UncertainCommit] = []
     var held: [HeldSnapshot] = []
+    var reader: MemoReader?
     var clock: Int64 = 1_700_000_000_000
     var witnesses: UInt64 = 0
 
@@ -60,10 +68,15 @@ struct StoreModel {
         files = try ModelFiles(kind)
         // Small, so that segments rotate, blocks are written early and checkpoints come often.
         configuration.logSegmentBytes = random.pick([4, 8, 64]) << 10
+        configuration.logReserveBytes = random.pick([0, 700, 16 << 10])
+        // What a seed leads to is not to depend on the time.
+        configuration.vouchDelay = nil
         configuration.indexSegmentBytes = random.pick([8, 16, 128]) << 10
         configuration.openBlockBytes = random.pick([2, 4, 64]) << 10
         configuration.checkpointBytes = random.pick([10, 20, 200]) << 10
         configuration.payloadCacheBytes = random.pick([1, 2, 64]) << 10
+        // A replay must not depend on how long a step takes.
+        configuration.vouchDelay = nil
         store = try await MemoStore.open(
             at: files.store, configuration: configuration, fileSystem: files.fileSystem)
         labels = [try await store.label(for: "a"), try await store.label(for: "b")]
@@ -81,7 +94,7 @@ struct StoreModel {
             }
         }
         do {
-            try checkEverything()
+            try checkEverything(store)
             try await store.close()
         } catch { throw ModelMismatch(description: "seed \(seed), at the end: \(error)") }
     }
@@ -99,10 +112,12 @@ struct StoreModel {
         switch operation {
         case .commit: try await commit()
         case .burst: try await burst()
+        case .stage: try await stage()
         case .scan: try scan()
         case .hold: try hold()
         case .scanHeld: try scanHeld()
-        case .check: try checkEverything()
+        case .read: try await read()
+        case .check: try checkEverything(store)
         case .reopen: try await reopen()
         case .crash: try await crash()
         }

@@ -15,7 +15,8 @@ final class ReaderScript: Sendable {
     private let done = MutexBox(0)
 
     static var configuration: MemoStore.Configuration {
-        var configuration = MemoStore.Configuration()
+        var configuration = MemoStore.Configuration.exactLog
+        configuration.logReserveBytes = 128
         configuration.logSegmentBytes = 500
         configuration.indexSegmentBytes = 1500
         configuration.openBlockBytes = 300
