@@ -17,7 +17,7 @@ extension MemoStore {
         public var openBlockBytes = 32 << 20
         /// Bytes of log between checkpoints, or as many as the last checkpoint has when it has more: what a restart has
         /// to read, but for what was committed while the last checkpoint was being written.
-        public var checkpointBytes = 4 << 20
+        public var checkpointBytes = 2 << 20
         /// Bytes of transactions that may wait for the writer before callers are held up: `append` suspends and
         /// `appendBlocking` blocks, first come, first served. As much as a batch, 8 MiB, is written beside it.
         public var queueBytes = 64 << 20
@@ -34,6 +34,9 @@ extension MemoStore {
         /// disk. Without them damage in that one commit cannot be told apart from a write that was torn. nil to leave
         /// them out.
         public var vouchDelay: Duration? = .milliseconds(20)
+
+        /// Whether what live tasks need of old log segments is moved; tests that count segments do without.
+        var relocates = true
 
         /// Starts the threads of checkpoints and of housekeeping; tests run them when it suits them.
         var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }

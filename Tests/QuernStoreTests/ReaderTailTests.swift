@@ -52,16 +52,16 @@ import Testing
             try files.place(sample.log(0), at: sample.log)
             let reader = try await open(files)
             var commit = 0
-            for length in sample.ends[0]...whole.count {
+            for length in sample.ends[0]...whole.count where length % 3 == 0 || sample.ends.contains(length) {
                 try files.place(Array(whole.prefix(length)) + [UInt8](repeating: 0, count: zeros), at: sample.log)
                 // The last bytes of a frame may be zeros themselves.
                 let visible = sample.ends.lastIndex { end in
                     end <= length || (end - length <= zeros && whole[length..<end].allSatisfy { $0 == 0 })
                 }!
-                let grew = try await reader.refresh()
+                let grew = try reader.refreshBlocking()
                 #expect(grew == (visible > commit), "\(length) bytes")
                 commit = visible
-                guard grew || length % 16 == 0 else { continue }
+                guard grew || length % 24 == 0 else { continue }
                 expectSame(try StoreFacts(reader), sample.facts[commit], "refreshed at \(length) bytes")
                 expectSame(try StoreFacts(try await open(files)), sample.facts[commit], "opened at \(length) bytes")
             }

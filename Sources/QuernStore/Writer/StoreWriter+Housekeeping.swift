@@ -59,7 +59,9 @@ extension StoreWriter {
     private mutating func relocate() {
         let current = log.segment
         // Most logs have no old segment.
-        guard let oldest = segments.first, oldest < current - min(current, LogSpacePlan.youngSegments) else {
+        guard configuration.relocates, let oldest = segments.first,
+            oldest < current - min(current, LogSpacePlan.youngSegments)
+        else {
             return housekeeping.didFinish()
         }
         let segmentBytes = configuration.logSegmentBytes
