@@ -16,7 +16,6 @@ struct BackgroundCheckpointTests {
         init() {
             configuration.logSegmentBytes = 1
             configuration.checkpointBytes = 1
-            configuration.vouchDelay = nil
             configuration.startThread = threads.start
         }
 
