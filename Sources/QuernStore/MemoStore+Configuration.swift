@@ -34,6 +34,9 @@ extension MemoStore {
         /// Tails of at least this many bytes are replayed by several threads.
         var parallelReplayBytes = 256 << 10
 
+        /// For tests, which want many blocks of little.
+        var blockSizes = BlockSizes()
+
         public init() {}
     }
 }

@@ -779,8 +779,8 @@ def sealed_blocks(file: StoreFile, segment: SealedSegment) -> Iterator[PlacedBlo
 def open_blocks(file: StoreFile, segment: OpenSegment, entries: list[Entry], place: Place) -> Iterator[PlacedBlock]:
     """The blocks of the segment in use; `entries` are those that the checkpoint has, at `place`."""
     place.check(len(entries) <= MAX_ENTRIES, "more entries than a segment may have")
-    keys = [(entry.offset, entry.begin) for entry in entries]
-    place.check(all(low < high for low, high in zip(keys, keys[1:])), "entries are not in the order written")
+    keys = {(entry.offset, entry.begin) for entry in entries}
+    place.check(len(keys) == len(entries), "two entries name one block")
     file.place(len(file.data)).check(segment.length <= len(file.data), "the file is shorter than what counts of it")
     place.check(segment.length >= FILE_HEADER.size, "the segment in use ends in its header")
     frames = list(file.chain(FILE_HEADER.size, segment.length, 0))
@@ -830,7 +830,7 @@ def blocks_of_frame(file: StoreFile, frame: Frame, entries: Iterable[Entry]) -> 
 # Section "Checkpoints"
 # ---------------------------------------------------------------------------------------------------------------------
 
-BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES = range(16, 24)
+BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES, ENDED_BLOCK = range(16, 25)
 
 BASE_RECORD: Final = struct.Struct("<QQIQII")
 RUN: Final = struct.Struct("<QQqIBBIQIQ")
@@ -897,6 +897,7 @@ class Checkpoint:
         self.parents: dict[int, ParentRecord] = {}
         self.details: dict[int, DetailRecord] = {}
         self.open_blocks: dict[int, PlacedBlock] = {}
+        self.ended_blocks: list[PlacedBlock] = []
         self.sealed: list[SealedSegment] = []
         self.open: OpenSegment | None = None
         self.entries: list[Entry] = []
@@ -950,6 +951,8 @@ class Checkpoint:
             place.check(block.parent in self.parents, "an open block before its parent's record")
             place.check(block.parent not in self.open_blocks, f"two open blocks of {block.parent}")
             self.open_blocks[block.parent] = PlacedBlock(block, place)
+        elif kind == ENDED_BLOCK:
+            self.ended_blocks.append(PlacedBlock(read_block(fields.rest(), place, as_is=False), place))
         elif kind == SEALED_SEGMENT:
             self.sealed.append(SealedSegment(*fields.fields(SEALED_RECORD)))
         elif kind == OPEN_SEGMENT:
@@ -1023,7 +1026,7 @@ class Restorer:
             self.place.check(task.parent == 0 or task.parent in spawned, f"the parent of live task {id_} is not live")
 
     def restore_rows(self) -> None:
-        """Records 20 to 23: the ended tasks, in index segments and open blocks."""
+        """Records 20 to 24: the ended tasks, in index segments, open blocks and those of ended parents."""
         checkpoint = self.checkpoint
         numbers = [segment.number for segment in checkpoint.sealed]
         blocks: list[PlacedBlock] = []
@@ -1037,7 +1040,10 @@ class Restorer:
         self.place.check(max(numbers, default=0) < checkpoint.next_index, "an index number not yet given out")
         for block, place in checkpoint.open_blocks.values():
             place.check(block.parent == 0 or block.parent in self.contents.tasks, "an open block of an ended parent")
+        for block, place in checkpoint.ended_blocks:
+            place.check(block.parent not in self.contents.tasks, "an ended block of a live parent")
         blocks += checkpoint.open_blocks.values()
+        blocks += checkpoint.ended_blocks
 
         blocks.sort(key=lambda placed: (placed.block.parent, placed.block.rows[0].sequence))
         before: Block | None = None

@@ -6,6 +6,7 @@ extension ChildBlock {
     mutating func fill(from block: OutcomeBlock, columns: ChildColumns = .all) {
         reset(count: block.rows.count, parent: block.parent)
         lastSequence = block.rows.last?.sequence ?? 0
+        memos.removeAll(keepingCapacity: true)
         if columns.contains(.memos) { memos.append(contentsOf: block.memos) }
         if columns.contains(.errors) { errors.append(contentsOf: block.errors) }
         memoBytes = block.memos.count

@@ -95,7 +95,7 @@ public struct ChildSnapshot: Sendable {
     /// The extent without the rows up to a position.
     private func cut(_ extent: BlockExtent, after sequence: UInt64) throws(StoreError) -> BlockExtent {
         var block = ChildBlock()
-        var scratch: [UInt8] = []
+        var scratch = BlockScratch()
         _ = try extent.read(of: parent, identity, columns: .facts, scratch: &scratch, into: &block)
         var skipped = OutcomeCounts()
         var index = Int(extent.skippedRows)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where one block of a parent's children is in an index segment, and how they ended.
-struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
+struct DirectoryEntry: Sendable, Comparable, BitwiseCopyable {
     static let size = 72
 
     var parent: UInt64
@@ -77,6 +77,11 @@ struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
         length = try reader.littleEndian()
         bodyOffset = try reader.littleEndian()
         bodyLength = try reader.littleEndian()
+    }
+
+    /// The order of a sealed directory: by parent, then in sequence.
+    static func < (left: DirectoryEntry, right: DirectoryEntry) -> Bool {
+        (left.parent, left.firstSequence) < (right.parent, right.firstSequence)
     }
 
     static func == (left: DirectoryEntry, right: DirectoryEntry) -> Bool {

@@ -35,6 +35,7 @@ enum CheckpointRecord: UInt8 {
     case sealedSegment = 21
     case openSegment = 22
     case entries = 23
+    case endedBlock = 24
     case stage = 25
 }
 

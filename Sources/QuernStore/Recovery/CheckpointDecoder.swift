@@ -107,15 +107,8 @@ struct CheckpointDecoder {
             detail.attempts = try reader.littleEndian()
             detail.notBefore = Timestamp(milliseconds: try reader.littleEndian())
             state.details[task] = detail
-        case .openBlock:
-            var block = ChildBlock()
-            var scratch: [UInt8] = []
-            try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
-            guard let parent = state.parents[block.parent] else { throw DecodingFailure("open block without parent") }
-            var rows = block.outcomeBlock()
-            rows.root = parent.root
-            state.openBytes += rows.footprint
-            state.parents[block.parent]?.openBlock = rows
+        case .openBlock: try state.restoreOpen(Self.block(fields))
+        case .endedBlock: state.restoreEnded(try Self.block(fields))
         case .sealedSegment:
             let segment = Checkpoint.Sealed(
                 number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),
@@ -131,7 +124,15 @@ struct CheckpointDecoder {
         case .entries:
             guard open != nil else { throw DecodingFailure("directory entries without segment") }
             while !reader.isAtEnd { open!.entries.append(try DirectoryEntry(&reader)) }
+            guard open!.entries.count <= Limits.directoryEntries else { throw DecodingFailure("entries") }
         }
+    }
+
+    private static func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
+        var block = ChildBlock()
+        var scratch: [UInt8] = []
+        try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
+        return block.outcomeBlock()
     }
 }
 

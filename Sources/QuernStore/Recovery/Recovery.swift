@@ -60,8 +60,9 @@ struct Recovery {
             }
         }
         let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1)
-        let state = StoreState()
-        let index = MemoIndex(files: files, segmentBytes: configuration.indexSegmentBytes)
+        var state = StoreState()
+        state.blockSizes = configuration.blockSizes
+        let index = MemoIndex()
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
                 files: files, configuration: configuration, number: 1,
@@ -94,9 +95,11 @@ struct Recovery {
             directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch)
         try removeLeftovers(names, checkpoint: checkpoint, manifest: manifest)
         var state = checkpoint.state
-        var index = try loader.openIndex(checkpoint, files: files, segmentBytes: configuration.indexSegmentBytes)
+        var index = try loader.openIndex(checkpoint, files: files)
+        state.blockSizes = configuration.blockSizes
         var report = RecoveryReport()
-        let durable = try TailReplay(tails: tails, configuration: configuration).run(&state, &index)
+        let durable = try TailReplay(tails: tails, files: files, configuration: configuration)
+            .run(&state, &index)
         for tail in tails {
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)

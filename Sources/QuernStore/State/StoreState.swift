@@ -19,12 +19,17 @@ struct StoreState: Sendable {
     var stages: [UInt64: StagedSpawns] = [:]
     /// The highest number that a stage has had.
     var lastStage: UInt64 = 0
-    /// Memory that the open blocks take, in bytes.
+    var blockSizes = BlockSizes()
+    /// Memory that the open blocks and the small ones of ended parents take, in bytes.
     var openBytes = 0
+    /// Small blocks of parents that ended, which wait for a frame to share.
+    var endedBlocks: [OutcomeBlock] = []
+    /// What they take in a file.
+    var endedSize = 0
     /// Blocks that are ready for an index segment, in order.
     var fullBlocks: [OutcomeBlock] = []
     /// Parents that ended in the frame being applied.
-    private var endedParents: [TaskID] = []
+    var endedParents: [TaskID] = []
 
     init() {
         parents[.none] = ParentState(id: .none, root: .none)
@@ -133,48 +138,6 @@ struct StoreState: Sendable {
         parents[block.parent] = parent
         changes.touch(block.parent)
         if block.parent == .none { changes.endedRoots(block) }
-    }
-
-    /// Adds rows to the parent's open block and hands over the blocks that are full.
-    private mutating func gather(_ block: OutcomeBlock, into parent: inout ParentState) {
-        openBytes += block.footprint
-        var index = 0
-        var memoOffset = 0
-        var errorOffset = 0
-        while index < block.rows.count {
-            index = parent.openBlock.fill(
-                from: block, at: index, memoOffset: &memoOffset, errorOffset: &errorOffset)
-            if index < block.rows.count || parent.openBlock.isFull { release(&parent) }
-        }
-    }
-
-    private mutating func release(_ parent: inout ParentState) {
-        guard !parent.openBlock.rows.isEmpty else { return }
-        openBytes -= parent.openBlock.footprint
-        fullBlocks.append(parent.openBlock)
-        parent.openBlock = OutcomeBlock(parent: parent.status.id, root: parent.root)
-    }
-
-    /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
-    /// bounds.
-    mutating func finishBatch(openLimit: Int) {
-        for task in endedParents {
-            guard var parent = parents.removeValue(forKey: task) else { continue }
-            release(&parent)
-        }
-        endedParents.removeAll(keepingCapacity: true)
-        live.compactIfWorthwhile()
-        if openBytes > openLimit { releaseLargest(downTo: openLimit / 2) }
-    }
-
-    private mutating func releaseLargest(downTo limit: Int) {
-        let order = parents.values.map { (id: $0.status.id, size: $0.openBlock.footprint) }
-            .sorted { ($0.size, $0.id) > ($1.size, $1.id) }
-        for (id, _) in order where openBytes > limit {
-            guard var parent = parents[id] else { continue }
-            release(&parent)
-            parents[id] = parent
-        }
     }
 
     /// The root of a live task's tree, which is itself for a root task.

@@ -14,6 +14,7 @@ struct StoreWriter: Sendable {
     /// Set when a write or a sync failed for good (S4).
     var poison: StoreError?
     private var batch = Batch()
+    var indexWriter: IndexWriter
     var deadlines = WriterDeadlines()
     var schedule: CheckpointSchedule
 
@@ -22,6 +23,7 @@ struct StoreWriter: Sendable {
         self.configuration = configuration
         self.lock = lock
         log = recovered.log
+        indexWriter = IndexWriter(files: recovered.files, configuration: configuration)
         manifest = recovered.manifest
         segments = recovered.segments
         schedule = CheckpointSchedule(
