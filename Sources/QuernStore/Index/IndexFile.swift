@@ -87,7 +87,7 @@ final class IndexFile: Sendable {
     }
 
     private static func open(_ number: UInt32, length: Int, in files: StoreFiles) throws(StoreError) -> FileMapping {
-        let file = try StoreLoader.openIndexFile(number, .readOnly, length: length, in: files)
-        return try map(file, length: length)
+        let loader = StoreLoader(directory: files.directory, fileSystem: files.fileSystem, access: .readOnly)
+        return try map(try loader.openIndexFile(number, length: length, of: files.identity), length: length)
     }
 }

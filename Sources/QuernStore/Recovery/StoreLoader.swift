@@ -10,6 +10,8 @@ struct StoreLoader {
     /// everything as it is (F26).
     let access: FileOpenMode
 
+    private var purpose: FileHeader.Purpose { access == .readOnly ? .reading : .writing }
+
     /// A log segment that is part of the tail.
     struct Tail {
         var number: UInt32
@@ -28,8 +30,8 @@ struct StoreLoader {
     }
 
     /// Opens a file that the manifest or the checkpoint names: when it is missing, that is damage.
-    private static func openNamed(
-        _ path: FilePath, _ mode: FileOpenMode, _ name: String, _ fileSystem: any FileSystem
+    private func openNamed(
+        _ path: FilePath, _ mode: FileOpenMode, _ name: String
     ) throws(StoreError) -> any StoreFile {
         do throws(FileError) { return try fileSystem.open(path, mode) } catch {
             guard error.errno == .noSuchFileOrDirectory else { throw StoreError("cannot open \(name)", error) }
@@ -56,18 +58,20 @@ struct StoreLoader {
             try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
         }
         return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
-            try bytes.withUnsafeBytesThrowing(Manifest.init)
+            try bytes.withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
+                try Manifest(bytes, for: purpose)
+            }
         }
     }
 
     func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
         let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
-        let file = try Self.openNamed(path, .readOnly, "the checkpoint", fileSystem)
+        let file = try openNamed(path, .readOnly, "the checkpoint")
         let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
             try file.map(length: try file.size())
         }
         defer { withExtendedLifetime(mapping) {} }
-        let header = try Self.header(
+        let header = try header(
             of: mapping.bytes, path: path, kind: .checkpoint, number: manifest.checkpointNumber,
             identity: manifest.identity)
         do throws(DecodingFailure) {
@@ -101,7 +105,7 @@ struct StoreLoader {
                 if access == .readWrite { try file.synchronize() }
                 return (file, try file.map(length: try file.size()))
             }
-            let header = try Self.header(
+            let header = try header(
                 of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
             opened.append((number, header, file, mapping, path))
         }
@@ -150,8 +154,7 @@ struct StoreLoader {
         index.open = try checkpoint.open.map { (entry) throws(StoreError) in
             OpenIndexSegment(
                 number: entry.number,
-                output: try Self.openIndexFile(
-                    entry.number, access, length: Int(clamping: entry.length), in: files),
+                output: try openIndexFile(entry.number, length: Int(clamping: entry.length), of: files.identity),
                 encoder: FrameEncoder(
                     identity: files.identity, segment: entry.number, position: entry.length,
                     checksum: entry.checksum),
@@ -161,19 +164,19 @@ struct StoreLoader {
     }
 
     /// Opens an index segment that the checkpoint names, and checks that it is that segment and as long as it must be.
-    static func openIndexFile(
-        _ number: UInt32, _ mode: FileOpenMode, length: Int, in files: StoreFiles
+    func openIndexFile(
+        _ number: UInt32, length: Int, of identity: StoreIdentity
     ) throws(StoreError) -> any StoreFile {
-        let path = files.path(.index, UInt64(number))
-        let file = try openNamed(path, mode, "an index segment", files.fileSystem)
-        let (size, head) = try StoreError.wrapping("cannot read an index segment") { () throws(FileError) in
+        let path = directory.appending(StoreFiles.name(.index, UInt64(number)))
+        let file = try openNamed(path, access, "an index segment")
+        let (size, head) = try wrapping("cannot read an index segment") { () throws(FileError) in
             (try file.size(), try file.read(count: FileHeader.size, at: 0))
         }
         guard size >= length, length >= FileHeader.size else {
             throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
         }
         _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
-            try header(of: bytes, path: path, kind: .index, number: UInt64(number), identity: files.identity)
+            try header(of: bytes, path: path, kind: .index, number: UInt64(number), identity: identity)
         }
         return file
     }
@@ -192,11 +195,13 @@ struct StoreLoader {
         }
     }
 
-    static func header(
+    private func header(
         of bytes: UnsafeRawBufferPointer, path: FilePath, kind: FileHeader.Kind, number: UInt64,
         identity: StoreIdentity
     ) throws(StoreError) -> FileHeader {
-        let header = try wrappingHeader(path) { () throws(FileHeader.Failure) in try FileHeader(bytes) }
+        let header = try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
+            try FileHeader(bytes, for: purpose)
+        }
         guard header.identity == identity else {
             throw StoreError(.notAStore, "the file belongs to another store", file: path)
         }

@@ -32,8 +32,8 @@ extension TemporaryDirectory {
     /// Removes a directory with all it holds.
     func removeTree(_ name: String) { check(Privileges.succeeds(["rm", "-rf", "\(path.appending(name))"]) ? 0 : -1) }
 
-    /// The bytes of all files below a directory, or 0 when it is not there: how far a store has grown. Zeros at a file's
-    /// end do not count, for a store writes them ahead of its log.
+    /// The bytes of all files below a directory, or 0 when it is not there: how far a store has grown. Zeros at the end
+    /// of a file do not count, for a store writes them ahead of its log.
     func size(of name: String) -> Int { Walk(path.appending(name), countsZerosAtEnd: false).bytes }
 }
 

@@ -19,7 +19,7 @@ enum Soak {
     static let operations = number("QUERN_SOAK_OPERATIONS").map { Int(clamping: $0) }
 
     /// One store's life. A new store for each keeps the dictionaries small and varies the configuration.
-    static let episode = 1000
+    static let episode = 250
 
     /// Every eighth episode runs on the files of the operating system. The seed says so, so that it replays that too.
     static func files(_ seed: UInt64) -> ModelFiles.Kind { seed.isMultiple(of: 8) ? .real : .simulated }

@@ -34,7 +34,7 @@ extension StoreModel {
 
     /// Compares what is live, and mostly but a sample of what has ended.
     mutating func check(_ store: some AnsweringStore) throws {
-        if random.chance(1, in: 4) { return try checkEverything(store) }
+        if random.chance(1, in: 10) { return try checkEverything(store) }
         try checkLive(store)
         for _ in 0..<min(4, expected.endedParents.count) {
             try checkChildren(of: random.pick(expected.endedParents), in: store)

@@ -5,8 +5,16 @@ import SystemPackage
 
 extension StoreModel {
     mutating func commit() async throws {
-        var entry = UncertainCommit(before: expected, commit: plan())
-        let commit = try await store.append(entry.commit.transaction, durability: entry.commit.durability)
+        // Only a commit that may be undone needs a copy of what was before.
+        guard random.chance(1, in: 4) else {
+            let plan = plan(.synced)
+            try adopt(try await store.append(plan.transaction, durability: .synced), of: plan)
+            uncertain = []
+            return
+        }
+        let before = expected
+        var entry = UncertainCommit(before: before, commit: plan(.buffered))
+        let commit = try await store.append(entry.commit.transaction, durability: .buffered)
         try adopt(commit, of: entry.commit)
         entry.isAcknowledged = true
         note(entry)
@@ -25,7 +33,7 @@ extension StoreModel {
     private mutating func planBurst() -> [UncertainCommit] {
         (0..<(1 + random.below(4))).map { _ in
             let before = expected
-            let entry = UncertainCommit(before: before, commit: plan())
+            let entry = UncertainCommit(before: before, commit: plan(random.chance(1, in: 4) ? .buffered : .synced))
             uncertain.append(entry)
             return entry
         }
@@ -39,8 +47,7 @@ extension StoreModel {
 
     /// A transaction with spawns that were staged before it; or they are dropped.
     mutating func stage() async throws {
-        var plan = plan()
-        plan.durability = .synced
+        var plan = plan(.synced)
         let (stage, staged) = try await stageSpawns()
         let isCommitted = random.chance(3, in: 4)
         if isCommitted { plan.transaction.commit(stage) } else { stage.cancel() }

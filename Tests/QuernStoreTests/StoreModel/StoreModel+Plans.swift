@@ -8,10 +8,9 @@ extension StoreModel {
 
     /// Makes a random transaction that the store must take, and changes what is expected to what it leaves, all but
     /// the ids of what it spawns.
-    mutating func plan() -> PlannedCommit {
-        var plan = PlannedCommit()
+    mutating func plan(_ durability: Durability) -> PlannedCommit {
+        var plan = PlannedCommit(durability: durability)
         clock += Int64(random.below(50))
-        plan.durability = random.chance(1, in: 4) ? .buffered : .synced
         // A witness stays until its commit is on disk, and with it what is above.
         let witnesses = Set(uncertain.map(\.commit.witness))
         let candidates = expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
 import QuernTesting
 import SystemPackage
+
+@testable import QuernStore
 
 /// A writer whose transactions are numbered, with files so small that a few of them rotate the log, write checkpoints
 /// and remove what these made needless.
@@ -22,6 +23,8 @@ final class ReaderScript: Sendable {
         configuration.openBlockBytes = 300
         configuration.checkpointBytes = 700
         configuration.payloadCacheBytes = 1
+        // A step that returns has written its checkpoint.
+        configuration.startThread = { $0() }
         return configuration
     }
 
