@@ -78,6 +78,23 @@ import Testing
         #expect(try file.size() == 2)
     }
 
+    /// A batch that found no space took all that was left, so that nothing could be written any more.
+    @Test("Space that is given back is free, and the file stays as long as it was")
+    func discardedSpace() throws {
+        let file = try files.open(path("a"), .createNew)
+        try file.write([UInt8](repeating: 7, count: 1 << 20), at: 0)
+        try file.synchronize()
+        func blocks() throws -> Int { try Int(path("a").stat().blocksAllocated) }
+        let before = try blocks()
+        file.discard(65536..<(1 << 20))
+        #expect(try file.size() == 1 << 20)
+        #expect(try file.read(count: 65536, at: 0).allSatisfy { $0 == 7 })
+        let rest = try file.read(count: 1 << 20, at: 65536)
+        // Not every file system can do it; then nothing changes.
+        #expect(rest.allSatisfy { $0 == 0 } ? try blocks() < before / 4 : rest.allSatisfy { $0 == 7 })
+        file.discard(0..<0)
+    }
+
     @Test func negativeOffsetsAreRefused() throws {
         let file = try create("a", "ab")
         #expect(errno { _ = try text(file, at: -1) } == .invalidArgument)

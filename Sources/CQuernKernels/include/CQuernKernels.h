@@ -23,4 +23,8 @@ void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_
 
 /// The length of `bytes` without the zeros at its end. Looks at those zeros alone.
 size_t quern_length_without_zeros(const void *bytes, size_t length);
+
+/// Gives back the space of a part of a file, which reads as zeros then; its length stays. Swift does not see
+/// `fallocate`. Returns -1 where the system or the file system cannot do that.
+int quern_punch_hole(int descriptor, int64_t offset, int64_t length);
 #endif

@@ -63,6 +63,10 @@ public protocol StoreFile: AnyObject, Sendable {
     /// Writes all bytes at `offset`, or throws.
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError)
 
+    /// Gives back the space of bytes that nobody needs, as far as that is possible: they read as zeros then, or as
+    /// before, and the length stays, so that mappings stay valid. Does nothing unless it is implemented.
+    func discard(_ range: Range<Int>)
+
     /// Returns when what was written is on disk (fdatasync; F_FULLFSYNC on macOS).
     func synchronize() throws(FileError)
 
@@ -71,6 +75,8 @@ public protocol StoreFile: AnyObject, Sendable {
 }
 
 extension StoreFile {
+    public func discard(_ range: Range<Int>) {}
+
     func write(_ writer: ByteWriter, at offset: Int) throws(FileError) { try write(writer.bytes, at: offset) }
 
     func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {

@@ -56,6 +56,9 @@ final class PosixFile: StoreFile {
         }
     }
 
+    /// The corresponding C function is `fallocate`, on Linux; elsewhere nothing happens.
+    func discard(_ range: Range<Int>) { descriptor.punchHole(range) }
+
     /// The corresponding C function is `fdatasync`.
     func synchronize() throws(FileError) {
         try FileError.naming("fdatasync", path) { try descriptor.synchronizeData() }

@@ -22,6 +22,8 @@ final class SharedFile: StoreFile {
         try file.write(bytes, at: offset)
     }
 
+    func discard(_ range: Range<Int>) { file.discard(range) }
+
     func synchronize() throws(FileError) {
         try failure.withLock { (failure) throws(FileError) in
             if let failure { throw failure }

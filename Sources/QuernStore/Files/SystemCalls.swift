@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CQuernKernels
 import SystemPackage
 
 #if canImport(Darwin)
@@ -88,6 +89,13 @@ extension FileDescriptor {
         #else
             try SystemCalls.retrying { fsync(rawValue) }
         #endif
+    }
+
+    /// Gives back the space of these bytes, where the file system can do that.
+    ///
+    /// The corresponding C function is `fallocate` with `FALLOC_FL_PUNCH_HOLE`.
+    func punchHole(_ range: Range<Int>) {
+        _ = quern_punch_hole(rawValue, Int64(range.lowerBound), Int64(range.count))
     }
 
     #if canImport(Darwin)

@@ -103,6 +103,8 @@ struct LogWriter {
             try writeOutput(from: encoder.position, to: next.position)
         } catch {
             mustRotate = true
+            // What was written of it counts for nobody, and must not take the space that smaller batches need.
+            file.discard(Int(encoder.position)..<Int(max(next.position, reservedUpTo)))
             throw error
         }
         appendedBytes += next.position - encoder.position
