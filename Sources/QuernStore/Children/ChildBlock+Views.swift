@@ -37,6 +37,24 @@ extension ChildBlock {
         placeUniformRows(uniform.memoLength)
     }
 
+    /// Leaves out the rows of dropped trees. Needs facts.
+    mutating func removeRows(of hidden: [DroppedTree]) {
+        rows.removeAll { hidden.contains(sequence: $0.outcome.sequence) }
+        count = rows.count
+        guard let uniform else { return }
+        if !memos.isEmpty, uniform.memoLength > 0 {
+            let length = uniform.memoLength
+            memos.withUnsafeMutableBytes { bytes in
+                for (index, row) in rows.enumerated() where row.valueOffset != index * length {
+                    let memo = UnsafeRawBufferPointer(rebasing: bytes[row.valueOffset..<(row.valueOffset + length)])
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[(index * length)...]).copyMemory(from: memo)
+                }
+            }
+            memos.removeLast(memos.count - count * length)
+        }
+        placeUniformRows(uniform.memoLength)
+    }
+
     /// Leaves out the rows that are no failures.
     mutating func keepFailures() {
         if uniform != nil {

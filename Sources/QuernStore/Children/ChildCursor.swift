@@ -33,8 +33,10 @@ public struct ChildCursor: Sendable {
         let extents = snapshot.extents
         let extent = snapshot.isReversed ? extents[extents.endIndex - 1 - done] : extents[extents.startIndex + done]
         do throws(StoreError) {
+            // Hidden rows are found by their sequences, which are facts.
             let mapping = try extent.read(
-                of: snapshot.parent, snapshot.identity, columns: columns, scratch: &scratch, into: &block)
+                of: snapshot.parent, snapshot.identity,
+                columns: extent.hiddenRows > 0 ? columns.union(.facts) : columns, scratch: &scratch, into: &block)
             if let mapping { discardBehind(extent, in: mapping) }
         } catch {
             failure = error
@@ -42,6 +44,7 @@ public struct ChildCursor: Sendable {
             throw error
         }
         if extent.skippedRows > 0 { block.removeFirst(Int(extent.skippedRows)) }
+        if extent.hiddenRows > 0 { block.removeRows(of: snapshot.hidden) }
         if snapshot.showsFailuresOnly { block.keepFailures() }
         if snapshot.isReversed { block.reverse() }
         done += 1

@@ -7,6 +7,7 @@ struct ChildPlaces {
     let index: MemoIndex
     let tail: [BlockExtent]
     let blocks: [OutcomeBlock]
+    let dropped: DroppedTrees
 
     /// Looks the parent up in the index, which may block on its files.
     func snapshot(_ identity: StoreIdentity) throws(StoreError) -> ChildSnapshot {
@@ -15,6 +16,8 @@ struct ChildPlaces {
         for block in blocks { extents.append(BlockExtent(block)) }
         // Small blocks wait for others, and may come behind later ones of their parent.
         extents.sort { $0.firstSequence < $1.firstSequence }
-        return ChildSnapshot(parent: parent, extents: extents, identity: identity)
+        if let root = extents.first?.entry.root, dropped.contains(TaskID(root)) { extents = [] }
+        return ChildSnapshot(
+            parent: parent, extents: extents, hidden: parent == .none ? dropped.hiddenRows : [], identity: identity)
     }
 }

@@ -46,6 +46,9 @@ struct DirectoryEntry: Sendable, Comparable, BitwiseCopyable {
         return result
     }
 
+    /// About what the block takes in its segment, its entry too: of a frame that several share, its part.
+    var sizeInSegment: Int { Int(bodyLength) + Self.size }
+
     /// Whether the block lies between the file header and `end`.
     func lies(before end: UInt64) -> Bool {
         offset >= UInt64(FileHeader.size) && offset <= end && UInt64(length) <= end - offset

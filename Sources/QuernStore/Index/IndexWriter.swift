@@ -25,13 +25,9 @@ struct IndexWriter: Sendable {
     mutating func append(
         _ blocks: ArraySlice<OutcomeBlock>, to index: inout MemoIndex
     ) throws(FileError) -> Int {
-        if let open = index.open, room(in: open) == 0 {
-            index.sealed.append(try seal(open))
-            index.open = nil
-        }
+        if let open = index.open, room(in: open) == 0 { try seal(&index) }
         if index.open == nil {
-            index.open = try begin(index.nextNumber)
-            index.nextNumber += 1
+            index.open = try begin(index.numbers.take())
         }
         return try write(blocks, to: &index.open!)
     }
@@ -42,6 +38,13 @@ struct IndexWriter: Sendable {
         do throws(FileError) {
             while !rest.isEmpty { rest = rest.dropFirst(try append(rest, to: &index)) }
         } catch { throw StoreError("cannot write the index", error) }
+    }
+
+    /// Seals the segment that is written to, when it has blocks.
+    mutating func seal(_ index: inout MemoIndex) throws(FileError) {
+        guard let open = index.open, open.directory.count > 0 else { return }
+        index.sealed.append(try seal(open))
+        index.open = nil
     }
 
     /// How many more blocks a segment takes; 0 when it is to be sealed. A new one takes some, however short it is.

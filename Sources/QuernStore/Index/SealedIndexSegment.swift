@@ -19,6 +19,17 @@ struct SealedIndexSegment: Sendable {
             number: number, length: Self.length(directoryOffset: directoryOffset, entryCount: entryCount), in: files)
     }
 
+    /// The same segment in another tier.
+    func inTier(_ tier: UInt8) -> SealedIndexSegment { SealedIndexSegment(self, tier: tier) }
+
+    private init(_ other: SealedIndexSegment, tier: UInt8) {
+        file = other.file
+        directoryOffset = other.directoryOffset
+        entryCount = other.entryCount
+        seed = other.seed
+        self.tier = tier
+    }
+
     var length: Int { Self.length(directoryOffset: directoryOffset, entryCount: entryCount) }
 
     /// The file's length up to and with the directory.
@@ -31,7 +42,7 @@ struct SealedIndexSegment: Sendable {
     func forEachEntry(
         of parent: TaskID, _ body: (DirectoryEntry) -> Void
     ) throws(StoreError) {
-        let mapping = try file.mapping(length: length, verifiedBy: verify)
+        let mapping = try verifiedMapping()
         defer { withExtendedLifetime(mapping) {} }
         let directory = directory(in: mapping)
         var index = (0..<entryCount).partition { Self.key(of: $0, in: directory).parent >= parent.rawValue }
@@ -44,6 +55,9 @@ struct SealedIndexSegment: Sendable {
             index += 1
         }
     }
+
+    /// A mapping of the whole file, of which the directory was verified.
+    func verifiedMapping() throws(StoreError) -> FileMapping { try file.mapping(length: length, verifiedBy: verify) }
 
     private func directory(in mapping: FileMapping) -> UnsafeRawBufferPointer {
         let start = Int(directoryOffset) + FrameHeader.size

@@ -46,6 +46,9 @@ struct CheckpointDecoder {
         if let last = state.live.runs.last, last.run.firstID.rawValue + UInt64(last.run.count) > state.nextID {
             throw DecodingFailure("a live run behind the next id")
         }
+        if let last = state.dropped.trees.last, last.sequence >= state.nextSequence {
+            throw DecodingFailure("a dropped tree behind the next sequence")
+        }
         guard let open else { return }
         guard open.length <= Limits.fileBytes else { throw DecodingFailure("length of an index segment") }
         for entry in open.entries where !entry.lies(before: open.length) {
@@ -109,6 +112,12 @@ struct CheckpointDecoder {
             state.details[task] = detail
         case .openBlock: try state.restoreOpen(Self.block(fields))
         case .endedBlock: state.restoreEnded(try Self.block(fields))
+        case .dropped:
+            while !reader.isAtEnd {
+                guard state.dropped.insert(try DroppedTree(&reader)) else {
+                    throw DecodingFailure("a tree dropped twice")
+                }
+            }
         case .sealedSegment:
             let segment = Checkpoint.Sealed(
                 number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),

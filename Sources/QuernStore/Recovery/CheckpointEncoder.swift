@@ -57,7 +57,7 @@ struct CheckpointEncoder {
             $0.append(littleEndian: position.segment)
             $0.append(littleEndian: position.offset)
             $0.append(littleEndian: position.checksum)
-            $0.append(littleEndian: index.nextNumber)
+            $0.append(littleEndian: index.numbers.next)
         }
         for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             LogRecord.append(label, name: name, to: &body)
@@ -91,6 +91,12 @@ struct CheckpointEncoder {
             if !parent.openBlock.rows.isEmpty { try add(.openBlock, parent.openBlock) }
         }
         for block in state.endedBlocks { try add(.endedBlock, block) }
+        let dropped = state.dropped.trees
+        for start in stride(from: 0, to: dropped.count, by: 4096) {
+            try add(CheckpointRecord.dropped.rawValue) {
+                for tree in dropped[start..<min(start + 4096, dropped.count)] { tree.append(to: &$0) }
+            }
+        }
         for task in state.details.keys.sorted() {
             guard let detail = state.details[task] else { continue }
             try add(CheckpointRecord.detail.rawValue) {

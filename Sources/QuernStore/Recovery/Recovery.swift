@@ -141,10 +141,12 @@ struct Recovery {
     private func removeLeftovers(
         _ names: [String], checkpoint: Checkpoint, manifest: Manifest
     ) throws(StoreError) {
+        // What the checkpoint does not name was begun after it, or was replaced by a compaction that it knows of.
+        let named = Set(checkpoint.sealed.map(\.number) + (checkpoint.open.map { [$0.number] } ?? []))
         for name in names {
             let isLeftover: Bool
             switch StoreFiles.parse(name) {
-            case (.index, let number)?: isLeftover = number >= UInt64(checkpoint.nextIndexNumber)
+            case (.index, let number)?: isLeftover = !(UInt32(exactly: number).map(named.contains) ?? false)
             case (.checkpoint, let number)?: isLeftover = number != manifest.checkpointNumber
             case nil: isLeftover = StoreFiles.isTemporary(name)
             default: isLeftover = false

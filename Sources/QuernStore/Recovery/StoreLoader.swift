@@ -138,7 +138,7 @@ struct StoreLoader {
 
     /// The index that a checkpoint names. Sealed segments are looked for by name, and opened when they are read.
     func openIndex(_ checkpoint: Checkpoint, files: StoreFiles) throws(StoreError) -> MemoIndex {
-        var index = MemoIndex(nextNumber: checkpoint.nextIndexNumber)
+        var index = MemoIndex(numbers: IndexNumbers(next: checkpoint.nextIndexNumber))
         let names = Set(
             try wrapping("cannot list the store") { () throws(FileError) in try fileSystem.list(directory) })
         for entry in checkpoint.sealed {

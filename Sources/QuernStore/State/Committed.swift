@@ -40,6 +40,7 @@ struct Committed: Sendable {
     /// Where a parent's ended children are. O(blocks in memory that are ready or small); reads no file.
     func childPlaces(of parent: TaskID) -> ChildPlaces {
         ChildPlaces(
-            parent: parent, index: index, tail: tailBlocks[parent] ?? [], blocks: state.blocks(of: parent))
+            parent: parent, index: index, tail: tailBlocks[parent] ?? [], blocks: state.blocks(of: parent),
+            dropped: state.dropped)
     }
 }

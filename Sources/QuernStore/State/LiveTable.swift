@@ -46,6 +46,18 @@ struct LiveTable: Sendable {
         if bits == 0 { noteDeadRun(in: chunks.count - 1) }
     }
 
+    /// The payloads of a run were written once more, elsewhere. Of a run that is gone there is nothing to say.
+    mutating func relocate(_ run: SpawnRun) {
+        _ = withRun(of: run.firstID) { entry, _ -> Bool? in
+            guard entry.run.firstID == run.firstID, entry.run.count == run.count else { return nil }
+            entry.run.segment = run.segment
+            entry.run.frameOffset = run.frameOffset
+            entry.run.recordOffset = run.recordOffset
+            entry.run.payloadBytes = run.payloadBytes
+            return true
+        }
+    }
+
     func contains(_ task: TaskID) -> Bool { run(of: task) != nil }
 
     /// The run that a live task belongs to.

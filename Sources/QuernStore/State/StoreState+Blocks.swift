@@ -48,6 +48,14 @@ extension StoreState {
         endedSize = 0
     }
 
+    /// Hands over what waits for more: the small blocks of ended parents, and the open block of the root tasks.
+    mutating func releaseWaiting() {
+        releaseEnded()
+        guard let roots = parents[.none]?.takeOpenBlock(), !roots.rows.isEmpty else { return }
+        openBytes -= roots.footprint
+        fullBlocks.append(roots)
+    }
+
     /// Releases the largest open blocks. The small ones among them will share frames, neighbours with neighbours.
     private mutating func releaseLargest(downTo limit: Int) {
         var order: [(id: TaskID, size: Int)] = []

@@ -26,6 +26,8 @@ struct StoreState: Sendable {
     var endedBlocks: [OutcomeBlock] = []
     /// What they take in a file.
     var endedSize = 0
+    /// Trees that were dropped and are not reclaimed yet.
+    var dropped = DroppedTrees()
     /// Blocks that are ready for an index segment, in order.
     var fullBlocks: [OutcomeBlock] = []
     /// Parents that ended in the frame being applied.
@@ -71,9 +73,10 @@ struct StoreState: Sendable {
             details[task, default: LiveTasks.Detail()].phase = phase
             details[task]?.attempts = 0
             details[task]?.notBefore = LiveTasks.Detail().notBefore
+            let handover = LogPlace(place, bytes: reader.remaining)
             withParent(task) {
                 $0.status.phase = phase
-                $0.handover = place
+                $0.handover = handover
             }
             changes.touch(task)
         case .attempt:
@@ -96,10 +99,33 @@ struct StoreState: Sendable {
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
+        case .relocatedSpawn:
+            let record = try SpawnRecord(fields)
+            live.relocate(
+                record.run(
+                    segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)))
+        case .relocatedHandover:
+            let task = TaskID(try reader.littleEndian())
+            let old = try LogPlace(&reader)
+            // The task may have been advanced since its hand-over was read.
+            guard parents[task]?.handover == old else { return }
+            parents[task]?.handover = LogPlace(place, bytes: reader.remaining)
         case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
         case .stageCommit: try applyStageCommit(&reader, changes: &changes)
         case .stageAbort: stages[try reader.littleEndian()] = nil
+        case .drop: try drop(try DroppedTree(&reader))
         }
+    }
+
+    private mutating func drop(_ tree: DroppedTree) throws(DecodingFailure) {
+        guard tree.sequence < nextSequence, tree.root.rawValue < nextID, !live.contains(tree.root) else {
+            throw DecodingFailure("drop of \(tree.root), which has not ended")
+        }
+        guard dropped.insert(tree) else { return }
+        guard let count = parents[.none]?.status.counts[tree.kind], count > 0 else {
+            throw DecodingFailure("drop of \(tree.root), which is no ended root task")
+        }
+        parents[.none]?.status.counts[tree.kind] = count - 1
     }
 
     mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
