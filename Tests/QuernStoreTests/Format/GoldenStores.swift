@@ -58,5 +58,19 @@ struct GoldenWriter {
             try Data(dump.utf8).write(to: place.appending(path: "\(name).dump"))
             try? await store.close()
         }
+        try await writeRandom(to: place)
+    }
+    /// A store with a bit of everything, as a process leaves it that is killed.
+    private func writeRandom(to place: URL) async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path.appending("store")
+        var random = RandomStore(seed: 1)
+        let store = try await random.make(at: path, steps: 16)
+        let dump = try StoreDump(store).text
+        let target = place.appending(path: "random")
+        try FileManager.default.copyItem(at: URL(filePath: path.string), to: target)
+        try FileManager.default.removeItem(at: target.appending(path: StoreFiles.lockName))
+        try Data(dump.utf8).write(to: place.appending(path: "random.dump"))
+        try await store.close()
     }
 }

@@ -11,22 +11,25 @@ struct RandomStore {
     /// Live tasks with their parents, and how many live children each has.
     private var parents: [UInt64: UInt64] = [:]
     private var children: [UInt64: Int] = [:]
+    private var endedRoots: [UInt64] = []
     private var clock: Int64 = 1_700_000_000_000
 
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed)
         configuration.logSegmentBytes = 32 << 10
+        configuration.logReserveBytes = 4 << 10
         configuration.indexSegmentBytes = 24 << 10
         configuration.openBlockBytes = 8 << 10
         configuration.checkpointBytes = 48 << 10
     }
 
     /// Makes a store in a directory; it stays open.
-    mutating func make(at directory: FilePath) async throws -> MemoStore {
+    mutating func make(at directory: FilePath, steps: Int = 150) async throws -> MemoStore {
         var store = try await MemoStore.open(at: directory, configuration: configuration)
         var labels = [try await store.label(for: "plain"), try await store.label(for: "größer")]
-        for step in 0..<150 {
-            if step == 60 || step == 110 {
+        for step in 0..<steps {
+            if step == steps / 2 { _ = try await store.compact() }
+            if step == steps / 3 || step == steps * 3 / 4 {
                 try await store.close()
                 store = try await MemoStore.open(at: directory, configuration: configuration)
                 labels.append(try await store.label(for: "label \(step)"))
@@ -38,7 +41,23 @@ struct RandomStore {
             for _ in 0..<Int.random(in: 0...3, using: &random) {
                 spawned += spawn(labels.randomElement(using: &random)!, into: &transaction)
             }
-            let ids = try await store.append(transaction, durability: .buffered).spawned.joined()
+            let stage = store.makeStage()
+            let commitsStage = Int.random(in: 0..<6, using: &random) == 0
+            if Int.random(in: 0..<3, using: &random) == 0 || commitsStage {
+                var staged = Transaction()
+                let stagedParents = spawn(labels[0], into: &staged)
+                try await stage.append(spawns: staged)
+                if commitsStage {
+                    transaction.commit(stage)
+                    spawned += stagedParents
+                }
+            }
+            let commit = try await store.append(transaction, durability: .buffered)
+            if Int.random(in: 0..<8, using: &random) == 0, !endedRoots.isEmpty {
+                let root = endedRoots.remove(at: Int.random(in: 0..<endedRoots.count, using: &random))
+                try await store.dropTree(TaskID(root))
+            }
+            let ids = (commit.spawned + commit.staged).joined()
             for (id, parent) in zip(ids, spawned) {
                 parents[id] = parent
                 children[parent, default: 0] += 1
@@ -72,6 +91,7 @@ struct RandomStore {
             ) { $0.append(contentsOf: value) }
             parents[task] = nil
             children[parent]! -= 1
+            if parent == 0 { endedRoots.append(task) }
         }
     }
 
