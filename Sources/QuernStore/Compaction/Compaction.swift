@@ -93,7 +93,8 @@ struct Compaction: Sendable {
         var memoOffset = 0
         var errorOffset = 0
         while index < rows.rows.count {
-            index = gathered.fill(from: rows, at: index, sizes: sizes, memoOffset: &memoOffset, errorOffset: &errorOffset)
+            index = gathered.fill(
+                from: rows, at: index, sizes: sizes, memoOffset: &memoOffset, errorOffset: &errorOffset)
             if index < rows.rows.count || gathered.isFull(sizes) { try output.append(&gathered) }
         }
     }

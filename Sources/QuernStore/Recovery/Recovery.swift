@@ -122,8 +122,8 @@ struct Recovery {
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of
-    /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are written
-    /// by the next sync (F21).
+    /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are
+    /// written by the next sync (F21).
     ///
     /// - Parameter durable: how far the segment's frames say that it was on disk.
     private func rewrite(_ tail: StoreLoader.Tail, from durable: UInt64) throws(StoreError) {

@@ -169,16 +169,33 @@ struct StoreLoader {
     ) throws(StoreError) -> any StoreFile {
         let path = directory.appending(StoreFiles.name(.index, UInt64(number)))
         let file = try openNamed(path, access, "an index segment")
-        let (size, head) = try wrapping("cannot read an index segment") { () throws(FileError) in
-            (try file.size(), try file.read(count: FileHeader.size, at: 0))
-        }
+        let size = try wrapping("cannot read an index segment") { () throws(FileError) in try file.size() }
         guard size >= length, length >= FileHeader.size else {
             throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
         }
-        _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
-            try header(of: bytes, path: path, kind: .index, number: UInt64(number), identity: identity)
-        }
+        try checkHeader(of: file, kind: .index, number: number, identity: identity)
         return file
+    }
+
+    /// Opens a log segment that a live task's payload is in, and checks that it is that segment.
+    func openLogFile(_ number: UInt32, of identity: StoreIdentity) throws(StoreError) -> any StoreFile {
+        let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
+        let file = try wrapping("cannot open a log segment") { () throws(FileError) in
+            try fileSystem.open(path, access)
+        }
+        try checkHeader(of: file, kind: .log, number: number, identity: identity)
+        return file
+    }
+
+    private func checkHeader(
+        of file: any StoreFile, kind: FileHeader.Kind, number: UInt32, identity: StoreIdentity
+    ) throws(StoreError) {
+        let head = try wrapping("cannot read a file header") { () throws(FileError) in
+            try file.read(count: FileHeader.size, at: 0)
+        }
+        _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
+            try header(of: bytes, path: file.path, kind: kind, number: UInt64(number), identity: identity)
+        }
     }
 
     // MARK: Headers

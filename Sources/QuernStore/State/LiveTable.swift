@@ -3,8 +3,8 @@
 /// Which tasks have no outcome: runs in id order, a bit a task (S14). 72 bytes a run of up to 64 tasks.
 ///
 /// Ids are given out in commit order, so that new runs always go to the end and a task is found by binary search. The
-/// runs are in chunks, so that a change after a copy (a checkpoint's) copies one chunk, and so does leaving out runs that
-/// have ended.
+/// runs are in chunks, so that a change after a copy (a checkpoint's) copies one chunk, and so does leaving out runs
+/// that have ended.
 struct LiveTable: Sendable {
     private struct Chunk: Sendable {
         /// The first id in it, or one before that.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
-/// One checkpoint with all that it needs, from the copy of the state to the removal of what it made needless. It blocks,
-/// and runs beside the writer thread, which goes on: it appends to no file that exists, and creates and removes none that
-/// the writer would (S7).
+/// One checkpoint with all that it needs, from the copy of the state to the removal of what it made needless. It
+/// blocks, and runs beside the writer thread, which goes on: it appends to no file that exists, and creates and removes
+/// none that the writer would (S7).
 struct CheckpointJob: Sendable {
     let files: StoreFiles
     let bodies: LogBodies

@@ -52,8 +52,8 @@ extension StoreWriter {
         }
     }
 
-    /// A checkpoint of the state as it is now. The copy is O(1), and what the writer changes from now on is copied piece
-    /// by piece.
+    /// A checkpoint of the state as it is now. The copy is O(1), and what the writer changes from now on is copied
+    /// piece by piece.
     private mutating func makeCheckpoint(isClean: Bool) -> CheckpointJob? {
         var committed = shared.committed.withLock { $0 }
         // Blocks that found no space are in no file: what they hold must stay in the log's tail.
