@@ -15,15 +15,24 @@ extension MemoStore {
         public var indexSegmentBytes = 128 << 20
         /// Bytes of memory that the ended children of all live parents may take before blocks are written early.
         public var openBlockBytes = 32 << 20
-        /// Bytes of log between checkpoints: what a restart has to read at most.
-        public var checkpointBytes = 64 << 20
+        /// Bytes of log between checkpoints, or as many as the last checkpoint has when it has more: what a restart has
+        /// to read, but for what was committed while the last checkpoint was being written.
+        public var checkpointBytes = 2 << 20
         /// Bytes of transactions that may wait for the writer before callers are held up: `append` suspends and
         /// `appendBlocking` blocks, first come, first served. As much as a batch, 8 MiB, is written beside it.
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
-        /// How long nothing is written before a frame says that the one before it is on disk; nil for never.
-        var vouchDelay: Duration? = .milliseconds(20)
+        /// When nothing was written for so long, 64 bytes are appended, unsynced, that say that the last commit is on
+        /// disk. Without them damage in that one commit cannot be told apart from a write that was torn. nil to leave
+        /// them out.
+        public var vouchDelay: Duration? = .milliseconds(20)
+
+        /// Starts the thread that writes a checkpoint; tests run it when it suits them.
+        var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }
+
+        /// Tails of at least this many bytes are replayed by several threads.
+        var parallelReplayBytes = 256 << 10
 
         public init() {}
     }

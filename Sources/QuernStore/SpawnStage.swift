@@ -35,8 +35,8 @@ public final class SpawnStage: Sendable {
     ///   the stage, a range for each stretch of consecutive spawns that share parent, label, priority and time, in the
     ///   order of the calls. A task's id is the stage's first id (``Commit/staged``) plus its position.
     /// - Throws: ``StoreError/Code/rejected`` when the transaction does more than spawn, or when the stage was
-    ///   committed or cancelled; ``StoreError/Code/tooLarge`` when it would have more than ``Limits/stagedTasks``; else as
-    ///   ``MemoStore/append(_:durability:)``. Then the stage has what it had before, and may go on.
+    ///   committed or cancelled; ``StoreError/Code/tooLarge`` when it would have more than ``Limits/stagedTasks``; else
+    ///   as ``MemoStore/append(_:durability:)``. Then the stage has what it had before, and may go on.
     @discardableResult
     public func append(spawns: Transaction) async throws(StoreError) -> [Range<UInt64>] {
         try await store.append(try staged(spawns), durability: .buffered).spawned

@@ -27,7 +27,7 @@ public struct StoreInspection: Sendable {
 
     public struct File: Sendable, Equatable {
         public var name: String
-        /// In bytes.
+        /// In bytes; a log segment without the zeros that are written ahead of it.
         public var size: Int
     }
 
@@ -61,7 +61,7 @@ public struct StoreInspection: Sendable {
         for name in names {
             guard let (kind, number) = StoreFiles.parse(name) else { continue }
             let size = try StoreError.wrapping("cannot read a file's size") { () throws(FileError) in
-                try fileSystem.open(directory.appending(name), .readOnly).size()
+                try Self.size(of: fileSystem.open(directory.appending(name), .readOnly), kind)
             }
             files[kind, default: []].append((number, File(name: name, size: size)))
         }
@@ -76,5 +76,12 @@ public struct StoreInspection: Sendable {
                 bytes += max(0, log.file.size - FileHeader.size)
             }
         }
+    }
+
+    private static func size(of file: any StoreFile, _ kind: FileHeader.Kind) throws(FileError) -> Int {
+        let size = try file.size()
+        guard kind == .log else { return size }
+        let mapping = try file.map(length: size)
+        return withExtendedLifetime(mapping) { min(size, SegmentScan.usedLength(mapping.bytes)) }
     }
 }

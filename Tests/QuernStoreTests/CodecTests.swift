@@ -266,11 +266,14 @@ import Testing
         let identity = StoreIdentity(high: 1, low: 2)
         let files = StoreFiles(directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1)
         var encoder = CheckpointEncoder(identity: identity, number: 1)
-        encoder.encode(
-            state: state, index: MemoIndex(files: files, segmentBytes: 1),
-            position: LogPosition(segment: 1, offset: 128, checksum: 0))
         let header = files.header(.checkpoint, number: 1)
-        let bytes = header.encoded() + encoder.output.bytes
+        try files.put(header) { (file) throws(FileError) in
+            try encoder.encode(
+                state: state, index: MemoIndex(files: files, segmentBytes: 1),
+                position: LogPosition(segment: 1, offset: 128, checksum: 0), to: file)
+        }
+        let simulated = try #require(files.fileSystem as? SimulatedFileSystem)
+        let bytes = try #require(simulated.contents(files.path(.checkpoint, 1)))
         try bytes.withUnsafeBytesThrowing { (bytes) throws in
             var offset = FileHeader.size
             var frames = 0

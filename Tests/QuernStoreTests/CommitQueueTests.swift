@@ -32,7 +32,8 @@ private struct QueueTable {
     mutating func next() -> [Int]? {
         switch queue.next(now: MonotonicTime(nanoseconds: 0), WriterDeadlines()) {
         case .write(let items): items.map(\.bytes)
-        case .close(let items): items.map(\.bytes) + [-1]
+        case .close: [-1]
+        case .checkpointed: [-3]
         case .synchronize: [-2]
         case .vouch: [-3]
         case nil: nil

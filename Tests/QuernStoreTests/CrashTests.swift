@@ -24,11 +24,21 @@ import Testing
         #expect(count > 20, "the workload made \(count) changing calls")
     }
 
-    static func crashEverywhere(_ kind: Workload.Kind, _ share: Int) async throws -> Int {
+    @Test(
+        "S6: so it is when checkpoints are written while others commit",
+        arguments: [Workload.Checkpoints.later, .beside], 0..<shares)
+    func keepsWhatWasAcknowledgedBesideCheckpoints(_ checkpoints: Workload.Checkpoints, share: Int) async throws {
+        let count = try await Self.crashEverywhere(.everything, share, checkpoints)
+        #expect(count > 100, "the workload made \(count) changing calls")
+    }
+
+    static func crashEverywhere(
+        _ kind: Workload.Kind, _ share: Int, _ checkpoints: Workload.Checkpoints = .inPlace
+    ) async throws -> Int {
         let expected = try await Workload.facts(kind)
         var count = share
         while true {
-            let (crashed, completed) = try await Self.crashed(afterCall: count, kind)
+            let (crashed, completed) = try await Self.crashed(afterCall: count, kind, checkpoints)
             guard let completed else { return count }
             for (index, policy) in Self.policies(count).enumerated() {
                 let image = crashed.crash(keeping: policy)
@@ -99,11 +109,11 @@ import Testing
 
     /// Runs the workload until the machine stops. The count of acknowledged steps is nil when it did not.
     static func crashed(
-        afterCall count: Int, _ kind: Workload.Kind
+        afterCall count: Int, _ kind: Workload.Kind, _ checkpoints: Workload.Checkpoints = .inPlace
     ) async throws -> (SimulatedFileSystem, Int?) {
         let files = SimulatedFileSystem()
         files.faults = .crashing(afterCall: count)
-        var workload = Workload(kind)
+        var workload = Workload(kind, checkpoints: checkpoints, seed: UInt64(count))
         let result = try await workload.run(on: files)
         let remains = files.crash(keeping: .keepAll)
         let stopped = files.isStopped

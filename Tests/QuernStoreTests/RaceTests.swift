@@ -68,6 +68,38 @@ import Testing
         try await reopened.close()
     }
 
+    @Test("S1, S11: threads that ask and refresh one reader at once, beside the writer, see whole transactions")
+    func oneReaderForAll() async throws {
+        let files = SimulatedFileSystem()
+        let script = try ReaderScript(on: files, steps: 3)
+        let reader = try await MemoReader.open(at: ReaderScript.directory, fileSystem: files)
+        let isDone = MutexBox(false)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    var last = 0
+                    while !isDone.value {
+                        _ = try await reader.refresh()
+                        let children = try StoreFacts.children(of: TaskID(1), in: reader)
+                        // Each transaction ended two.
+                        #expect(children.count % 2 == 0 && children.count >= last)
+                        last = children.count
+                        #expect(reader.totals.live <= 6)
+                        for entry in reader.liveTasks().runs {
+                            try? reader.withPayloads(of: entry.run, indexes: entry.live) { _, _ in }
+                        }
+                    }
+                }
+            }
+            try await SystemThread.run { () throws(StoreError) in try script.take(250) }
+            isDone.change { $0 = true }
+            try await group.waitForAll()
+        }
+        _ = try await reader.refresh()
+        expectSame(try StoreFacts(reader), try StoreFacts(script.store), "in the end")
+        try await script.store.close()
+    }
+
     @Test("S2: opening, committing and closing many stores at once leaves none of them stuck")
     func manyStores() async throws {
         try await withThrowingTaskGroup(of: Int.self) { group in

@@ -178,6 +178,43 @@ import Testing
         try script.store.closeBlocking()
     }
 
+    @Test("S11: children that are in the log's tail alone are shown in every view as the writer shows them")
+    func tailViews() async throws {
+        let files = SimulatedFileSystem()
+        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let root = try await store.append(.spawning(1)).spawned[0].lowerBound
+        var random = SeededGenerator(seed: 11)
+        for _ in 0..<6 {
+            let children = try await store.append(.spawning(400, under: root)).spawned[0]
+            var ends = Transaction()
+            for child in children {
+                let value = random.bytes(Int.random(in: 0...120, using: &random))
+                let kind: OutcomeKind = child % 97 == 0 ? .failed : .completed
+                ends.end(.init(child, under: root, kind)) { $0.append(contentsOf: value) }
+            }
+            try await store.append(ends)
+        }
+        let reader = try await Self.open(files)
+        #expect(reader.current.committed.tailBlocks[TaskID(root)]?.count ?? 0 > 1)
+        let all = try StoreFacts.children(of: TaskID(root), in: store)
+        let middle = all[700].sequence
+        func views(_ all: ChildSnapshot) throws -> [[ChildSnapshot]] {
+            [
+                [all], [all.reversed()], [all.failuresOnly], all.split(into: 3), [try all.after(middle)],
+                [try all.reversed().failuresOnly.after(middle)],
+            ]
+        }
+        let expected = try views(try store.children(of: TaskID(root)))
+        let found = try views(try reader.children(of: TaskID(root)))
+        for (index, (expected, found)) in zip(expected, found).enumerated() {
+            let isSame =
+                try expected.flatMap { try StoreFacts.children(of: $0) }
+                == found.flatMap { try StoreFacts.children(of: $0) }
+            #expect(isSame, "view \(index)")
+        }
+        try await store.close()
+    }
+
     @Test("F27: payloads that were removed since are a change of the store, and gone after a refresh")
     func removedPayloads() throws {
         let files = SimulatedFileSystem()

@@ -92,7 +92,7 @@ import Testing
             }
             let step = workload.steps[result.completed - 1]
             let before = expected[result.completed - 1]
-            if case .commit = step {
+            if step.isRepeatable {
                 expectSame(try StoreFacts(store), before, "\(place), reading goes on")
                 let retried = await workload.take(step, &store, files)
                 if fault.isNoSpace {
@@ -140,7 +140,7 @@ import Testing
             #expect(error.code == .noSpace, "\(place): \(error)")
             files.faults = FaultPlan()
             var store: MemoStore
-            if let open = result.store, case .commit = workload.steps[result.completed - 1] {
+            if let open = result.store, workload.steps[result.completed - 1].isRepeatable {
                 store = open
                 expectSame(try StoreFacts(store), expected[result.completed - 1], place)
             } else {

@@ -14,6 +14,8 @@ extension TaskScheduler.Configuration {
     static func simulated(_ files: any FileSystem, clock: (any WallClock)? = nil, concurrency: Int = 4) -> Self {
         var configuration = Self()
         configuration.fileSystem = files
+        // A full disk is to be felt at once, not when the zeros ahead of the log are used up.
+        configuration.store.logReserveBytes = 0
         configuration.concurrency = concurrency
         configuration.logger.logLevel = .critical
         if let clock { configuration.clock = clock }

@@ -12,7 +12,7 @@ struct PairWriter {
     private let extent: Extent
     private var store: MemoStore
     private var random: PairRandom
-    private let label = Label(rawValue: 1)
+    private let label: Label
 
     /// A live parent.
     private struct Parent {
@@ -29,6 +29,7 @@ struct PairWriter {
         self.directory = directory
         self.extent = extent
         store = try MemoStore.openBlocking(at: directory, configuration: Self.configuration)
+        label = try store.labelBlocking(for: "child")
         random = PairRandom(seed: extent.seed)
         try resume()
     }

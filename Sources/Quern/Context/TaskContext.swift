@@ -4,8 +4,9 @@ public import QuernStore
 
 /// What a handler's `execute` knows of its task, and how it spawns others.
 ///
-/// Spawned tasks are buffered: they commit together with what `execute` returns, or not at all (T6). A context may
-/// be used from several Swift tasks at a time, until `execute` has returned.
+/// Spawned tasks are buffered, and written ahead to the log when they become many: they commit together with what
+/// `execute` returns, or not at all (T6). A context may be used from several Swift tasks at a time, until `execute` has
+/// returned.
 public struct TaskContext: Sendable {
     /// The task's id: the same in every attempt, and never that of another task.
     public let id: TaskID
@@ -61,7 +62,7 @@ public struct TaskContext: Sendable {
 
     private func spawn<Work: DurableTask>(_ task: Work, under parent: TaskID) throws(SchedulerError) {
         let label = try core.types.label(of: Work.self)
-        try buffer.spawn(ticket) { transaction throws(SchedulerError) in
+        try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
             try transaction.spawn(task, under: parent, label: label, at: startedAt)
         }
     }

@@ -56,7 +56,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
                 return 0
             }
             outcome.endedAt = now
-            let size = try worker.buffer.complete { try body.record(output, of: outcome, in: &$0) }
+            let size = try await complete(output, outcome, worker.buffer)
             if Body.advances { report.advanced |= bit } else { report.ended += 1 }
             return size
         } catch {
@@ -64,6 +64,16 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             outcome.endedAt = now
             failed(index, outcome, error, claims, worker, &report)
             return 0
+        }
+    }
+
+    @inline(__always)
+    private func complete(
+        _ output: Body.Output, _ outcome: Transaction.Outcome, _ buffer: PullBuffer
+    ) async throws -> Int {
+        while true {
+            if let size = try buffer.complete({ try body.record(output, of: outcome, in: &$0) }) { return size }
+            try await buffer.finishStaging()
         }
     }
 
@@ -79,6 +89,11 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             report.cancelled |= bit
         } else if Task.isCancelled {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
+            worker.buffer.abandon()
+            report.givenBack |= bit
+        } else if let failure = error as? StagingFailure, failure.cause.code == .noSpace {
+            // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
+            worker.core.stall(failure.cause)
             worker.buffer.abandon()
             report.givenBack |= bit
         } else {

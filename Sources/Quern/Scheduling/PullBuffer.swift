@@ -16,7 +16,31 @@ final class PullBuffer: Sendable {
         var lastTicket: UInt64 = 0
         /// Whether outcomes may be committed before the pull is over.
         var mayRelieve = false
+        /// What the task that runs now has spawned beyond the transaction.
+        var staging: SpawnStaging?
+        /// Whether all of that is in the log.
+        var isStaged = false
+
+        /// Moves what the running task spawned to its stage.
+        mutating func stageSpawns(in store: MemoStore) {
+            let certain = transaction.removeAll(before: mark)
+            let part = transaction
+            transaction = certain
+            let staging = staging ?? SpawnStaging(store.makeStage())
+            self.staging = staging
+            staging.add(part)
+        }
+
+        /// Ends the running task's part.
+        mutating func close() {
+            mark = transaction.mark
+            staging = nil
+            isStaged = false
+        }
     }
+
+    /// A transaction that is larger has its spawns staged. Pulls end long before for the sake of their outcomes.
+    private static let stagingBytes = 4 << 20
 
     private let state = Mutex(State())
 
@@ -33,30 +57,43 @@ final class PullBuffer: Sendable {
     }
 
     /// Adds what a running task spawned.
-    func spawn(_ ticket: UInt64, _ body: (inout Transaction) throws(SchedulerError) -> Void) throws(SchedulerError) {
+    func spawn(
+        _ ticket: UInt64, in store: MemoStore, _ body: (inout Transaction) throws(SchedulerError) -> Void
+    ) throws(SchedulerError) {
         try state.withLock { state throws(SchedulerError) in
             guard state.ticket == ticket else {
                 throw SchedulerError(.contextExpired, "the handler of this context's task has returned")
             }
             try body(&state.transaction)
+            if state.transaction.estimatedBytes >= Self.stagingBytes { state.stageSpawns(in: store) }
         }
     }
 
     /// Ends the running task's part with what `body` adds. When `body` throws, what the task spawned is dropped and
     /// its part is still open.
     ///
-    /// - Returns: roughly how large the transaction is now.
+    /// - Returns: roughly how large the transaction is now. Nil when nothing was done, because spawns are still on their
+    ///   way to the log: ``finishStaging()`` comes first.
     @discardableResult
-    func complete(_ body: (inout Transaction) throws -> Void) throws -> Int {
+    func complete(_ body: (inout Transaction) throws -> Void) throws -> Int? {
         try state.withLock { state in
             state.ticket = 0
+            if state.staging != nil, !state.isStaged { return nil }
             do { try body(&state.transaction) } catch {
                 state.transaction.rollback(to: state.mark)
                 throw error
             }
-            state.mark = state.transaction.mark
+            if let staging = state.staging { state.transaction.commit(staging.stage) }
+            state.close()
             return state.transaction.estimatedBytes
         }
+    }
+
+    /// Returns when what the running task spawned may be committed. Call it once, and only when ``complete(_:)`` says so.
+    func finishStaging() async throws(StagingFailure) {
+        let staging = state.withLock { $0.staging }
+        try await staging?.finish()
+        state.withLock { $0.isStaged = true }
     }
 
     /// Drops what the running task spawned, and ends its part with what `body` adds instead.
@@ -65,7 +102,7 @@ final class PullBuffer: Sendable {
             state.ticket = 0
             state.transaction.rollback(to: state.mark)
             body(&state.transaction)
-            state.mark = state.transaction.mark
+            state.close()
         }
     }
 

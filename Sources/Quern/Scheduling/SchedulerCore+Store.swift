@@ -32,13 +32,21 @@ extension SchedulerCore {
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
         }
-        let (isFirst, isNews) = perform { state in
-            guard state.phase == .running else {
+        stall(error) { state in
+            if state.phase == .running {
+                state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes))
+            } else {
                 // Stopping: its tasks have no outcome and stay pending.
                 state.dispatcher.committed(bytes: bytes)
-                return (false, false)
             }
-            state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes))
+        }
+    }
+
+    /// Gives out no work for a while, because there is no space for what comes of it.
+    func stall(_ error: StoreError, _ keep: (inout CoreState) -> Void = { _ in }) {
+        let (isFirst, isNews) = perform { state in
+            keep(&state)
+            guard state.phase == .running else { return (false, false) }
             defer {
                 state.dispatcher.isStalled = true
                 state.hasReportedStall = true

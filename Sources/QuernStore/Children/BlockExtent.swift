@@ -5,6 +5,7 @@ struct BlockExtent: Sendable {
     enum Place: Sendable {
         case file(IndexFile)
         case memory(MemoryBlock)
+        case encoded(EncodedBlock)
     }
 
     /// A block that was in no file when the snapshot was taken.
@@ -27,6 +28,14 @@ struct BlockExtent: Sendable {
     init(_ block: OutcomeBlock) {
         entry = DirectoryEntry(block: block, offset: 0, length: 0, bodyOffset: 0, bodyLength: 0)
         place = .memory(MemoryBlock(block))
+    }
+
+    /// A block that stays in memory, in few bytes.
+    ///
+    /// - Precondition: the block has rows.
+    init(encoding block: OutcomeBlock, scratch: inout OutcomeBlockScratch) {
+        entry = DirectoryEntry(block: block, offset: 0, length: 0, bodyOffset: 0, bodyLength: 0)
+        place = .encoded(EncodedBlock(block, scratch: &scratch))
     }
 
     var offset: Int { Int(entry.offset) }

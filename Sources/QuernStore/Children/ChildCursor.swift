@@ -76,6 +76,11 @@ extension BlockExtent {
         case .memory(let memory):
             block.fill(from: memory.block, columns: columns)
             return nil
+        case .encoded(let encoded):
+            do throws(DecodingFailure) { try encoded.decode(columns: columns, scratch: &scratch, into: &block) } catch {
+                throw StoreError(.damaged, "a block in memory: \(error.reason)")
+            }
+            return nil
         case .file(let file):
             let mapping = try file.mapped(length: offset + length)
             defer { withExtendedLifetime(mapping) {} }

@@ -1,58 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Appends integers (little-endian), variable-length integers and bytes to a growing buffer.
+///
+/// Memos and payloads are encoded through it from other modules, field by field: what appends little can be inlined.
 public struct ByteWriter: Sendable {
-    public private(set) var bytes: [UInt8]
+    @usableFromInline var storage: [UInt8]
 
-    public init() { bytes = [] }
-    public init(reservingCapacity capacity: Int) {
-        bytes = []
-        bytes.reserveCapacity(capacity)
+    /// What was appended.
+    @inlinable public var bytes: [UInt8] { storage }
+
+    @inlinable public init() { storage = [] }
+    @inlinable public init(reservingCapacity capacity: Int) {
+        storage = []
+        storage.reserveCapacity(capacity)
     }
 
-    @inlinable public var count: Int { bytes.count }
+    @inlinable public var count: Int { storage.count }
 
-    public mutating func append(_ byte: UInt8) { bytes.append(byte) }
+    @inlinable public mutating func append(_ byte: UInt8) { storage.append(byte) }
 
-    public mutating func append(contentsOf other: some Sequence<UInt8>) { bytes.append(contentsOf: other) }
+    @inlinable public mutating func append(contentsOf other: some Sequence<UInt8>) {
+        storage.append(contentsOf: other)
+    }
 
-    public mutating func append(contentsOf other: UnsafeRawBufferPointer) { bytes.append(contentsOf: other) }
+    public mutating func append(contentsOf other: UnsafeRawBufferPointer) { storage.append(contentsOf: other) }
 
     /// Appends the bytes of a span.
     public mutating func append(_ span: RawSpan) {
-        span.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        span.withUnsafeBytes { storage.append(contentsOf: $0) }
     }
 
     /// Appends an integer in little-endian order.
-    public mutating func append<Integer: FixedWidthInteger & BitwiseCopyable>(littleEndian value: Integer) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
+    @inlinable public mutating func append<Integer: FixedWidthInteger & BitwiseCopyable>(
+        littleEndian value: Integer
+    ) {
+        append(upTo: MemoryLayout<Integer>.size) { target in
+            target.storeBytes(of: value.littleEndian, as: Integer.self)
+            return MemoryLayout<Integer>.size
+        }
     }
 
     /// Appends an unsigned integer in groups of seven bits, lowest first (LEB128): 1 byte up to 127, at most 10.
-    public mutating func append(variable value: UInt64) {
+    @inlinable public mutating func append(variable value: UInt64) {
         var rest = value
         while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            storage.append(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
+        storage.append(UInt8(truncatingIfNeeded: rest))
     }
 
     /// Appends `count` zero bytes.
     public mutating func append(zeros count: Int) {
-        bytes.append(zeros: count)
+        storage.append(zeros: count)
     }
 
     /// Overwrites bytes that were appended before.
     public mutating func replace<Integer: FixedWidthInteger & BitwiseCopyable>(
         at offset: Int, littleEndian value: Integer
     ) {
-        bytes.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self) }
+        storage.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self) }
     }
 
     /// Appends `count` bytes that `body` fills in. `body` returns how many of them it used.
-    mutating func append(upTo count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) {
-        bytes.append(addingCapacity: count) { span in
+    @inlinable mutating func append(upTo count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) {
+        storage.append(addingCapacity: count) { span in
             span.withUnsafeMutableBufferPointer { buffer, used in
                 used = body(UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
             }
@@ -60,9 +72,9 @@ public struct ByteWriter: Sendable {
     }
 
     /// Drops everything behind the first `count` bytes.
-    public mutating func truncate(to count: Int) { bytes.removeLast(bytes.count - count) }
+    public mutating func truncate(to count: Int) { storage.removeLast(storage.count - count) }
 
-    public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+    public mutating func removeAll() { storage.removeAll(keepingCapacity: true) }
 }
 
 extension [UInt8] {

@@ -3,12 +3,16 @@ import CLZ4
 
 /// LZ4 block format through the system's liblz4.
 enum LZ4 {
-    /// Appends the compressed form of `source` and returns true, or appends nothing where it would not be smaller.
+    /// Appends the compressed form of `source` and returns true, or appends nothing where it would not be smaller by a
+    /// sixteenth: less is not worth the decoding.
+    ///
+    /// LZ4 is its own quick test whether compression pays (S9): where it finds no match it takes ever longer steps, so
+    /// that it leaves 1 MiB of random bytes in less time than it takes to copy them.
     static func compress(_ source: UnsafeRawBufferPointer, into writer: inout ByteWriter) -> Bool {
         // Below 13 bytes the format cannot compress at all.
         guard source.count > 12, source.count <= Limits.frameBytes else { return false }
         let start = writer.count
-        writer.append(upTo: source.count - 1) { target in
+        writer.append(upTo: source.count - max(1, source.count / 16)) { target in
             let written = LZ4_compress_default(
                 source.baseAddress!.assumingMemoryBound(to: CChar.self),
                 target.baseAddress!.assumingMemoryBound(to: CChar.self),

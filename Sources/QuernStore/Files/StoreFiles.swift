@@ -55,12 +55,15 @@ struct StoreFiles: Sendable {
         return try fileSystem.open(path(header.kind, header.number), .readWrite)
     }
 
-    /// Writes a whole file of the store, durably and under its final name in one step.
-    func put(_ header: FileHeader, content: [UInt8] = []) throws(FileError) {
+    /// Writes a whole file of the store, durably and under its final name in one step. `fill` writes what comes behind
+    /// the header.
+    func put(
+        _ header: FileHeader, fill: (any StoreFile) throws(FileError) -> Void = { _ throws(FileError) in }
+    ) throws(FileError) {
         let path = path(header.kind, header.number)
         let temporary = directory.appending(Self.name(header.kind, header.number) + Self.temporarySuffix)
         do throws(FileError) {
-            try put(header, content: content, temporary: temporary, path: path)
+            try put(header, fill, temporary: temporary, path: path)
         } catch {
             // A leftover would only take space; the next opening removes it too.
             try? fileSystem.remove(temporary)
@@ -69,16 +72,14 @@ struct StoreFiles: Sendable {
     }
 
     private func put(
-        _ header: FileHeader, content: [UInt8], temporary: FilePath, path: FilePath
+        _ header: FileHeader, _ fill: (any StoreFile) throws(FileError) -> Void, temporary: FilePath, path: FilePath
     ) throws(FileError) {
         do throws(FileError) { try fileSystem.remove(temporary) } catch {
             guard error.errno == .noSuchFileOrDirectory else { throw error }
         }
         let file = try fileSystem.open(temporary, .createNew)
-        var writer = ByteWriter()
-        writer.append(contentsOf: header.encoded())
-        writer.append(contentsOf: content)
-        try file.write(writer, at: 0)
+        try file.write(header.encoded(), at: 0)
+        try fill(file)
         try file.synchronize()
         try fileSystem.rename(temporary, to: path)
         try fileSystem.synchronizeDirectory(directory)

@@ -84,11 +84,9 @@ struct IndexScratch: Sendable {
 }
 
 extension StoreFile {
-    func write(_ writer: ByteWriter, at offset: Int) throws(FileError) {
-        var failure: FileError?
-        writer.bytes.withUnsafeBytes { bytes in
-            do throws(FileError) { try write(bytes, at: offset) } catch { failure = error }
-        }
-        if let failure { throw failure }
+    func write(_ writer: ByteWriter, at offset: Int) throws(FileError) { try write(writer.bytes, at: offset) }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
+        try bytes.withUnsafeBytesThrowing { (bytes) throws(FileError) in try write(bytes, at: offset) }
     }
 }

@@ -23,22 +23,25 @@ struct Batch: Sendable {
     /// What a transaction got, in terms of groups whose ids are given out at the end.
     struct Receipt {
         var sequence: UInt64
-        fileprivate var spawns: [(group: Int, start: Int, count: Int)]
+        /// Its stretches among those of the batch.
+        fileprivate var spawns: Range<Int>
         /// Indexes of the commits of stages.
         fileprivate var stages: Range<Int>
     }
 
     private var spawnGroups: [SpawnGroup] = []
     private var spawnIndex: [GroupKey: Int] = [:]
+    /// The group of the last spawn: most are of the same kind as the one before.
+    private var lastGroup = -1
+    /// Where the consecutive spawns of the transactions went.
+    private var stretches: [(group: Int, start: Int, count: Int)] = []
     private var outcomeBlocks: [OutcomeBlock] = []
     private var outcomeIndex: [TaskID: Int] = [:]
     private var stages = BatchStages()
     private var notes: [Transaction.Note] = []
     private var definitions: [(label: Label, name: String)] = []
     private var endedTasks: [TaskID] = []
-    private var countedParents: Set<TaskID> = []
-    /// Tasks that became parents in the state for the checks of this batch.
-    private var newParents: [TaskID] = []
+    private var tally = ParentTally()
     private var nextSequence: UInt64 = 0
     private var firstID: [UInt64] = []
 
@@ -56,14 +59,14 @@ struct Batch: Sendable {
 
     /// Adds a transaction whole, or throws and adds nothing.
     mutating func add(
-        _ transaction: borrowing Transaction, to state: inout StoreState, wantsReceipt: Bool
+        _ transaction: borrowing Transaction, to state: inout StoreState
     ) throws(StoreError) -> Receipt {
         let endedBefore = endedTasks.count
         let stagesBefore = stages.commits.count
         do throws(StoreError) {
             try checkNotes(transaction, state)
             try endTasks(transaction, &state)
-            try checkSpawns(transaction, &state)
+            try checkSpawns(transaction, state)
         } catch {
             for task in endedTasks[endedBefore...] { revive(task, in: &state) }
             endedTasks.removeLast(endedTasks.count - endedBefore)
@@ -71,11 +74,13 @@ struct Batch: Sendable {
             throw error
         }
         gatherNotes(transaction, state)
-        var receipt = Receipt(
-            sequence: nextSequence, spawns: [], stages: stagesBefore..<stages.commits.count)
+        let sequence = nextSequence
+        let stretchesBefore = stretches.count
         gatherOutcomes(transaction)
-        gatherSpawns(transaction, into: wantsReceipt ? { receipt.spawns.append($0) } : nil)
-        return receipt
+        gatherSpawns(transaction)
+        return Receipt(
+            sequence: sequence, spawns: stretchesBefore..<stretches.count,
+            stages: stagesBefore..<stages.commits.count)
     }
 
     private func checkNotes(_ transaction: borrowing Transaction, _ state: StoreState) throws(StoreError) {
@@ -108,22 +113,21 @@ struct Batch: Sendable {
                 throw StoreError(.rejected, "task \(outcome.task) is not live")
             }
             endedTasks.append(outcome.task)
-            state.parents[run.parent]?.endingChildren += 1
-            countedParents.insert(run.parent)
+            tally.end(under: run.parent)
             guard run.parent == outcome.parent else {
                 throw StoreError(
                     .rejected, "the parent of task \(outcome.task) is \(run.parent), not \(outcome.parent)")
             }
-            if let own = state.parents[outcome.task],
-                own.status.liveChildren + own.arrivingChildren > own.endingChildren
-            {
+            let counts = tally[outcome.task]
+            let live = state.parents[outcome.task]?.status.liveChildren ?? 0
+            guard live + counts.arriving <= counts.ending else {
                 throw StoreError(.rejected, "task \(outcome.task) has live children")
             }
         }
     }
 
     private mutating func checkSpawns(
-        _ transaction: borrowing Transaction, _ state: inout StoreState
+        _ transaction: borrowing Transaction, _ state: StoreState
     ) throws(StoreError) {
         for length in transaction.payloadLengths { try Self.checkSize(Int(length)) }
         if transaction.stage != 0 {
@@ -137,8 +141,8 @@ struct Batch: Sendable {
         }
         for group in transaction.spawnGroups { try checkParent(group.parent, state) }
         for arrival in arrivals { try checkParent(arrival.parent, state) }
-        for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent, &state) }
-        for arrival in arrivals { expect(arrival.children, under: arrival.parent, &state) }
+        for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent) }
+        for arrival in arrivals { expect(arrival.children, under: arrival.parent) }
     }
 
     /// What is in a stage, and what this batch adds to it.
@@ -153,11 +157,8 @@ struct Batch: Sendable {
         }
     }
 
-    private mutating func expect(_ children: UInt64, under parent: TaskID, _ state: inout StoreState) {
-        guard parent != .none else { return }
-        if state.parents[parent] == nil { newParents.append(parent) }
-        state.withParent(parent) { $0.arrivingChildren += children }
-        countedParents.insert(parent)
+    private mutating func expect(_ children: UInt64, under parent: TaskID) {
+        if parent != .none { tally.arrive(children, under: parent) }
     }
 
     private static func checkSize(_ bytes: Int) throws(StoreError) {
@@ -166,24 +167,13 @@ struct Batch: Sendable {
         }
     }
 
-    private func revive(_ task: TaskID, in state: inout StoreState) {
-        if let run = state.live.unmark(task) { state.parents[run.parent]?.endingChildren -= 1 }
+    private mutating func revive(_ task: TaskID, in state: inout StoreState) {
+        if let run = state.live.unmark(task) { tally.revive(under: run.parent) }
     }
 
     /// Takes the marks of all transactions back: nothing of the batch was written.
-    mutating func undo(in state: inout StoreState) {
+    func undo(in state: inout StoreState) {
         for task in endedTasks { state.live.unmark(task) }
-        for parent in newParents { state.parents[parent] = nil }
-        settle(in: &state)
-    }
-
-    /// Forgets what was counted for the checks of this batch.
-    mutating func settle(in state: inout StoreState) {
-        for parent in countedParents {
-            state.parents[parent]?.endingChildren = 0
-            state.parents[parent]?.arrivingChildren = 0
-        }
-        countedParents.removeAll(keepingCapacity: true)
     }
 
     // MARK: Gathering
@@ -203,25 +193,32 @@ struct Batch: Sendable {
     }
 
     private mutating func gatherOutcomes(_ transaction: borrowing Transaction) {
+        let outcomes = transaction.outcomes
+        let lengths = transaction.valueLengths
         var offset = 0
-        var block = -1
-        var parent = TaskID.none
+        var start = 0
         transaction.values.bytes.withUnsafeBytes { values in
-            for index in transaction.outcomes.indices {
-                let outcome = transaction.outcomes[index]
-                let length = Int(transaction.valueLengths[index])
-                if block < 0 || parent != outcome.parent {
-                    parent = outcome.parent
-                    block = outcomeBlock(of: parent)
+            // A stretch of one parent's children at a time, whose values lie side by side.
+            while start < outcomes.count {
+                let parent = outcomes[start].parent
+                let hasMemos = outcomes[start].kind == .completed
+                let block = outcomeBlock(of: parent)
+                let first = offset
+                while start < outcomes.count, outcomes[start].parent == parent,
+                    (outcomes[start].kind == .completed) == hasMemos
+                {
+                    outcomeBlocks[block].rows.append(
+                        OutcomeRow(outcomes[start], sequence: nextSequence, valueLength: lengths[start]))
+                    nextSequence += 1
+                    offset += Int(lengths[start])
+                    start += 1
                 }
-                let row = OutcomeRow(
-                    task: outcome.task.rawValue, sequence: nextSequence, startedAt: outcome.startedAt.rawValue,
-                    endedAt: outcome.endedAt.rawValue, label: outcome.label.rawValue, attempts: outcome.attempts,
-                    valueLength: UInt32(length), kind: outcome.kind)
-                outcomeBlocks[block].append(
-                    row, value: UnsafeRawBufferPointer(rebasing: values[offset..<(offset + length)]))
-                nextSequence += 1
-                offset += length
+                let bytes = UnsafeRawBufferPointer(rebasing: values[first..<offset])
+                if hasMemos {
+                    outcomeBlocks[block].memos.append(contentsOf: bytes)
+                } else {
+                    outcomeBlocks[block].errors.append(contentsOf: bytes)
+                }
             }
         }
     }
@@ -233,31 +230,34 @@ struct Batch: Sendable {
         return outcomeBlocks.count - 1
     }
 
-    private mutating func gatherSpawns(
-        _ transaction: borrowing Transaction, into receipt: (((group: Int, start: Int, count: Int)) -> Void)?
-    ) {
+    private mutating func gatherSpawns(_ transaction: borrowing Transaction) {
         var index = 0
         var offset = 0
         for part in transaction.spawnGroups {
-            let key = GroupKey(
-                stage: transaction.stage, parent: part.parent, label: part.label, priority: part.priority,
-                submittedAt: part.submittedAt)
-            let group: Int
-            if let found = spawnIndex[key] {
-                group = found
-            } else {
-                group = spawnGroups.count
-                spawnGroups.append(SpawnGroup(key: key))
-                spawnIndex[key] = group
-            }
+            let group = spawnGroup(
+                GroupKey(
+                    stage: transaction.stage, parent: part.parent, label: part.label, priority: part.priority,
+                    submittedAt: part.submittedAt))
             let lengths = transaction.payloadLengths[index..<(index + part.count)]
             let bytes = lengths.reduce(into: 0) { $0 += Int($1) }
-            receipt?((group, spawnGroups[group].lengths.count, part.count))
+            stretches.append((group, spawnGroups[group].lengths.count, part.count))
             spawnGroups[group].lengths.append(contentsOf: lengths)
             spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[offset..<(offset + bytes)])
             index += part.count
             offset += bytes
         }
+    }
+
+    private mutating func spawnGroup(_ key: GroupKey) -> Int {
+        if lastGroup >= 0, spawnGroups[lastGroup].key == key { return lastGroup }
+        if let known = spawnIndex[key] {
+            lastGroup = known
+        } else {
+            lastGroup = spawnGroups.count
+            spawnGroups.append(SpawnGroup(key: key))
+            spawnIndex[key] = lastGroup
+        }
+        return lastGroup
     }
 
     // MARK: Records
@@ -341,9 +341,18 @@ struct Batch: Sendable {
     func commit(_ receipt: Receipt) -> Commit {
         Commit(
             sequence: receipt.sequence,
-            spawned: receipt.spawns.map { spawn in
+            spawned: stretches[receipt.spawns].map { spawn in
                 let first = firstID[spawn.group] + UInt64(spawn.start)
                 return first..<(first + UInt64(spawn.count))
             }, staged: stages.commits[receipt.stages].map { $0.firstID..<($0.firstID + $0.count) })
+    }
+}
+
+extension OutcomeRow {
+    fileprivate init(_ outcome: Transaction.Outcome, sequence: UInt64, valueLength: UInt32) {
+        self.init(
+            task: outcome.task.rawValue, sequence: sequence, startedAt: outcome.startedAt.rawValue,
+            endedAt: outcome.endedAt.rawValue, label: outcome.label.rawValue, attempts: outcome.attempts,
+            valueLength: valueLength, kind: outcome.kind)
     }
 }

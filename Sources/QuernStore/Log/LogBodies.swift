@@ -14,11 +14,29 @@ final class LogBodies: Sendable {
         init(_ bytes: [UInt8]) { self.bytes = bytes }
     }
 
+    /// Two generations: when the young one has half of the bytes it becomes the old one, and the old one goes. Each
+    /// step is O(1), and what is used stays.
     private struct Cache {
-        var bodies: [Key: (body: Body, used: UInt64)] = [:]
-        var bytes = 0
-        var clock: UInt64 = 0
+        var young: [Key: Body] = [:]
+        var old: [Key: Body] = [:]
+        var youngBytes = 0
         var files: [UInt32: any StoreFile] = [:]
+
+        mutating func insert(_ body: Body, at key: Key, capacity: Int) {
+            if let replaced = young.updateValue(body, forKey: key) { youngBytes -= replaced.bytes.count }
+            youngBytes += body.bytes.count
+            guard youngBytes > capacity / 2 else { return }
+            old = young
+            young = [:]
+            youngBytes = 0
+        }
+
+        mutating func find(_ key: Key, capacity: Int) -> Body? {
+            if let body = young[key] { return body }
+            guard let body = old[key] else { return nil }
+            insert(body, at: key, capacity: capacity)
+            return body
+        }
     }
 
     let files: StoreFiles
@@ -38,41 +56,24 @@ final class LogBodies: Sendable {
     }
 
     private func insert(_ body: Body, at key: Key) {
-        cache.withLock { cache in
-            cache.clock += 1
-            if let old = cache.bodies.updateValue((body, cache.clock), forKey: key) {
-                cache.bytes -= old.body.bytes.count
-            }
-            cache.bytes += body.bytes.count
-            while cache.bytes > capacity, cache.bodies.count > 1,
-                let oldest = cache.bodies.min(by: { $0.value.used < $1.value.used })
-            {
-                cache.bytes -= oldest.value.body.bytes.count
-                cache.bodies[oldest.key] = nil
-            }
-        }
+        cache.withLock { $0.insert(body, at: key, capacity: capacity) }
     }
 
     /// Forgets a segment whose file is being removed.
     func forget(segment: UInt32) {
         cache.withLock { cache in
             cache.files[segment] = nil
-            for (key, entry) in cache.bodies where key.segment == segment {
-                cache.bytes -= entry.body.bytes.count
-                cache.bodies[key] = nil
+            for (key, body) in cache.young where key.segment == segment {
+                cache.youngBytes -= body.bytes.count
+                cache.young[key] = nil
             }
+            cache.old = cache.old.filter { $0.key.segment != segment }
         }
     }
 
     /// The body of the frame at `key`, checked against its checksums when it comes from the file.
     func body(at key: Key) throws(StoreError) -> Body {
-        let found = cache.withLock { cache -> Body? in
-            cache.clock += 1
-            let clock = cache.clock
-            cache.bodies[key]?.used = clock
-            return cache.bodies[key]?.body
-        }
-        if let found { return found }
+        if let found = cache.withLock({ $0.find(key, capacity: capacity) }) { return found }
         let body = Body(LogRecord.withoutOutcomes(try read(key)))
         insert(body, at: key)
         return body

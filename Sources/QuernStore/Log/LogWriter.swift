@@ -41,6 +41,9 @@ struct LogWriter {
         LogPosition(segment: encoder.segment, offset: encoder.position, checksum: encoder.checksum)
     }
 
+    /// The segment's file when not all of it is known to be on disk. A checkpoint syncs it beside the writer thread.
+    var unsyncedFile: (any StoreFile)? { durableUpTo < encoder.position ? file : nil }
+
     /// Begins a new segment behind `previous`.
     init(
         files: StoreFiles, configuration: MemoStore.Configuration, number: UInt32, previous: LogPosition
@@ -59,7 +62,7 @@ struct LogWriter {
         var header = files.header(.log, number: UInt64(number))
         header.previousLength = previous.offset
         header.previousChecksum = previous.checksum
-        let file = try files.create(header)
+        let file = SharedFile(try files.create(header))
         return (
             file,
             FrameEncoder(
@@ -85,7 +88,8 @@ struct LogWriter {
                     firstID: firstID, durableUpTo: durableUpTo, scratch: &compressed, to: &output)
             }
             written.append(Written(offset: header.offset, body: body.bytes))
-            body = ByteWriter()
+            // The next one will be about as large.
+            body = ByteWriter(reservingCapacity: min(body.count, 2 * Limits.frameTarget))
         }
         try writeOutput(upTo: next)
         batchesEnd = next.position

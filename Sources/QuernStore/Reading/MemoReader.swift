@@ -18,24 +18,20 @@ public import SystemPackage
 /// transactions of level ``Durability/buffered``, and others an instant before their sync, which the writer has not
 /// acknowledged yet and which a loss of power would undo.
 ///
-/// **What it costs**: memory for the live tasks, and for the children that ended since the last checkpoint: their memos
-/// and about 50 bytes each. It keeps index segments open that compaction has replaced, until it is refreshed and the
+/// **What it costs**: memory for the live tasks, and for the children that ended since the last checkpoint: in full
+/// blocks they are as small as in an index segment, and the last ones of each live parent are rows of 48 bytes and
+/// their memos. Files that the writer removed meanwhile take space on the disk until the reader is refreshed and the
 /// snapshots from before are gone.
 ///
 /// All calls may be made from any thread.
 public final class MemoReader: Sendable {
     private let loader: StoreLoader
-    private let bodies: LogBodies
     private let view: Mutex<ReaderView>
     /// Held while the files are read: refreshes come one after the other.
     private let refreshing = Mutex(())
 
     private init(loader: StoreLoader, view: ReaderView) {
         self.loader = loader
-        let files = StoreFiles(
-            directory: loader.directory, fileSystem: loader.fileSystem, identity: view.manifest.identity,
-            epoch: view.manifest.epoch)
-        bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
         self.view = Mutex(view)
     }
 
@@ -138,9 +134,9 @@ public final class MemoReader: Sendable {
 
     /// Looks into the log or the index. What is missing there was removed because the writer needs it no more.
     private func readingFiles<Value>(
-        _ body: (LogBodies) throws(StoreError) -> Value
+        _ body: (ReaderView) throws(StoreError) -> Value
     ) throws(StoreError) -> Value {
-        do throws(StoreError) { return try body(bodies) } catch {
+        do throws(StoreError) { return try body(current) } catch {
             guard error.cause?.errno == .noSuchFileOrDirectory else { throw error }
             throw StoreError(
                 .storeChanged, "what was asked for is no longer in the store: refresh the reader", file: error.file,
@@ -154,8 +150,9 @@ public final class MemoReader: Sendable {
     ///
     /// - Throws: as the writer's form, and ``StoreError/Code/storeChanged`` when a segment is no longer there.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
-        let places = current.committed.childPlaces(of: parent)
-        return try readingFiles { (bodies) throws(StoreError) in try places.snapshot(bodies.files.identity) }
+        try readingFiles { (view) throws(StoreError) in
+            try view.committed.childPlaces(of: parent).snapshot(view.manifest.identity)
+        }
     }
 
     /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.
@@ -189,8 +186,8 @@ public final class MemoReader: Sendable {
     public func withPayloads(
         of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void
     ) throws(StoreError) {
-        try readingFiles { (bodies) throws(StoreError) in
-            try bodies.withPayloads(of: run, indexes: indexes, body)
+        try readingFiles { (view) throws(StoreError) in
+            try view.bodies.withPayloads(of: run, indexes: indexes, body)
         }
     }
 
@@ -199,8 +196,9 @@ public final class MemoReader: Sendable {
     /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced, else as
     ///   ``withPayloads(of:indexes:_:)``.
     public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
-        let place = current.committed.state.parents[task]?.handover
-        return try readingFiles { (bodies) throws(StoreError) in try bodies.handover(of: task, at: place) }
+        try readingFiles { (view) throws(StoreError) in
+            try view.bodies.handover(of: task, at: view.committed.state.parents[task]?.handover)
+        }
     }
 
     // MARK: Labels

@@ -7,6 +7,8 @@ struct ReaderView: Sendable {
     /// Up to where the log is in ``committed``.
     private(set) var position: LogPosition
     private(set) var committed: Committed
+    /// Its own, so that log segments that a later checkpoint made needless do not stay open.
+    let bodies: LogBodies
 
     /// What the checkpoint of `manifest` says.
     init(_ manifest: Manifest, _ loader: StoreLoader) throws(StoreError) {
@@ -18,15 +20,18 @@ struct ReaderView: Sendable {
         position = checkpoint.position
         committed = Committed(
             state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files, segmentBytes: .max))
+        bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
     }
 
     /// Goes on to the last whole batch in the log. After an error the view is of no use.
     mutating func follow(_ loader: StoreLoader) throws(StoreError) {
+        var scratch = OutcomeBlockScratch()
         for tail in try loader.scanTail(try loader.logSegments(), from: position, manifest: manifest) {
             // Blocks stay open as long as they are not full: there is no index segment to write them to.
             try tail.replay(into: &committed.state, openLimit: .max) { state in
                 for block in state.fullBlocks {
-                    committed.tailBlocks[block.parent, default: []].append(BlockExtent(block))
+                    committed.tailBlocks[block.parent, default: []].append(
+                        BlockExtent(encoding: block, scratch: &scratch))
                 }
                 state.fullBlocks.removeAll(keepingCapacity: true)
             }

@@ -111,8 +111,9 @@ struct CheckpointDecoder {
             var block = ChildBlock()
             var scratch: [UInt8] = []
             try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
-            guard state.parents[block.parent] != nil else { throw DecodingFailure("open block without parent") }
-            let rows = block.outcomeBlock()
+            guard let parent = state.parents[block.parent] else { throw DecodingFailure("open block without parent") }
+            var rows = block.outcomeBlock()
+            rows.root = parent.root
             state.openBytes += rows.footprint
             state.parents[block.parent]?.openBlock = rows
         case .sealedSegment:

@@ -5,20 +5,23 @@ import SystemPackage
 struct CheckpointWriter {
     let files: StoreFiles
 
-    /// Returns the new manifest. After an error the old one still counts, and its checkpoint is still there.
+    /// Returns the new manifest and the checkpoint's size. After an error the old one still counts, and its checkpoint is still there.
     ///
     /// The log up to `position` must be durable, and so must the index.
     func write(
         state: borrowing StoreState, index: MemoIndex, position: LogPosition, after previous: Manifest, isClean: Bool
-    ) throws(FileError) -> Manifest {
+    ) throws(FileError) -> (manifest: Manifest, bytes: UInt64) {
         let number = previous.checkpointNumber + 1
         var encoder = CheckpointEncoder(identity: files.identity, number: number)
-        encoder.encode(state: state, index: index, position: position)
-        try files.put(files.header(.checkpoint, number: number), content: encoder.output.bytes)
+        try files.put(files.header(.checkpoint, number: number)) { (file) throws(FileError) in
+            try encoder.encode(state: state, index: index, position: position, to: file)
+        }
         let manifest = Manifest(
             generation: previous.generation + 1, identity: files.identity, epoch: files.epoch,
             checkpointNumber: number, checkpointChecksum: encoder.checksum, isClean: isClean)
-        try files.put(manifest.header, content: manifest.encodedFrame())
-        return manifest
+        try files.put(manifest.header) { (file) throws(FileError) in
+            try file.write(manifest.encodedFrame(), at: FileHeader.size)
+        }
+        return (manifest, encoder.position)
     }
 }

@@ -33,8 +33,10 @@ struct Manifest: Equatable {
         return output.bytes
     }
 
-    init(_ bytes: UnsafeRawBufferPointer) throws(FileHeader.Failure) {
-        let header = try FileHeader(bytes)
+    init(
+        _ bytes: UnsafeRawBufferPointer, for purpose: FileHeader.Purpose = .writing
+    ) throws(FileHeader.Failure) {
+        let header = try FileHeader(bytes, for: purpose)
         guard header.kind == .manifest else { throw .notAStore("the manifest is another file's content") }
         let seed = header.identity.seed
         guard

@@ -70,7 +70,7 @@ struct Recovery {
         let none = Manifest(
             generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0, isClean: true
         )
-        let manifest = try wrapping("cannot create the store") { () throws(FileError) in
+        let (manifest, _) = try wrapping("cannot create the store") { () throws(FileError) in
             try CheckpointWriter(files: files).write(
                 state: state, index: index, position: log.position, after: none, isClean: false)
         }
@@ -96,13 +96,8 @@ struct Recovery {
         var state = checkpoint.state
         var index = try loader.openIndex(checkpoint, files: files, segmentBytes: configuration.indexSegmentBytes)
         var report = RecoveryReport()
+        let durable = try TailReplay(tails: tails, configuration: configuration).run(&state, &index)
         for tail in tails {
-            try tail.replay(into: &state, openLimit: configuration.openBlockBytes) { (state) throws(StoreError) in
-                for block in state.fullBlocks {
-                    try wrapping("cannot write the index") { () throws(FileError) in try index.append(block) }
-                }
-                state.fullBlocks.removeAll(keepingCapacity: true)
-            }
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)
             report.tornBytes += tail.scan.tornBytes
@@ -112,7 +107,7 @@ struct Recovery {
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
-        try rewrite(last)
+        try rewrite(last, from: durable)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(
                 files: files, configuration: configuration, number: last.number + 1,
@@ -123,11 +118,14 @@ struct Recovery {
             segments: numbers + [last.number + 1])
     }
 
-    /// Writes the last segment's tail once more, byte for byte, and syncs it. When the sync of another process failed,
-    /// reads show bytes that the disk never got, and only bytes that are written anew are written by the next sync
-    /// (F21).
-    private func rewrite(_ tail: StoreLoader.Tail) throws(StoreError) {
-        let place = Int(tail.start.offset)..<Int(tail.scan.end.offset)
+    /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of
+    /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are written
+    /// by the next sync (F21).
+    ///
+    /// - Parameter durable: how far the segment's frames say that it was on disk.
+    private func rewrite(_ tail: StoreLoader.Tail, from durable: UInt64) throws(StoreError) {
+        let end = tail.scan.end.offset
+        let place = Int(min(max(tail.start.offset, durable), end))..<Int(end)
         guard !place.isEmpty else { return }
         defer { withExtendedLifetime(tail.mapping) {} }
         let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])

@@ -24,8 +24,7 @@ struct SegmentScan: Equatable {
     ) throws(Damage) -> SegmentScan {
         let limit = knownEnd.map { Int(clamping: $0) } ?? bytes.count
         var result = SegmentScan(end: start)
-        // Zeros at the end were written ahead, but for the padding of the last frame.
-        let used = (quern_length_without_zeros(bytes.baseAddress, min(limit, bytes.count)) + 7) & ~7
+        let used = usedLength(UnsafeRawBufferPointer(rebasing: bytes[..<min(limit, bytes.count)]))
         /// The end before the parts of a batch whose commit frame is still to come.
         var lastCommitted = result
         guard Int(clamping: start.offset) <= bytes.count, limit <= bytes.count else {
@@ -57,6 +56,12 @@ struct SegmentScan: Equatable {
                 throw Damage(reason: reason, offset: offset)
             }
         }
+    }
+
+    /// The length without the zeros that were written ahead, but with the padding of the last frame: at most the length
+    /// rounded up to a multiple of eight.
+    static func usedLength(_ bytes: UnsafeRawBufferPointer) -> Int {
+        (quern_length_without_zeros(bytes.baseAddress, bytes.count) + 7) & ~7
     }
 
     private static func look(

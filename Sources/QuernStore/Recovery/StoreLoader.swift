@@ -10,6 +10,8 @@ struct StoreLoader {
     /// everything as it is (F26).
     let access: FileOpenMode
 
+    private var purpose: FileHeader.Purpose { access == .readOnly ? .reading : .writing }
+
     /// A log segment that is part of the tail.
     struct Tail {
         var number: UInt32
@@ -56,7 +58,9 @@ struct StoreLoader {
             try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
         }
         return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
-            try bytes.withUnsafeBytesThrowing(Manifest.init)
+            try bytes.withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
+                try Manifest(bytes, for: purpose)
+            }
         }
     }
 
@@ -67,7 +71,7 @@ struct StoreLoader {
             try file.map(length: try file.size())
         }
         defer { withExtendedLifetime(mapping) {} }
-        let header = try Self.header(
+        let header = try header(
             of: mapping.bytes, path: path, kind: .checkpoint, number: manifest.checkpointNumber,
             identity: manifest.identity)
         do throws(DecodingFailure) {
@@ -101,7 +105,7 @@ struct StoreLoader {
                 if access == .readWrite { try file.synchronize() }
                 return (file, try file.map(length: try file.size()))
             }
-            let header = try Self.header(
+            let header = try header(
                 of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
             opened.append((number, header, file, mapping, path))
         }
@@ -147,7 +151,7 @@ struct StoreLoader {
                 try file.read(count: FileHeader.size, at: 0)
             }
             _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
-                try Self.header(
+                try header(
                     of: bytes, path: path, kind: .index, number: UInt64(number), identity: files.identity)
             }
             return IndexFile(number: number, file: file)
@@ -189,11 +193,13 @@ struct StoreLoader {
         }
     }
 
-    static func header(
+    private func header(
         of bytes: UnsafeRawBufferPointer, path: FilePath, kind: FileHeader.Kind, number: UInt64,
         identity: StoreIdentity
     ) throws(StoreError) -> FileHeader {
-        let header = try wrappingHeader(path) { () throws(FileHeader.Failure) in try FileHeader(bytes) }
+        let header = try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
+            try FileHeader(bytes, for: purpose)
+        }
         guard header.identity == identity else {
             throw StoreError(.notAStore, "the file belongs to another store", file: path)
         }

@@ -12,7 +12,7 @@ struct Committed: Sendable {
     func liveTasks() -> LiveTasks {
         var tasks = LiveTasks()
         tasks.runs = state.live.runs.filter { $0.live != 0 }
-        tasks.details = state.details
+        for (task, detail) in state.details { tasks.details[task] = detail }
         tasks.parents = state.parents.values.map(\.status).filter { $0.id != .none }.sorted { $0.id < $1.id }
         tasks.inFlight = state.inFlight.filter { state.live.contains($0) }
         return tasks

@@ -2,104 +2,166 @@
 
 /// Which tasks have no outcome: runs in id order, a bit a task (S14). 72 bytes a run of up to 64 tasks.
 ///
-/// Ids are given out in commit order, so that new runs always go to the end and a task is found by binary search.
+/// Ids are given out in commit order, so that new runs always go to the end and a task is found by binary search. The
+/// runs are in chunks, so that a change after a copy (a checkpoint's) copies one chunk, and so does leaving out runs that
+/// have ended.
 struct LiveTable: Sendable {
-    private(set) var runs: [LiveTasks.Run] = []
+    private struct Chunk: Sendable {
+        /// The first id in it, or one before that.
+        var firstID: UInt64
+        var runs: [LiveTasks.Run] = []
+        /// Runs without a live task.
+        var deadRuns = 0
+
+        /// Whether leaving out the dead runs is worth a pass over all of them.
+        var isSparse: Bool { deadRuns == runs.count || deadRuns > 8 && deadRuns * 2 > runs.count }
+    }
+
+    private struct Place: Sendable {
+        var chunk: Int
+        var run: Int
+    }
+
+    private static let chunkRuns = 256
+
+    private var chunks: [Chunk] = []
     /// Tasks without an outcome.
     private(set) var count = 0
-    /// Runs without a live task, still in `runs`.
-    private var deadRuns = 0
+    /// Chunks that became sparse since the last compaction.
+    private var sparse: Set<Int> = []
     /// Where the last task was found: children of a run tend to end together.
-    private var lastHit = 0
+    private var lastHit = Place(chunk: 0, run: 0)
+
+    /// In id order. Some may have no live task any more.
+    var runs: some BidirectionalCollection<LiveTasks.Run> { chunks.lazy.flatMap(\.runs) }
 
     mutating func append(_ run: SpawnRun, live: UInt64? = nil) {
         let bits = live ?? run.allBits
         assert(runs.last.map { $0.run.firstID.rawValue + UInt64($0.run.count) <= run.firstID.rawValue } ?? true)
-        runs.append(LiveTasks.Run(run: run, live: bits))
+        if chunks.isEmpty || chunks[chunks.count - 1].runs.count >= Self.chunkRuns {
+            chunks.append(Chunk(firstID: run.firstID.rawValue))
+        }
+        chunks[chunks.count - 1].runs.append(LiveTasks.Run(run: run, live: bits))
         count += bits.nonzeroBitCount
-        if bits == 0 { deadRuns += 1 }
+        if bits == 0 { noteDeadRun(in: chunks.count - 1) }
     }
 
-    func contains(_ task: TaskID) -> Bool {
-        guard let index = search(task.rawValue) else { return false }
-        return runs[index].live & bit(of: task, in: index) != 0
-    }
+    func contains(_ task: TaskID) -> Bool { run(of: task) != nil }
 
     /// The run that a live task belongs to.
     func run(of task: TaskID) -> LiveTasks.Run? {
-        guard let index = search(task.rawValue), runs[index].live & bit(of: task, in: index) != 0 else { return nil }
-        return runs[index]
+        guard let place = search(task.rawValue) else { return nil }
+        let entry = chunks[place.chunk].runs[place.run]
+        return entry.live & entry.bit(of: task) != 0 ? entry : nil
     }
 
     /// Whether a task is live and the batch under way does not end it.
     func isUntouched(_ task: TaskID) -> Bool {
-        guard let index = search(task.rawValue) else { return false }
-        return runs[index].live & ~runs[index].ending & bit(of: task, in: index) != 0
+        guard let entry = run(of: task) else { return false }
+        return entry.ending & entry.bit(of: task) == 0
     }
 
     /// Marks a task that the batch under way ends. Returns its run, or nil when it is not live or marked already.
     ///
     /// For all who ask it stays live until ``end(_:)``: the batch may still fail.
     mutating func mark(_ task: TaskID) -> SpawnRun? {
-        guard let index = find(task.rawValue) else { return nil }
-        let bit = bit(of: task, in: index)
-        guard runs[index].live & ~runs[index].ending & bit != 0 else { return nil }
-        runs[index].ending |= bit
-        return runs[index].run
+        withRun(of: task) { entry, bit in
+            guard entry.live & ~entry.ending & bit != 0 else { return nil }
+            entry.ending |= bit
+            return entry.run
+        }
     }
 
     /// Takes ``mark(_:)`` back. Returns the task's run.
     @discardableResult
     mutating func unmark(_ task: TaskID) -> SpawnRun? {
-        guard let index = find(task.rawValue) else { return nil }
-        runs[index].ending &= ~bit(of: task, in: index)
-        return runs[index].run
+        withRun(of: task) { entry, bit in
+            entry.ending &= ~bit
+            return entry.run
+        }
     }
 
     /// A live task has got its outcome.
     mutating func end(_ task: TaskID) {
-        guard let index = find(task.rawValue) else { return }
-        let bit = bit(of: task, in: index)
-        guard runs[index].live & bit != 0 else { return }
-        runs[index].live &= ~bit
-        runs[index].ending &= ~bit
+        let hasLive = withRun(of: task) { entry, bit -> Bool? in
+            guard entry.live & bit != 0 else { return nil }
+            entry.live &= ~bit
+            entry.ending &= ~bit
+            return entry.live != 0
+        }
+        guard let hasLive else { return }
         count -= 1
-        if runs[index].live == 0 { deadRuns += 1 }
+        if !hasLive { noteDeadRun(in: lastHit.chunk) }
     }
 
-    /// Drops runs without live tasks once they are the larger part: amortized O(1) an ended run.
+    /// Drops runs without live tasks where they are the larger part: amortized O(1) an ended run.
     mutating func compactIfWorthwhile() {
-        guard deadRuns > 64, deadRuns * 2 > runs.count else { return }
-        runs.removeAll { $0.live == 0 }
-        deadRuns = 0
-        lastHit = 0
-        // An emptied wave should not hold on to the memory of its peak.
-        if runs.capacity > 1024, runs.count * 4 < runs.capacity { runs = Array(runs[...]) }
+        guard !sparse.isEmpty else { return }
+        // From the end: what is before a chunk stays where it is.
+        for index in sparse.sorted(by: >) { compact(index) }
+        sparse.removeAll()
+        lastHit = Place(chunk: 0, run: 0)
     }
 
-    private func bit(of task: TaskID, in index: Int) -> UInt64 {
-        1 << (task.rawValue - runs[index].run.firstID.rawValue)
+    private mutating func noteDeadRun(in chunk: Int) {
+        chunks[chunk].deadRuns += 1
+        if chunks[chunk].isSparse { sparse.insert(chunk) }
     }
 
-    private mutating func find(_ task: UInt64) -> Int? {
-        if lastHit < runs.count, holds(lastHit, task) { return lastHit }
-        guard let index = search(task) else { return nil }
-        lastHit = index
-        return index
+    private mutating func compact(_ index: Int) {
+        chunks[index].runs.removeAll { $0.live == 0 }
+        chunks[index].deadRuns = 0
+        let kept = chunks[index].runs.count
+        // The last chunk stays: new runs use its memory again.
+        if kept == 0, index < chunks.count - 1 {
+            chunks.remove(at: index)
+        } else if index > 0, chunks[index - 1].runs.count + kept <= Self.chunkRuns / 2 {
+            chunks[index - 1].runs.append(contentsOf: chunks[index].runs)
+            chunks.remove(at: index)
+        }
     }
 
-    private func holds(_ index: Int, _ task: UInt64) -> Bool {
-        let run = runs[index].run
-        return task >= run.firstID.rawValue && task - run.firstID.rawValue < UInt64(run.count)
+    /// Calls `body` with the run that holds a task, live or not, and the task's bit.
+    private mutating func withRun<Value>(
+        of task: TaskID, _ body: (inout LiveTasks.Run, _ bit: UInt64) -> Value?
+    ) -> Value? {
+        if !holds(lastHit, task.rawValue) {
+            guard let place = search(task.rawValue) else { return nil }
+            lastHit = place
+        }
+        let bit = chunks[lastHit.chunk].runs[lastHit.run].bit(of: task)
+        return body(&chunks[lastHit.chunk].runs[lastHit.run], bit)
     }
 
-    private func search(_ task: UInt64) -> Int? {
+    private func holds(_ place: Place, _ task: UInt64) -> Bool {
+        guard place.chunk < chunks.count, place.run < chunks[place.chunk].runs.count else { return false }
+        return chunks[place.chunk].runs[place.run].holds(task)
+    }
+
+    private func search(_ task: UInt64) -> Place? {
+        let chunk = Self.partition(chunks.count) { chunks[$0].firstID <= task } - 1
+        guard chunk >= 0 else { return nil }
+        let runs = chunks[chunk].runs
+        let run = Self.partition(runs.count) { runs[$0].run.firstID.rawValue <= task } - 1
+        return run >= 0 && runs[run].holds(task) ? Place(chunk: chunk, run: run) : nil
+    }
+
+    /// The first of `count` sorted places that does not satisfy `isBefore`.
+    private static func partition(_ count: Int, _ isBefore: (Int) -> Bool) -> Int {
         var low = 0
-        var high = runs.count
+        var high = count
         while low < high {
             let middle = (low + high) / 2
-            if runs[middle].run.firstID.rawValue <= task { low = middle + 1 } else { high = middle }
+            if isBefore(middle) { low = middle + 1 } else { high = middle }
         }
-        return low > 0 && holds(low - 1, task) ? low - 1 : nil
+        return low
     }
+}
+
+extension LiveTasks.Run {
+    fileprivate func holds(_ task: UInt64) -> Bool {
+        task >= run.firstID.rawValue && task - run.firstID.rawValue < UInt64(run.count)
+    }
+
+    fileprivate func bit(of task: TaskID) -> UInt64 { 1 << (task.rawValue - run.firstID.rawValue) }
 }

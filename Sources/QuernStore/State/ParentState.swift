@@ -9,10 +9,6 @@ struct ParentState: Sendable {
     var openBlock: OutcomeBlock
     /// Where the bytes of the last advance are, when there was one.
     var handover: LogPlace?
-    /// Children that end in the batch under way: they count as ended when that batch ends their parent too.
-    var endingChildren: UInt64 = 0
-    /// Children that the batch under way spawns.
-    var arrivingChildren: UInt64 = 0
 
     init(id: TaskID, root: TaskID) {
         self.root = root

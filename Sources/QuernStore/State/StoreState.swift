@@ -6,9 +6,9 @@
 /// reopened cannot differ from one that went on. It holds no file and knows no clock.
 struct StoreState: Sendable {
     var live = LiveTable()
-    var parents: [TaskID: ParentState] = [:]
+    var parents = TaskMap<ParentState>()
     /// Only for live tasks with something to tell.
-    var details: [TaskID: LiveTasks.Detail] = [:]
+    var details = TaskMap<LiveTasks.Detail>()
     var labels: [String: Label] = [:]
     var names: [Label: String] = [:]
     /// The tasks of the last in-flight note.

@@ -20,10 +20,12 @@ struct CommitQueue: Sendable {
         case write([Pending])
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
+        /// A checkpoint that was written beside the writer has ended.
+        case checkpointed(Result<CheckpointJob.Outcome, StoreError>)
         /// Nothing waits, and the log's last batch needs a frame that vouches for it.
         case vouch
-        /// Write what is left, then close.
-        case close([Pending])
+        /// Nothing is left and nothing will come: close. Said once.
+        case close
     }
 
     /// Names a transaction that waits for room.
@@ -65,6 +67,7 @@ struct CommitQueue: Sendable {
     var waiting: Int { outside[admitted...].count { $0.item != nil } }
     private(set) var isClosing = false
     private(set) var isClosed = false
+    private var wasToldToClose = false
 
     /// What is written at a time.
     private let batchBytes: Int
@@ -75,6 +78,7 @@ struct CommitQueue: Sendable {
     private var outside: [(ticket: Ticket, item: Pending?)] = []
     private var admitted = 0
     private var nextTicket: UInt64 = 0
+    private var endedCheckpoint: Result<CheckpointJob.Outcome, StoreError>?
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
 
@@ -127,9 +131,14 @@ struct CommitQueue: Sendable {
 
     /// The next work, or nil to wait until the next of the deadlines.
     mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {
-        if !isClosing, let due = deadlines.sync, due <= now { return .synchronize }
+        // The last checkpoint syncs too; but that may come late, behind one that still runs.
+        if !isClosing || wasToldToClose, let due = deadlines.sync, due <= now { return .synchronize }
+        if let result = endedCheckpoint.take() { return .checkpointed(result) }
         if batches.isEmpty {
-            if isClosing { return .close([]) }
+            if isClosing, !wasToldToClose {
+                wasToldToClose = true
+                return .close
+            }
             if let due = deadlines.vouch, due <= now { return .vouch }
             return nil
         }
@@ -138,6 +147,12 @@ struct CommitQueue: Sendable {
         pendingBytes -= batch.bytes
         admit()
         return .write(batch.items)
+    }
+
+    /// Hands the end of a checkpoint to the writer. One runs at a time.
+    mutating func checkpointEnded(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        assert(endedCheckpoint == nil, "two checkpoints at a time")
+        endedCheckpoint = result
     }
 
     /// Marks the store as closed and gives those who wait for it.

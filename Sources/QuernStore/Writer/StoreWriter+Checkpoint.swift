@@ -2,73 +2,66 @@
 import Synchronization
 import SystemPackage
 
-/// Checkpoints, what they make needless, and the end.
+/// Checkpoints, beside the writer thread, and the end.
 extension StoreWriter {
-    mutating func checkpointIfDue() {
-        guard poison == nil, log.appendedBytes >= nextCheckpointAt else { return }
-        nextCheckpointAt = log.appendedBytes + UInt64(configuration.checkpointBytes)
-        do throws(StoreError) { try checkpoint(isClean: false) } catch {
+    mutating func checkpointIfDue() { carryOut(schedule.handle(.logGrew(to: log.appendedBytes))) }
+
+    /// Takes over what a checkpoint that ended has changed.
+    mutating func adopt(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        switch result {
+        case .success(let outcome):
+            manifest = outcome.manifest
+            segments.removeAll(where: outcome.removed.contains)
+            carryOut(schedule.handle(.finished(bytes: outcome.bytes)))
+        case .failure(let error):
             // Without space the log just grows longer; the next try comes with the next interval.
             if error.code != .noSpace { poison(error) }
+            carryOut(schedule.handle(.finished(bytes: nil)))
         }
     }
 
-    mutating func checkpoint(isClean: Bool) throws(StoreError) {
-        do throws(FileError) {
-            try synchronize()
-            let committed = shared.committed.withLock { $0 }
-            // Blocks that found no space are in no file: what they hold must stay in the log's tail.
-            guard committed.state.fullBlocks.isEmpty else { return }
-            try committed.index.synchronize()
-            var state = committed.state
-            if isClean { state.inFlight = [] }
-            manifest = try CheckpointWriter(files: shared.files).write(
-                state: state, index: committed.index, position: log.position, after: manifest, isClean: isClean)
-            removeObsolete(neededBy: state)
-        } catch { throw StoreError("cannot write a checkpoint", error) }
+    mutating func beginClosing() { carryOut(schedule.handle(.close)) }
+
+    private mutating func carryOut(_ action: CheckpointSchedule.Action) {
+        switch action {
+        case .nothing: break
+        case .begin:
+            guard poison == nil, let job = makeCheckpoint(isClean: false) else {
+                return carryOut(schedule.handle(.finished(bytes: nil)))
+            }
+            let queue = shared.queue
+            configuration.startThread {
+                let result = job.run()
+                queue.withLock {
+                    $0.checkpointEnded(result)
+                    return true
+                }
+            }
+        case .finish: finish()
+        }
     }
 
-    /// Removes what the new checkpoint made needless. What cannot be removed now is removed later.
-    mutating func removeObsolete(neededBy state: borrowing StoreState) {
-        let files = shared.files
-        try? files.fileSystem.remove(files.path(.checkpoint, manifest.checkpointNumber - 1))
-        var needed: Set<UInt32> = []
-        for run in state.live.runs where run.live != 0 { needed.insert(run.run.segment) }
-        for stage in state.stages.values {
-            for run in stage.runs { needed.insert(run.segment) }
-        }
-        for parent in state.parents.values {
-            if let handover = parent.handover { needed.insert(handover.segment) }
-        }
+    /// A checkpoint of the state as it is now. The copy is O(1), and what the writer changes from now on is copied piece
+    /// by piece.
+    private mutating func makeCheckpoint(isClean: Bool) -> CheckpointJob? {
+        var committed = shared.committed.withLock { $0 }
+        // Blocks that found no space are in no file: what they hold must stay in the log's tail.
+        guard committed.state.fullBlocks.isEmpty else { return nil }
+        if isClean { committed.state.inFlight = [] }
         let newest = segments.last ?? 0
         if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
-        let current = log.segment
-        var kept: [UInt32] = []
-        for number in segments {
-            if number < current, !needed.contains(number), remove(segment: number) { continue }
-            kept.append(number)
-        }
-        segments = kept
-    }
-
-    /// False when the file could not be removed.
-    func remove(segment number: UInt32) -> Bool {
-        do throws(FileError) { try shared.files.fileSystem.remove(shared.files.path(.log, UInt64(number))) } catch {
-            return error.errno == .noSuchFileOrDirectory
-        }
-        shared.bodies.forget(segment: number)
-        return true
+        return CheckpointJob(
+            files: shared.files, bodies: shared.bodies, committed: committed, position: log.position,
+            unsyncedLog: log.unsyncedFile, previous: manifest, isClean: isClean, segments: segments)
     }
 
     // MARK: The end
 
-    mutating func close() {
-        var result: StoreError? = poison
-        if poison == nil {
-            do throws(StoreError) {
-                if let blocked = flushIndex() { throw blocked }
-                try checkpoint(isClean: true)
-            } catch { result = error }
+    private mutating func finish() {
+        var result = poison
+        if result == nil { result = flushIndex() }
+        if result == nil, let job = makeCheckpoint(isClean: true), case .failure(let error) = job.run() {
+            result = error
         }
         lock.release()
         let error = result

@@ -15,7 +15,7 @@ struct StoreWriter: Sendable {
     var poison: StoreError?
     private var batch = Batch()
     var deadlines = WriterDeadlines()
-    var nextCheckpointAt: UInt64
+    var schedule: CheckpointSchedule
 
     init(shared: StoreShared, configuration: MemoStore.Configuration, lock: any FileLock, recovered: Recovery.Result) {
         self.shared = shared
@@ -24,13 +24,13 @@ struct StoreWriter: Sendable {
         log = recovered.log
         manifest = recovered.manifest
         segments = recovered.segments
-        let replayed = UInt64(recovered.report.replayedBytes)
-        let due = UInt64(configuration.checkpointBytes)
-        nextCheckpointAt = due > replayed ? due - replayed : 0
+        schedule = CheckpointSchedule(
+            interval: UInt64(clamping: configuration.checkpointBytes),
+            replayed: UInt64(recovered.report.replayedBytes))
     }
 
     mutating func run() {
-        while true {
+        while schedule.state != .closed {
             noteUnvouched()
             let deadlines = deadlines
             let work = shared.queue.wait { queue, deadline in
@@ -43,12 +43,12 @@ struct StoreWriter: Sendable {
                 checkpointIfDue()
             case .synchronize:
                 synchronizeInBackground()
+            case .checkpointed(let result):
+                adopt(result)
             case .vouch:
                 vouch()
-            case .close(let pending):
-                write(pending)
-                close()
-                return
+            case .close:
+                beginClosing()
             }
         }
     }
@@ -83,15 +83,13 @@ struct StoreWriter: Sendable {
         receipts.reserveCapacity(pending.count)
         let (firstID, firstSequence) = shared.committed.withLock { committed in
             batch.begin(committed.state)
-            // By index: a copy of a transaction is a handful of reference counts.
-            for index in pending.indices {
-                do throws(StoreError) {
-                    receipts.append(
-                        .success(
-                            try batch.add(
-                                pending[index].transaction, to: &committed.state,
-                                wantsReceipt: pending[index].completion != nil)))
-                } catch { receipts.append(.failure(error)) }
+            // In place: a copy of a transaction is a handful of reference counts.
+            pending.withUnsafeBufferPointer { pending in
+                for index in pending.indices {
+                    do throws(StoreError) {
+                        receipts.append(.success(try batch.add(pending[index].transaction, to: &committed.state)))
+                    } catch { receipts.append(.failure(error)) }
+                }
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
@@ -139,7 +137,6 @@ struct StoreWriter: Sendable {
         let segment = log.segment
         let changes = shared.committed.withLock { committed -> CommitChanges in
             var collector = ChangeCollector()
-            batch.settle(in: &committed.state)
             for frame in written {
                 let result = frame.body.withUnsafeBytes { body -> DecodingFailure? in
                     do throws(DecodingFailure) {

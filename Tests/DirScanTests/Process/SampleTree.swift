@@ -32,8 +32,9 @@ extension TemporaryDirectory {
     /// Removes a directory with all it holds.
     func removeTree(_ name: String) { check(Privileges.succeeds(["rm", "-rf", "\(path.appending(name))"]) ? 0 : -1) }
 
-    /// The bytes of all files below a directory, or 0 when it is not there: how far a store has grown.
-    func size(of name: String) -> Int { Walk(path.appending(name)).bytes }
+    /// The bytes of all files below a directory, or 0 when it is not there: how far a store has grown. Zeros at the end
+    /// of a file do not count, for a store writes them ahead of its log.
+    func size(of name: String) -> Int { Walk(path.appending(name), countsZerosAtEnd: false).bytes }
 }
 
 /// A walk of a tree that shares nothing with dirscan's own.
@@ -42,7 +43,12 @@ struct Walk {
     private(set) var files = 0
     private(set) var bytes = 0
 
-    init(_ root: PathBytes) { visit(root.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }) }
+    private let countsZerosAtEnd: Bool
+
+    init(_ root: PathBytes, countsZerosAtEnd: Bool = true) {
+        self.countsZerosAtEnd = countsZerosAtEnd
+        visit(root.withCString { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+    }
 
     private mutating func visit(_ descriptor: Int32) {
         guard descriptor >= 0, let stream = fdopendir(descriptor) else { return }
@@ -58,8 +64,24 @@ struct Walk {
                 visit(openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
             } else {
                 files += 1
-                bytes += Int(status.st_size)
+                let size = Int(status.st_size)
+                bytes += countsZerosAtEnd ? size : used(openat(descriptor, name, O_RDONLY | O_CLOEXEC), size)
             }
         }
+    }
+
+    /// The length of a file without the zeros at its end. The descriptor is closed.
+    private func used(_ descriptor: Int32, _ size: Int) -> Int {
+        guard descriptor >= 0 else { return size }
+        defer { close(descriptor) }
+        var end = size
+        var part = [UInt8](repeating: 0, count: 4096)
+        while end > 0 {
+            let start = max(0, end - part.count)
+            guard pread(descriptor, &part, end - start, off_t(start)) == end - start else { return end }
+            if let last = part[..<(end - start)].lastIndex(where: { $0 != 0 }) { return start + last + 1 }
+            end = start
+        }
+        return 0
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
 import QuernTesting
 import SystemPackage
+
+@testable import QuernStore
 
 /// A writer whose transactions are numbered, with files so small that a few of them rotate the log, write checkpoints
 /// and remove what these made needless.
@@ -15,12 +16,15 @@ final class ReaderScript: Sendable {
     private let done = MutexBox(0)
 
     static var configuration: MemoStore.Configuration {
-        var configuration = MemoStore.Configuration()
+        var configuration = MemoStore.Configuration.exactLog
+        configuration.logReserveBytes = 300
         configuration.logSegmentBytes = 500
         configuration.indexSegmentBytes = 1500
         configuration.openBlockBytes = 300
         configuration.checkpointBytes = 700
         configuration.payloadCacheBytes = 1
+        // A step that returns has written its checkpoint.
+        configuration.startThread = { $0() }
         return configuration
     }
 

@@ -12,6 +12,16 @@ struct Workload {
         case label(String)
         case reopen
         case commit(@Sendable (inout Transaction, Workload) -> Void)
+        /// Spawns that a later commit makes visible.
+        case stage(@Sendable (inout Transaction, Workload) -> Void)
+
+        /// Whether it can be taken once more when it failed for want of space.
+        var isRepeatable: Bool {
+            switch self {
+            case .commit, .stage: true
+            case .label, .reopen: false
+            }
+        }
     }
 
     static let directory: FilePath = "/store"
@@ -22,6 +32,8 @@ struct Workload {
     /// The ids that the transactions got, in the order of their spawns.
     private(set) var ids: [UInt64] = []
     let label = Label(rawValue: 1)
+    /// What was staged and not committed.
+    private var stage: SpawnStage?
 
     enum Kind: Sendable, CaseIterable {
         /// Many steps with few bytes each.
@@ -30,12 +42,34 @@ struct Workload {
         case large
     }
 
-    init(_ kind: Kind) {
+    /// When checkpoints are written.
+    enum Checkpoints: Sendable, CaseIterable {
+        /// On the writer thread, so that the calls come in the same order each time.
+        case inPlace
+        /// Some steps later, by chance from a seed.
+        case later
+        /// On a thread of their own, as in a program.
+        case beside
+    }
+
+    private var threads: HeldThreads?
+    private var random = SeededGenerator(seed: 0)
+
+    init(_ kind: Kind, checkpoints: Checkpoints = .inPlace, seed: UInt64 = 0) {
         configuration.logSegmentBytes = 2 << 10
         configuration.indexSegmentBytes = 3 << 10
         configuration.openBlockBytes = 2 << 10
         configuration.checkpointBytes = 5 << 10
         configuration.payloadCacheBytes = 1 << 10
+        switch checkpoints {
+        case .inPlace: configuration.startThread = { $0() }
+        case .later:
+            let threads = HeldThreads()
+            self.threads = threads
+            random = SeededGenerator(seed: seed)
+            configuration.startThread = threads.start
+        case .beside: break
+        }
         configuration.logReserveBytes = 700
         // Which calls are made is not to depend on the time.
         configuration.vouchDelay = nil
@@ -64,6 +98,7 @@ struct Workload {
     ) async throws -> Result {
         var result = Result()
         ids = []
+        defer { threads?.open() }
         do throws(StoreError) {
             result.store = try await open(files)
             result.completed = 1
@@ -78,6 +113,10 @@ struct Workload {
                 return result
             }
             result.completed += 1
+            if let threads {
+                await result.store?.settle()
+                if random.chance(1, in: 4) { threads.release() }
+            }
             try afterEach(result.store!)
         }
         await result.store?.settle()
@@ -103,12 +142,24 @@ struct Workload {
             switch step {
             case .label(let name): _ = try await store.label(for: name)
             case .reopen:
+                threads?.open()
+                defer { threads?.hold() }
+                stage = nil
                 try await store.close()
                 store = try await open(files)
             case .commit(let fill):
                 var transaction = Transaction()
                 fill(&transaction, self)
-                ids.append(contentsOf: try await store.append(transaction).spawned.joined())
+                let commit = try await store.append(transaction)
+                ids.append(contentsOf: commit.spawned.joined())
+                ids.append(contentsOf: commit.staged.joined())
+                if !commit.staged.isEmpty { stage = nil }
+            case .stage(let fill):
+                var transaction = Transaction()
+                fill(&transaction, self)
+                let stage = self.stage ?? store.makeStage()
+                self.stage = stage
+                try await stage.append(spawns: transaction)
             }
             return nil
         } catch { return error }
@@ -146,6 +197,10 @@ struct Workload {
                 $0.append(contentsOf: payload)
             }
         }
+    }
+
+    private func commitStage(into transaction: inout Transaction) {
+        if let stage { transaction.commit(stage) }
     }
 
     /// Ends tasks by their place in ``ids``.
@@ -213,5 +268,28 @@ struct Workload {
             transaction.advance(TaskID(workload.ids[2]), to: 2, value: Array(repeating: 5, count: 500))
         },
         .commit { transaction, workload in workload.end(1..<2, under: 0, memo: 2000, into: &transaction) },
+        .stage { transaction, workload in
+            workload.spawn(70, under: workload.ids[2], 6, bytes: 10, into: &transaction)
+            workload.spawn(1, under: 0, 7, bytes: 900, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.end(40..<42, under: workload.ids[2], memo: 2000, into: &transaction)
+            workload.spawn(2, under: workload.ids[2], 8, bytes: 900, into: &transaction)
+        },
+        .stage { transaction, workload in
+            workload.spawn(2, under: workload.ids[42], 9, bytes: 1500, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.spawn(1, under: workload.ids[2], 10, bytes: 5, into: &transaction)
+            workload.commitStage(into: &transaction)
+            workload.end(43..<44, under: workload.ids[2], memo: 10, into: &transaction)
+        },
+        .stage { transaction, workload in
+            workload.spawn(3, under: workload.ids[2], 11, bytes: 20, into: &transaction)
+        },
+        .reopen,
+        .commit { transaction, workload in
+            workload.end(47..<110, under: workload.ids[2], memo: 24, into: &transaction)
+        },
     ]
 }

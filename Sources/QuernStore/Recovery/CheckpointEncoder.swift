@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Writes a checkpoint's frames to its file, one by one: its memory does not depend on what is live.
+struct CheckpointEncoder {
+    private var encoder: FrameEncoder
+    private var file: (any StoreFile)?
+    private var syncedUpTo: UInt64 = 0
+    private var body = ByteWriter()
+    private var compressed = ByteWriter()
+    private var output = ByteWriter()
+    private var columns = OutcomeBlockScratch()
+
+    /// Written back by the system as it grows: one sync of a large file would hold up those of the log.
+    private static let syncBytes: UInt64 = 4 << 20
+
+    /// The header checksum of the last frame, by which the manifest knows the file.
+    var checksum: UInt32 { encoder.checksum }
+    /// The length of the file.
+    var position: UInt64 { encoder.position }
+
+    init(identity: StoreIdentity, number: UInt64) {
+        encoder = FrameEncoder(
+            identity: identity, segment: UInt32(truncatingIfNeeded: number), position: UInt64(FileHeader.size),
+            checksum: 0)
+    }
+
+    private mutating func add(_ kind: UInt8, _ fields: (inout ByteWriter) -> Void) throws(FileError) {
+        LogRecord.append(kind, to: &body, fields: fields)
+        try flushIfFull()
+    }
+
+    private mutating func flushIfFull() throws(FileError) {
+        if body.count >= Limits.frameTarget { try flush(.state) }
+    }
+
+    private mutating func flush(_ kind: FrameHeader.Kind) throws(FileError) {
+        let start = encoder.position
+        _ = body.bytes.withUnsafeBytes {
+            encoder.append(kind, body: $0, compress: true, scratch: &compressed, to: &output)
+        }
+        try file?.write(output, at: Int(start))
+        body.removeAll()
+        output.removeAll()
+        guard encoder.position - syncedUpTo >= Self.syncBytes else { return }
+        try file?.synchronize()
+        syncedUpTo = encoder.position
+    }
+
+    /// Writes everything behind the header of `file`. The last bytes are not synced.
+    mutating func encode(
+        state: borrowing StoreState, index: MemoIndex, position: LogPosition, to file: any StoreFile
+    ) throws(FileError) {
+        self.file = file
+        try add(CheckpointRecord.base.rawValue) {
+            $0.append(littleEndian: state.nextID)
+            $0.append(littleEndian: state.nextSequence)
+            $0.append(littleEndian: position.segment)
+            $0.append(littleEndian: position.offset)
+            $0.append(littleEndian: position.checksum)
+            $0.append(littleEndian: index.nextNumber)
+        }
+        for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            LogRecord.append(label, name: name, to: &body)
+            try flushIfFull()
+        }
+        if !state.inFlight.isEmpty { LogRecord.append(.inFlight(state.inFlight), to: &body) }
+        try encodeLive(state)
+        try encodeIndex(index)
+        try flush(.commit)
+        self.file = nil
+    }
+
+    private mutating func encodeLive(_ state: borrowing StoreState) throws(FileError) {
+        var runs: [LiveTasks.Run] = []
+        for entry in state.live.runs where entry.live != 0 {
+            runs.append(entry)
+            if runs.count == 4096 { try addRuns(&runs) }
+        }
+        try addRuns(&runs)
+        for (number, stage) in state.stages.sorted(by: { $0.key < $1.key }) {
+            for start in stride(from: 0, to: stage.runs.count, by: 4096) {
+                try add(CheckpointRecord.stage.rawValue) {
+                    $0.append(littleEndian: number)
+                    for run in stage.runs[start..<min(start + 4096, stage.runs.count)] { run.append(to: &$0) }
+                }
+            }
+        }
+        for task in state.parents.keys.sorted() {
+            guard let parent = state.parents[task] else { continue }
+            try add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }
+            guard !parent.openBlock.rows.isEmpty else { continue }
+            let block = parent.openBlock
+            LogRecord.append(CheckpointRecord.openBlock.rawValue, to: &body) {
+                OutcomeBlockCodec.encode(block, compress: false, scratch: &columns, into: &$0)
+            }
+            try flushIfFull()
+        }
+        for task in state.details.keys.sorted() {
+            guard let detail = state.details[task] else { continue }
+            try add(CheckpointRecord.detail.rawValue) {
+                $0.append(littleEndian: task.rawValue)
+                $0.append(detail.phase)
+                $0.append(detail.cancelRequested ? 1 : 0)
+                $0.append(detail.crashes)
+                $0.append(littleEndian: detail.attempts)
+                $0.append(littleEndian: detail.notBefore.rawValue)
+            }
+        }
+    }
+
+    private mutating func addRuns(_ runs: inout [LiveTasks.Run]) throws(FileError) {
+        guard !runs.isEmpty else { return }
+        try add(CheckpointRecord.runs.rawValue) { for entry in runs { entry.append(to: &$0) } }
+        runs.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func encodeIndex(_ index: MemoIndex) throws(FileError) {
+        for segment in index.sealed {
+            try add(CheckpointRecord.sealedSegment.rawValue) {
+                $0.append(littleEndian: segment.file.number)
+                $0.append(littleEndian: segment.directoryOffset)
+                $0.append(littleEndian: UInt32(segment.entryCount))
+                $0.append(segment.tier)
+            }
+        }
+        guard let open = index.open else { return }
+        try add(CheckpointRecord.openSegment.rawValue) {
+            $0.append(littleEndian: open.file.number)
+            $0.append(littleEndian: open.encoder.position)
+            $0.append(littleEndian: open.encoder.checksum)
+        }
+        for start in stride(from: 0, to: open.entries.count, by: 4096) {
+            try add(CheckpointRecord.entries.rawValue) {
+                for entry in open.entries[start..<min(start + 4096, open.entries.count)] { entry.append(to: &$0) }
+            }
+        }
+    }
+}
