@@ -11,7 +11,7 @@ struct BackgroundCheckpointTests {
     private struct Setup {
         let files = SimulatedFileSystem()
         let threads = HeldThreads()
-        var configuration = MemoStore.Configuration()
+        var configuration = MemoStore.Configuration.exactLog
 
         init() {
             configuration.logSegmentBytes = 1

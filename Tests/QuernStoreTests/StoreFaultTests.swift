@@ -249,11 +249,12 @@ import Testing
                 var transaction = Transaction()
                 transaction.spawn(under: .none, label: Label(rawValue: 1), at: Timestamp(milliseconds: 1)) { _ in }
                 try await store.append(transaction)
-                _ = await store.failure(of: transaction)
+                // The checkpoint fails beside it, sooner or later.
+                let live = await store.failure(of: transaction) == nil ? 2 : 1
                 let remains = files.crash(keeping: .dropAll)
                 await Workload.abandon(store, on: files)
                 let reopened = try await MemoStore.open(at: "/store", fileSystem: remains)
-                #expect(reopened.totals.live == 1, "\(name) \(call)")
+                #expect(reopened.totals.live == live, "\(name) \(call)")
                 try await reopened.close()
             }
         }
