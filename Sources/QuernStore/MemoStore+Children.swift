@@ -3,7 +3,7 @@ import Synchronization
 
 extension MemoStore {
     /// A snapshot of a parent's ended children: exactly those that are committed now (S11). Use ``TaskID/none`` for the
-    /// root tasks. A parent that never had children gives an empty snapshot.
+    /// root tasks. A parent that never had children gives an empty snapshot; so does one in a tree that was dropped.
     ///
     /// It shows what was committed, at the level of each commit: with ``Durability/synced`` what is on disk.
     ///
@@ -13,7 +13,12 @@ extension MemoStore {
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
         // Commits wait for this lock: it gets references alone, and what takes time follows without it.
         let places = shared.committed.withLock { $0.childPlaces(of: parent) }
-        return try places.snapshot(shared.files.identity)
+        do throws(StoreError) { return try places.snapshot(shared.files.identity) } catch {
+            // A compaction may have removed a file between the two.
+            let replacements = shared.committed.withLock { $0.index.replacements }
+            guard replacements != places.index.replacements else { throw error }
+            return try children(of: parent)
+        }
     }
 
     /// The children that ended behind a commit position: `children(of: parent).after(sequence)`.

@@ -139,6 +139,7 @@ extension MemoStore {
 
     /// Asks the writer to close; `completion` is called once, when it has.
     func beginClosing(_ completion: @escaping @Sendable (StoreError?) -> Void) {
+        shared.throttle.stop()
         let result = shared.queue.update { queue, wakes in
             wakes = true
             return queue.close(completion)

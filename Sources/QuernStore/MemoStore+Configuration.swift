@@ -23,17 +23,41 @@ extension MemoStore {
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
+        /// Bytes a second that compaction may read and write beside commits and walks; nil when it runs only when
+        /// ``MemoStore/compact()`` asks for it. It looks for work after each checkpoint and after a drop.
+        ///
+        /// - Precondition: positive.
+        public var compactionBytesPerSecond: Int?
+        /// What the store drops by itself, after each checkpoint.
+        public var retention: Retention?
         /// When nothing was written for so long, 64 bytes are appended, unsynced, that say that the last commit is on
         /// disk. Without them damage in that one commit cannot be told apart from a write that was torn. nil to leave
         /// them out.
         public var vouchDelay: Duration? = .milliseconds(20)
 
-        /// Starts the thread that writes a checkpoint; tests run it when it suits them.
+        /// Whether what live tasks need of old log segments is moved; tests that count segments do without.
+        var relocates = true
+
+        /// Starts the threads of checkpoints and of housekeeping; tests run them when it suits them.
         var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }
 
         /// Tails of at least this many bytes are replayed by several threads.
         var parallelReplayBytes = 256 << 10
 
+        /// For tests, which want many blocks of little.
+        var blockSizes = BlockSizes()
+
         public init() {}
+    }
+
+    /// A retention policy with the clock that it looks at: the store has none of its own.
+    public struct Retention: Sendable {
+        public var policy: RetentionPolicy
+        public var now: @Sendable () -> Timestamp
+
+        public init(_ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp) {
+            self.policy = policy
+            self.now = now
+        }
     }
 }

@@ -34,13 +34,29 @@ extension MemoStore {
     public func withPayloads(
         of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void
     ) throws(StoreError) {
-        try shared.bodies.withPayloads(of: run, indexes: indexes, body)
+        let first = run.id(at: min(indexes.trailingZeroBitCount, SpawnRun.capacity - 1))
+        // The payloads may have moved since the caller got the run, and may move again before they are read.
+        var run = self.run(of: first) ?? run
+        while true {
+            do throws(StoreError) { return try shared.bodies.withPayloads(of: run, indexes: indexes, body) } catch {
+                guard let now = self.run(of: first), now != run else { throw error }
+                run = now
+            }
+        }
     }
 
     /// The bytes of a live task's last advance. May block on the log file.
     ///
     /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced.
     public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
-        try shared.bodies.handover(of: task, at: shared.committed.withLock { $0.state.parents[task]?.handover })
+        func place() -> LogPlace? { shared.committed.withLock { $0.state.parents[task]?.handover } }
+        var known = place()
+        while true {
+            do throws(StoreError) { return try shared.bodies.handover(of: task, at: known) } catch {
+                // As with payloads: it may have moved.
+                guard let now = place(), now != known else { throw error }
+                known = now
+            }
+        }
     }
 }

@@ -30,6 +30,7 @@ public final class MemoStore: Sendable {
     }
 
     deinit {
+        shared.throttle.stop()
         shared.queue.withLock {
             $0.beginClosing()
             return true

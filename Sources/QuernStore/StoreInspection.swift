@@ -18,6 +18,8 @@ public struct StoreInspection: Sendable {
     public var liveParents: Int
     /// How the root tasks ended.
     public var endedRoots: OutcomeCounts
+    /// Trees that were dropped and wait for a compaction.
+    public var droppedTrees: Int
     /// The names behind the labels, in the order of their numbers.
     public var names: [String]
     public var logSegments: [File]
@@ -56,6 +58,7 @@ public struct StoreInspection: Sendable {
         liveTasks = checkpoint.state.live.count
         liveParents = checkpoint.state.parents.count - 1
         endedRoots = checkpoint.state.parents[.none]?.status.counts ?? OutcomeCounts()
+        droppedTrees = checkpoint.state.dropped.count
         self.names = checkpoint.state.names.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
         var files: [FileHeader.Kind: [(number: UInt64, file: File)]] = [:]
         for name in names {

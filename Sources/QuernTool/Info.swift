@@ -36,6 +36,7 @@ struct Info: ParsableCommand {
             ("checkpoint", "\(store.checkpoint)"),
             ("live tasks", "\(store.liveTasks), \(store.liveParents) of them parents"),
             ("ended roots", "\(store.endedRoots.total), \(store.endedRoots.failures) of them failed"),
+            ("dropped trees", "\(store.droppedTrees) that wait for a compaction"),
             ("task types", store.names.isEmpty ? "none" : store.names.joined(separator: ", ")),
             ("log", "\(log) bytes in \(store.logSegments.count) segments"),
             ("behind checkpoint", "\(store.logBytesAfterCheckpoint) bytes"),

@@ -539,6 +539,7 @@ class Contents:
         self.rows: dict[int, list[Row]] = defaultdict(list)
         self.parent_of_ended: dict[int, int] = {}
         self.roots: dict[int, int] = {0: 0}  # those that `root` has found
+        self.dropped: dict[int, DroppedTree] = {}  # by root
 
     # Words
 
@@ -568,6 +569,12 @@ class Contents:
     def live(self, task: int, place: Place) -> Task:
         place.check(task in self.tasks, f"a record is about task {task}, which is not live")
         return self.tasks[task]
+
+    def shown(self, parent: int, place: Place) -> list[Row]:
+        """The children of a parent that are not in dropped trees."""
+        if parent != 0 and self.root(parent, place) in self.dropped:
+            return []
+        return [row for row in self.rows.get(parent, []) if parent != 0 or row.id not in self.dropped]
 
     def check_labels(self, place: Place) -> None:
         """Each label in use stands for a name."""
@@ -668,7 +675,33 @@ class Contents:
                 self.live(id_, fields.place)
 
 
+    def relocate(self, fields: Cursor) -> None:
+        """Payloads once more: they say what the first spawn record said."""
+        spawn = Spawn(fields)
+        for index, payload in enumerate(spawn.payloads):
+            task = self.tasks.get(spawn.first + index)
+            if task is not None:
+                known = task.parent, task.label, task.priority, task.submitted, task.payload
+                agrees = known == (spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload)
+                fields.place.check(agrees, f"task {spawn.first + index} was relocated as another")
+
+    def relocate_handover(self, fields: Cursor) -> None:
+        RelocatedHandover(fields)
+
+    def drop(self, fields: Cursor) -> None:
+        tree = DroppedTree.read(fields)
+        place = fields.place
+        place.check(tree.reclaimed == 0, "a tree is reclaimed as it is dropped")
+        if tree.root in self.dropped:
+            return
+        ended = any((row.id, row.sequence, row.kind) == (tree.root, tree.sequence, tree.kind) for row in self.rows[0])
+        place.check(ended, f"{tree.root} is dropped and is no ended root task")
+        self.dropped[tree.root] = tree
+        self.parents[0].ended[tree.kind - 1] -= 1
+
+
 SPAWN, OUTCOMES, ADVANCE, ATTEMPT_RECORD, CANCEL, CRASH_RECORD, DEFINE, IN_FLIGHT = range(1, 9)
+RELOCATED_SPAWN, RELOCATED_HANDOVER, DROP = 9, 10, 14
 LOG_RECORDS: Final = {
     SPAWN: Contents.spawn,
     ADVANCE: Contents.advance,
@@ -677,6 +710,9 @@ LOG_RECORDS: Final = {
     CRASH_RECORD: Contents.crash,
     DEFINE: Contents.define,
     IN_FLIGHT: Contents.replace_in_flight,
+    RELOCATED_SPAWN: Contents.relocate,
+    RELOCATED_HANDOVER: Contents.relocate_handover,
+    DROP: Contents.drop,
 }
 
 SPAWN_HEAD: Final = struct.Struct("<QQqIBB")
@@ -685,6 +721,8 @@ ATTEMPT: Final = struct.Struct("<QIq")
 TASK_ID: Final = struct.Struct("<Q")
 CRASH: Final = struct.Struct("<QB")
 LABEL: Final = struct.Struct("<I")
+RELOCATION_HEAD: Final = struct.Struct("<QIQII")
+DROPPED_TREE: Final = struct.Struct("<QQBB6s")
 
 
 class Spawn:
@@ -707,6 +745,31 @@ class Advance:
         self.task, self.phase = fields.fields(ADVANCE_HEAD)
         self.handover = fields.rest()
         fields.place.check(len(self.handover) <= MAX_VALUE, "a hand-over is longer than any may be")
+
+
+class RelocatedHandover:
+    """A relocated hand-over record."""
+
+    def __init__(self, fields: Cursor) -> None:
+        self.task, _, _, _, length = fields.fields(RELOCATION_HEAD)
+        self.handover = fields.rest()
+        fields.place.check(len(self.handover) == length <= MAX_VALUE, "the length of a relocated hand-over")
+
+
+class DroppedTree(NamedTuple):
+    """A root task that is shown no more, with all that is below it."""
+    root: int
+    sequence: int
+    kind: int
+    reclaimed: int
+
+    @staticmethod
+    def read(fields: Cursor) -> DroppedTree:
+        root, sequence, kind, reclaimed, reserved = fields.fields(DROPPED_TREE)
+        fields.place.check(0 < root <= MAX_NUMBER and 0 < sequence <= MAX_NUMBER, "a dropped tree is out of bounds")
+        fields.place.check(kind in KINDS and reclaimed in (0, 1), "a byte of a dropped tree")
+        fields.place.check(not any(reserved), "reserved bytes are in use")
+        return DroppedTree(root, sequence, kind, reclaimed)
 
 
 def is_utf8(name: bytes) -> bool:
@@ -779,8 +842,8 @@ def sealed_blocks(file: StoreFile, segment: SealedSegment) -> Iterator[PlacedBlo
 def open_blocks(file: StoreFile, segment: OpenSegment, entries: list[Entry], place: Place) -> Iterator[PlacedBlock]:
     """The blocks of the segment in use; `entries` are those that the checkpoint has, at `place`."""
     place.check(len(entries) <= MAX_ENTRIES, "more entries than a segment may have")
-    keys = [(entry.offset, entry.begin) for entry in entries]
-    place.check(all(low < high for low, high in zip(keys, keys[1:])), "entries are not in the order written")
+    keys = {(entry.offset, entry.begin) for entry in entries}
+    place.check(len(keys) == len(entries), "two entries name one block")
     file.place(len(file.data)).check(segment.length <= len(file.data), "the file is shorter than what counts of it")
     place.check(segment.length >= FILE_HEADER.size, "the segment in use ends in its header")
     frames = list(file.chain(FILE_HEADER.size, segment.length, 0))
@@ -830,11 +893,12 @@ def blocks_of_frame(file: StoreFile, frame: Frame, entries: Iterable[Entry]) -> 
 # Section "Checkpoints"
 # ---------------------------------------------------------------------------------------------------------------------
 
-BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES = range(16, 24)
+BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES, ENDED_BLOCK = range(16, 25)
+DROPPED: Final = 26
 
 BASE_RECORD: Final = struct.Struct("<QQIQII")
-RUN: Final = struct.Struct("<QQqIBBIQIQ")
-PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQBIQI")
+RUN: Final = struct.Struct("<QQqIBBIQIIQ")
+PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQBIQII")
 DETAIL_RECORD: Final = struct.Struct("<QBBBIq")
 SEALED_RECORD: Final = struct.Struct("<IQIB")
 OPEN_RECORD: Final = struct.Struct("<IQI")
@@ -858,6 +922,7 @@ class Run(NamedTuple):
     segment: int
     frame: int
     record: int
+    payload_bytes: int
     live: int
 
 
@@ -874,6 +939,7 @@ class ParentRecord(NamedTuple):
     segment: int
     frame: int
     record: int
+    handover_bytes: int
 
 
 class DetailRecord(NamedTuple):
@@ -897,9 +963,11 @@ class Checkpoint:
         self.parents: dict[int, ParentRecord] = {}
         self.details: dict[int, DetailRecord] = {}
         self.open_blocks: dict[int, PlacedBlock] = {}
+        self.ended_blocks: list[PlacedBlock] = []
         self.sealed: list[SealedSegment] = []
         self.open: OpenSegment | None = None
         self.entries: list[Entry] = []
+        self.dropped: dict[int, DroppedTree] = {}
 
         frames = list(file.chain(FILE_HEADER.size, len(file.data), 0))
         file.place(len(file.data)).check(len(frames) > 0, "no frame")
@@ -950,6 +1018,8 @@ class Checkpoint:
             place.check(block.parent in self.parents, "an open block before its parent's record")
             place.check(block.parent not in self.open_blocks, f"two open blocks of {block.parent}")
             self.open_blocks[block.parent] = PlacedBlock(block, place)
+        elif kind == ENDED_BLOCK:
+            self.ended_blocks.append(PlacedBlock(read_block(fields.rest(), place, as_is=False), place))
         elif kind == SEALED_SEGMENT:
             self.sealed.append(SealedSegment(*fields.fields(SEALED_RECORD)))
         elif kind == OPEN_SEGMENT:
@@ -957,6 +1027,12 @@ class Checkpoint:
             self.open = OpenSegment(*fields.fields(OPEN_RECORD))
         elif kind == ENTRIES:
             self.entries += read_entries(fields.rest(), place)
+        elif kind == DROPPED:
+            while fields.left() > 0:
+                tree = DroppedTree.read(fields)
+                place.check(tree.root not in self.dropped, f"tree {tree.root} is dropped twice")
+                place.check(tree.sequence < self.next_sequence, "a dropped tree has a sequence not yet given out")
+                self.dropped[tree.root] = tree
         else:
             place.fail(f"unknown record kind {kind}")
 
@@ -969,6 +1045,7 @@ class Restorer:
         self.checkpoint = checkpoint
         self.place = checkpoint.place
         self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence)
+        self.contents.dropped = dict(checkpoint.dropped)
 
     def restore(self) -> Contents:
         for kind, fields in self.checkpoint.labels_and_in_flight:
@@ -1008,7 +1085,7 @@ class Restorer:
         spawned: dict[int, Task] = {}
         for run in sorted(self.checkpoint.runs, key=lambda run: (run.segment, run.frame)):
             kind, fields = self.log_record(run.segment, run.frame, bodies, run.record)
-            fields.place.check(kind == SPAWN, "a run names a record that is no spawn")
+            fields.place.check(kind in (SPAWN, RELOCATED_SPAWN), "a run names a record that is no spawn")
             spawn = Spawn(fields)
             skipped = run.first - spawn.first
             agrees = (run.parent, run.submitted, run.label, run.priority) == (
@@ -1023,7 +1100,7 @@ class Restorer:
             self.place.check(task.parent == 0 or task.parent in spawned, f"the parent of live task {id_} is not live")
 
     def restore_rows(self) -> None:
-        """Records 20 to 23: the ended tasks, in index segments and open blocks."""
+        """Records 20 to 24: the ended tasks, in index segments, open blocks and those of ended parents."""
         checkpoint = self.checkpoint
         numbers = [segment.number for segment in checkpoint.sealed]
         blocks: list[PlacedBlock] = []
@@ -1037,7 +1114,10 @@ class Restorer:
         self.place.check(max(numbers, default=0) < checkpoint.next_index, "an index number not yet given out")
         for block, place in checkpoint.open_blocks.values():
             place.check(block.parent == 0 or block.parent in self.contents.tasks, "an open block of an ended parent")
+        for block, place in checkpoint.ended_blocks:
+            place.check(block.parent not in self.contents.tasks, "an ended block of a live parent")
         blocks += checkpoint.open_blocks.values()
+        blocks += checkpoint.ended_blocks
 
         blocks.sort(key=lambda placed: (placed.block.parent, placed.block.rows[0].sequence))
         before: Block | None = None
@@ -1048,6 +1128,8 @@ class Restorer:
             place.check(block.rows[-1].sequence < checkpoint.next_sequence, "a sequence not yet given out")
             place.check(max(row.id for row in block.rows) < checkpoint.next_id, "an id not yet given out")
             before = block
+        # Of a dropped tree a part may be reclaimed, so that its parents cannot be traced to their root.
+        self.contents.roots.update((block.parent, block.root) for block, _ in blocks if block.root in checkpoint.dropped)
         all_rows = [row.sequence for rows in self.contents.rows.values() for row in rows]
         self.place.check(len(set(all_rows)) == len(all_rows), "two rows have one sequence")
         for block, place in blocks:
@@ -1085,19 +1167,25 @@ class Restorer:
             who = f"parent {record.id}"
             place.check(record.root == contents.root(record.id, place), f"the root of {who}")
             place.check(record.live == live[record.id], f"the live children of {who}")
-            rows = contents.rows.get(record.id, [])
+            rows = contents.shown(record.id, place)
             kinds = [row.kind for row in rows]
             place.check(record.ended == [kinds.count(kind) for kind in KINDS], f"the ended children of {who}")
             failed = {row.id for row in rows if row.kind in FAILURES}
-            place.check(record.first_failure in (failed or {0}), f"the first failure of {who}")
+            # The first root task that failed may have been dropped.
+            place.check(record.id == 0 or record.first_failure in (failed or {0}), f"the first failure of {who}")
             handover = b""
             if record.has_handover:
                 kind, fields = self.log_record(record.segment, record.frame, bodies, record.record)
-                fields.place.check(kind == ADVANCE, "a hand-over is in a record that is no advance")
-                advance = Advance(fields)
-                agrees = (advance.task, advance.phase) == (record.id, record.phase)
-                fields.place.check(agrees, f"the record of {who} and its advance record differ")
-                handover = advance.handover
+                if kind == RELOCATED_HANDOVER:
+                    relocated = RelocatedHandover(fields)
+                    task, handover = relocated.task, relocated.handover
+                else:
+                    fields.place.check(kind == ADVANCE, "a hand-over is in a record that is no advance")
+                    advance = Advance(fields)
+                    fields.place.check(advance.phase == record.phase, f"the phase of {who} and its advance record's")
+                    task, handover = advance.task, advance.handover
+                agrees = (task, len(handover)) == (record.id, record.handover_bytes)
+                fields.place.check(agrees, f"the record of {who} and its hand-over differ")
             contents.parents[record.id] = Parent(record.live, record.ended, record.first_failure, handover)
 
 
@@ -1277,8 +1365,9 @@ def dump(contents: Contents) -> Iterator[str]:
         ended = " ".join(map(str, parent.ended))
         yield (f"parent {id_} {phase} {cancelled} {parent.live} {ended} {parent.first_failure} "
                f"{hexadecimal(parent.handover)}")
-    for parent_id, rows in sorted(contents.rows.items()):
-        for row in sorted(rows):
+    place = Place("the store", 0)
+    for parent_id in sorted(contents.rows):
+        for row in sorted(contents.shown(parent_id, place)):
             yield (f"child {parent_id} {row.sequence} {row.id} {row.kind} {row.label} {row.attempts} {row.started} "
                    f"{row.ended} {hexadecimal(row.value)}")
 

@@ -16,6 +16,9 @@ struct BackgroundCheckpointTests {
         init() {
             configuration.logSegmentBytes = 1
             configuration.checkpointBytes = 1
+            configuration.relocates = false
+            // A slow machine is idle at times, and frames are counted.
+            configuration.vouchDelay = nil
             configuration.startThread = threads.start
         }
 

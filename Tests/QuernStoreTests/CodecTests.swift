@@ -269,7 +269,7 @@ import Testing
         let header = files.header(.checkpoint, number: 1)
         try files.put(header) { (file) throws(FileError) in
             try encoder.encode(
-                state: state, index: MemoIndex(files: files, segmentBytes: 1),
+                state: state, index: MemoIndex(),
                 position: LogPosition(segment: 1, offset: 128, checksum: 0), to: file)
         }
         let simulated = try #require(files.fileSystem as? SimulatedFileSystem)

@@ -34,6 +34,7 @@ private struct QueueTable {
         case .write(let items): items.map(\.bytes)
         case .close: [-1]
         case .checkpointed: [-3]
+        case .run: [-4]
         case .synchronize: [-2]
         case .vouch: [-3]
         case nil: nil

@@ -112,7 +112,7 @@ struct ReduceTests {
             Issue.record("no block in a file")
             return
         }
-        try files.flipBit(in: file.file.path, atByte: children.extents[3].offset + 70, bit: 3)
+        try files.flipBit(in: file.path, atByte: children.extents[3].offset + 70, bit: 3)
         let error = await #expect(throws: StoreError.self) {
             _ = try await children.reduce(into: 0, { _, _ in }, combine: { $0 += $1 })
         }

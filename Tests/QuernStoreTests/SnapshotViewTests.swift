@@ -20,6 +20,8 @@ private struct ViewModel {
         if place != .memory {
             configuration.indexSegmentBytes = 8 << 10
             configuration.openBlockBytes = place == .disk ? 500 : 2000
+            // A parent that ended then leaves nothing in memory, however small.
+            if place == .disk { configuration.blockSizes.small = 0 }
         }
         let files = SimulatedFileSystem()
         let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
@@ -56,7 +58,6 @@ private struct ViewModel {
             start += count
         }
         if place == .disk {
-            // A parent that ended leaves nothing in memory.
             var transaction = Transaction()
             for id in asideLeft {
                 transaction.end(

@@ -4,8 +4,8 @@ import Synchronization
 
 /// What one execution has spawned beyond what belongs in memory: parts on their way to the log, for one stage (T6).
 ///
-/// Parts are handed over without waiting, since handlers spawn in synchronous calls, maybe on the cooperative pool; they
-/// are waited for when the handler has returned.
+/// Parts are handed over without waiting, since handlers spawn in synchronous calls, maybe on the cooperative pool;
+/// they are waited for when the handler has returned.
 final class SpawnStaging: Sendable {
     private struct State {
         var partsUnderWay = 0

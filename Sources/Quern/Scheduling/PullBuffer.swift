@@ -72,8 +72,8 @@ final class PullBuffer: Sendable {
     /// Ends the running task's part with what `body` adds. When `body` throws, what the task spawned is dropped and
     /// its part is still open.
     ///
-    /// - Returns: roughly how large the transaction is now. Nil when nothing was done, because spawns are still on their
-    ///   way to the log: ``finishStaging()`` comes first.
+    /// - Returns: roughly how large the transaction is now. Nil when nothing was done, because spawns are still on
+    ///   their way to the log: ``finishStaging()`` comes first.
     @discardableResult
     func complete(_ body: (inout Transaction) throws -> Void) throws -> Int? {
         try state.withLock { state in
@@ -89,7 +89,8 @@ final class PullBuffer: Sendable {
         }
     }
 
-    /// Returns when what the running task spawned may be committed. Call it once, and only when ``complete(_:)`` says so.
+    /// Returns when what the running task spawned may be committed. Call it once, and only when ``complete(_:)``
+    /// says so.
     func finishStaging() async throws(StagingFailure) {
         let staging = state.withLock { $0.staging }
         try await staging?.finish()

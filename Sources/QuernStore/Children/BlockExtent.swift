@@ -18,6 +18,8 @@ struct BlockExtent: Sendable {
     private(set) var entry: DirectoryEntry
     /// Rows at the front that are not shown: they are before the position that a view begins behind.
     private(set) var skippedRows: UInt32 = 0
+    /// Rows behind those that are not shown, because their trees were dropped.
+    private(set) var hiddenRows: UInt32 = 0
 
     init(_ entry: DirectoryEntry, in file: IndexFile) {
         self.entry = entry
@@ -45,24 +47,50 @@ struct BlockExtent: Sendable {
     /// How the children that are shown ended.
     var counts: OutcomeCounts { entry.outcomeCounts }
     /// Rows that are in the block, whether shown or not: what it costs to read.
-    var storedRows: Int { Int(counts.total) + Int(skippedRows) }
+    var storedRows: Int { Int(counts.total) + Int(skippedRows) + Int(hiddenRows) }
 
-    /// Leaves out `rows` at the front, which ended like this.
+    /// Leaves out `rows` at the front: those that were shown ended like this, the others were hidden.
     mutating func skip(_ rows: Int, counts skipped: OutcomeCounts) {
         skippedRows += UInt32(rows)
+        hiddenRows -= min(hiddenRows, UInt32(rows) - UInt32(skipped.total))
         entry.subtract(skipped)
+    }
+
+    /// Leaves out rows that ended like this.
+    mutating func hide(_ hidden: OutcomeCounts) {
+        hiddenRows += UInt32(hidden.total)
+        entry.subtract(hidden)
+    }
+}
+
+extension [BlockExtent] {
+    /// Takes rows of dropped trees out of the counts, and blocks out that have no other. Both are in sequence order.
+    mutating func hide(_ rows: [DroppedTree]) {
+        var next = 0
+        for index in indices where next < rows.count {
+            let end = index + 1 < count ? self[index + 1].firstSequence : .max
+            var hidden = OutcomeCounts()
+            while next < rows.count, rows[next].sequence < end {
+                hidden[rows[next].kind] += 1
+                next += 1
+            }
+            if hidden.total > 0 { self[index].hide(hidden) }
+        }
+        removeAll { $0.counts.total == 0 }
     }
 }
 
 extension DirectoryEntry {
+    /// More than there are only where a file says what is not so, which is found when the block is read.
     fileprivate mutating func subtract(_ skipped: OutcomeCounts) {
-        counts.0 -= UInt32(skipped.completed)
-        counts.1 -= UInt32(skipped.failed)
-        counts.2 -= UInt32(skipped.deadLettered)
-        counts.3 -= UInt32(skipped.cancelled)
-        counts.4 -= UInt32(skipped.expired)
-        counts.5 -= UInt32(skipped.superseded)
-        counts.6 -= UInt32(skipped.dependencyFailed)
+        func subtract(_ skipped: UInt64, from count: inout UInt32) { count -= min(count, UInt32(clamping: skipped)) }
+        subtract(skipped.completed, from: &counts.0)
+        subtract(skipped.failed, from: &counts.1)
+        subtract(skipped.deadLettered, from: &counts.2)
+        subtract(skipped.cancelled, from: &counts.3)
+        subtract(skipped.expired, from: &counts.4)
+        subtract(skipped.superseded, from: &counts.5)
+        subtract(skipped.dependencyFailed, from: &counts.6)
     }
 }
 

@@ -6,6 +6,7 @@ extension ChildBlock {
     mutating func fill(from block: OutcomeBlock, columns: ChildColumns = .all) {
         reset(count: block.rows.count, parent: block.parent)
         lastSequence = block.rows.last?.sequence ?? 0
+        memos.removeAll(keepingCapacity: true)
         if columns.contains(.memos) { memos.append(contentsOf: block.memos) }
         if columns.contains(.errors) { errors.append(contentsOf: block.errors) }
         memoBytes = block.memos.count
@@ -33,6 +34,24 @@ extension ChildBlock {
         guard let uniform else { return }
         // The memos of a uniform block lie side by side, from the first on.
         if !memos.isEmpty { memos.removeFirst(removed * uniform.memoLength) }
+        placeUniformRows(uniform.memoLength)
+    }
+
+    /// Leaves out the rows of dropped trees. Needs facts.
+    mutating func removeRows(of hidden: [DroppedTree]) {
+        rows.removeAll { hidden.contains(sequence: $0.outcome.sequence) }
+        count = rows.count
+        guard let uniform else { return }
+        if !memos.isEmpty, uniform.memoLength > 0 {
+            let length = uniform.memoLength
+            memos.withUnsafeMutableBytes { bytes in
+                for (index, row) in rows.enumerated() where row.valueOffset != index * length {
+                    let memo = UnsafeRawBufferPointer(rebasing: bytes[row.valueOffset..<(row.valueOffset + length)])
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[(index * length)...]).copyMemory(from: memo)
+                }
+            }
+            memos.removeLast(memos.count - count * length)
+        }
         placeUniformRows(uniform.memoLength)
     }
 

@@ -23,6 +23,8 @@ public struct ChildBlock: Sendable {
     var rows: [Row] = []
     @usableFromInline var memos: [UInt8] = []
     var errors: [UInt8] = []
+    /// The root of the parent's tree, as far as the block tells.
+    var root = TaskID.none
     /// Memo bytes in the block, decoded or not.
     var memoBytes = 0
     /// Whether the walk asked for facts: only then do the rows hold them.
@@ -30,13 +32,13 @@ public struct ChildBlock: Sendable {
 
     public init() {}
 
+    /// Begins another block. The memos stay until they are replaced, so that room for the next need not be cleared.
     mutating func reset(count: Int, parent: TaskID) {
         self.count = count
         self.parent = parent
         uniform = nil
         memoBytes = 0
         rows.removeAll(keepingCapacity: true)
-        memos.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
     }
 
@@ -127,7 +129,7 @@ public struct ChildBlock: Sendable {
 extension ChildBlock {
     /// The same children as rows in memory. Needs all columns.
     func outcomeBlock() -> OutcomeBlock {
-        var block = OutcomeBlock(parent: parent)
+        var block = OutcomeBlock(parent: parent, root: root)
         block.rows = rows.map(\.outcome)
         block.memos = memos
         block.errors = errors

@@ -11,7 +11,7 @@ public struct ChildCursor: Sendable {
     private let snapshot: ChildSnapshot
     private let columns: ChildColumns
     private var done = 0
-    private var scratch: [UInt8] = []
+    private var scratch = BlockScratch()
     private var failure: StoreError?
     /// The bytes that were walked over and are still resident.
     private var resident: (file: UInt32, bytes: Range<Int>)?
@@ -33,14 +33,18 @@ public struct ChildCursor: Sendable {
         let extents = snapshot.extents
         let extent = snapshot.isReversed ? extents[extents.endIndex - 1 - done] : extents[extents.startIndex + done]
         do throws(StoreError) {
+            // Hidden rows are found by their sequences, which are facts.
             let mapping = try extent.read(
-                of: snapshot.parent, snapshot.identity, columns: columns, scratch: &scratch, into: &block)
+                of: snapshot.parent, snapshot.identity,
+                columns: extent.hiddenRows > 0 ? columns.union(.facts) : columns, scratch: &scratch, into: &block)
             if let mapping { discardBehind(extent, in: mapping) }
         } catch {
             failure = error
+            block = ChildBlock()
             throw error
         }
         if extent.skippedRows > 0 { block.removeFirst(Int(extent.skippedRows)) }
+        if extent.hiddenRows > 0 { block.removeRows(of: snapshot.hidden) }
         if snapshot.showsFailuresOnly { block.keepFailures() }
         if snapshot.isReversed { block.reverse() }
         done += 1
@@ -62,52 +66,5 @@ public struct ChildCursor: Sendable {
         }
         mapping.discard(snapshot.isReversed ? bytes.upperBound..<all.upperBound : all.lowerBound..<bytes.lowerBound)
         resident = (file.number, bytes)
-    }
-}
-
-extension BlockExtent {
-    /// Reads all rows of the block, those too that a view skips. Returns the mapping that they came from.
-    func read(
-        of parent: TaskID, _ identity: StoreIdentity, columns: ChildColumns, scratch: inout [UInt8],
-        into block: inout ChildBlock
-    ) throws(StoreError) -> FileMapping? {
-        defer { block.hasFacts = columns.contains(.facts) }
-        switch place {
-        case .memory(let memory):
-            block.fill(from: memory.block, columns: columns)
-            return nil
-        case .encoded(let encoded):
-            do throws(DecodingFailure) { try encoded.decode(columns: columns, scratch: &scratch, into: &block) } catch {
-                throw StoreError(.damaged, "a block in memory: \(error.reason)")
-            }
-            return nil
-        case .file(let file):
-            let mapping = try file.mapped(length: offset + length)
-            defer { withExtendedLifetime(mapping) {} }
-            do throws(DecodingFailure) {
-                try decode(
-                    mapping.bytes, segment: file.number, of: parent, seed: identity.seed, columns: columns,
-                    scratch: &scratch, into: &block)
-            } catch { throw StoreError(.damaged, error.reason, file: file.file.path, offset: offset) }
-            return mapping
-        }
-    }
-
-    private func decode(
-        _ bytes: UnsafeRawBufferPointer, segment: UInt32, of parent: TaskID, seed: UInt32, columns: ChildColumns,
-        scratch: inout [UInt8], into block: inout ChildBlock
-    ) throws(DecodingFailure) {
-        guard
-            let header = FrameHeader(bytes, at: offset, segment: segment, seed: seed), header.kind == .block,
-            header.codec == .raw, header.firstID == parent.rawValue, header.totalLength == length
-        else { throw DecodingFailure("no valid block of this parent") }
-        guard let body = header.body(in: bytes, seed: seed) else {
-            throw DecodingFailure("wrong checksum of a block")
-        }
-        try OutcomeBlockReader.decode(body, columns: columns, scratch: &scratch, into: &block)
-        var reader = ByteReader(body)
-        block.lastSequence = try OutcomeBlockHeader(&reader).lastSequence
-        guard block.parent == parent else { throw DecodingFailure("a block of another parent") }
-        guard block.count == storedRows else { throw DecodingFailure("a block of another length") }
     }
 }

@@ -26,13 +26,18 @@ public struct ChildSnapshot: Sendable {
     public let counts: OutcomeCounts
     /// In sequence order, also when the walk is reversed.
     let extents: ArraySlice<BlockExtent>
+    /// Trees that were dropped and whose rows are still in the blocks; in a snapshot of the root tasks alone.
+    let hidden: [DroppedTree]
     let identity: StoreIdentity
     let isReversed: Bool
     let showsFailuresOnly: Bool
 
-    init(parent: TaskID, extents: [BlockExtent], identity: StoreIdentity) {
+    init(parent: TaskID, extents: [BlockExtent], hidden: [DroppedTree] = [], identity: StoreIdentity) {
         self.parent = parent
-        self.extents = extents[...]
+        self.hidden = hidden
+        var shown = extents
+        shown.hide(hidden)
+        self.extents = shown[...]
         self.identity = identity
         isReversed = false
         showsFailuresOnly = false
@@ -45,6 +50,7 @@ public struct ChildSnapshot: Sendable {
         isReversed: Bool? = nil, showsFailuresOnly: Bool? = nil
     ) {
         parent = base.parent
+        hidden = base.hidden
         identity = base.identity
         self.extents = extents ?? base.extents
         self.counts = counts ?? base.counts
@@ -95,12 +101,12 @@ public struct ChildSnapshot: Sendable {
     /// The extent without the rows up to a position.
     private func cut(_ extent: BlockExtent, after sequence: UInt64) throws(StoreError) -> BlockExtent {
         var block = ChildBlock()
-        var scratch: [UInt8] = []
+        var scratch = BlockScratch()
         _ = try extent.read(of: parent, identity, columns: .facts, scratch: &scratch, into: &block)
         var skipped = OutcomeCounts()
         var index = Int(extent.skippedRows)
         while index < block.count, block.sequence(at: index) <= sequence {
-            skipped[block.kind(at: index)] += 1
+            if !hidden.contains(sequence: block.sequence(at: index)) { skipped[block.kind(at: index)] += 1 }
             index += 1
         }
         var result = extent

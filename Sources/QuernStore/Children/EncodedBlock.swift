@@ -15,8 +15,6 @@ final class EncodedBlock: Sendable {
     func decode(columns: ChildColumns, scratch: inout [UInt8], into block: inout ChildBlock) throws(DecodingFailure) {
         try bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
             try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
-            var reader = ByteReader(bytes)
-            block.lastSequence = try OutcomeBlockHeader(&reader).lastSequence
         }
     }
 }

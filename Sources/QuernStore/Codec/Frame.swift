@@ -18,6 +18,8 @@ struct FrameHeader: Equatable, Sendable {
         case state = 5
         /// Manifest.
         case manifest = 6
+        /// Index: small blocks of several parents, back to back.
+        case sharedBlocks = 7
     }
 
     enum Codec: UInt8, Sendable {
@@ -32,9 +34,9 @@ struct FrameHeader: Equatable, Sendable {
     var codec: Codec
     var storedLength: Int
     var rawLength: Int
-    /// The next outcome's sequence before this frame; in a block, its first child's.
+    /// The next outcome's sequence before this frame; in a block, its first child's; 0 in shared blocks.
     var firstSequence: UInt64
-    /// The next task's id before this frame; in a block, the parent.
+    /// The next task's id before this frame; in a block, the parent; 0 in shared blocks.
     var firstID: UInt64
     /// Its own place in the file.
     var offset: UInt64

@@ -8,15 +8,19 @@ enum LZ4 {
     ///
     /// LZ4 is its own quick test whether compression pays (S9): where it finds no match it takes ever longer steps, so
     /// that it leaves 1 MiB of random bytes in less time than it takes to copy them.
-    static func compress(_ source: UnsafeRawBufferPointer, into writer: inout ByteWriter) -> Bool {
+    ///
+    /// - Parameter acceleration: above 1 it looks at fewer places: it is faster, and leaves out short matches.
+    static func compress(
+        _ source: UnsafeRawBufferPointer, acceleration: CInt = 1, into writer: inout ByteWriter
+    ) -> Bool {
         // Below 13 bytes the format cannot compress at all.
         guard source.count > 12, source.count <= Limits.frameBytes else { return false }
         let start = writer.count
         writer.append(upTo: source.count - max(1, source.count / 16)) { target in
-            let written = LZ4_compress_default(
+            let written = LZ4_compress_fast(
                 source.baseAddress!.assumingMemoryBound(to: CChar.self),
                 target.baseAddress!.assumingMemoryBound(to: CChar.self),
-                CInt(source.count), CInt(target.count))
+                CInt(source.count), CInt(target.count), acceleration)
             return Int(max(written, 0))
         }
         return writer.count > start

@@ -30,11 +30,20 @@ struct OutcomeBlock: Sendable, Equatable {
 
     var valueBytes: Int { memos.count + errors.count }
 
-    /// What it takes in memory, in bytes.
-    var footprint: Int { rows.count * MemoryLayout<OutcomeRow>.stride + valueBytes }
+    /// What it takes in memory, in bytes: room that its arrays keep in reserve and their headers too.
+    var footprint: Int {
+        Self.allocated(rows.capacity * MemoryLayout<OutcomeRow>.stride) + Self.allocated(memos.capacity)
+            + Self.allocated(errors.capacity)
+    }
+
+    /// An array that is not empty has a header of 32 bytes, and the allocator takes up to 16 for itself.
+    private static func allocated(_ bytes: Int) -> Int { bytes == 0 ? 0 : bytes + 48 }
+
+    /// About what it takes in a file before compression: header, bases of the columns, a few bytes a row.
+    var rawSize: Int { 160 + rows.count * 8 + valueBytes }
 
     /// Whether it is time to write it to an index segment.
-    var isFull: Bool { valueBytes >= Limits.blockBytes || rows.count >= Limits.blockRows }
+    func isFull(_ sizes: BlockSizes) -> Bool { valueBytes >= sizes.full || rows.count >= sizes.rows }
 
     mutating func append(_ row: OutcomeRow, value: UnsafeRawBufferPointer) {
         rows.append(row)
@@ -44,7 +53,8 @@ struct OutcomeBlock: Sendable, Equatable {
     /// Moves rows of `other` from `index` on behind these, until the block is full or `other` ends.
     /// Returns the index of the first row that stayed. `memoOffset` and `errorOffset` follow the values.
     mutating func fill(
-        from other: OutcomeBlock, at index: Int, memoOffset: inout Int, errorOffset: inout Int
+        from other: OutcomeBlock, at index: Int, sizes: BlockSizes = BlockSizes(), memoOffset: inout Int,
+        errorOffset: inout Int
     ) -> Int {
         var end = index
         var memoBytes = 0
@@ -54,7 +64,7 @@ struct OutcomeBlock: Sendable, Equatable {
             let length = Int(row.valueLength)
             let bytes = valueBytes + memoBytes + errorBytes
             // A value that does not fit begins the next block; one larger than a block gets a block of its own.
-            if rows.count + end - index >= Limits.blockRows || (bytes > 0 && bytes + length > Limits.blockBytes) {
+            if rows.count + end - index >= sizes.rows || (bytes > 0 && bytes + length > sizes.full) {
                 break
             }
             if row.kind == .completed { memoBytes += length } else { errorBytes += length }

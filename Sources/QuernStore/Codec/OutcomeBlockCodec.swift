@@ -115,6 +115,10 @@ enum OutcomeBlockCodec {
     /// Memos of equal length up to this many bytes are shuffled: longer ones are rarely numbers side by side.
     static let shuffleLimit = 64
 
+    /// What shuffled bytes gain is in long runs, which any look finds. Planes of small numbers are full of matches of
+    /// four bytes, which save 8 % and take three times as long to decode: 5.7 against 2.0 ns a memo of 24 bytes.
+    private static let shuffledAcceleration: CInt = 32
+
     static func encode(
         _ block: OutcomeBlock, compress: Bool, scratch: inout OutcomeBlockScratch, into writer: inout ByteWriter
     ) {
@@ -123,8 +127,7 @@ enum OutcomeBlockCodec {
         let shuffles = memoLength.map { $0 > 1 && $0 <= shuffleLimit } ?? false
         if shuffles, let width = memoLength {
             let count = block.memos.count
-            scratch.memos.removeAll(keepingCapacity: true)
-            scratch.memos.append(zeros: count)
+            scratch.memos.resize(to: count)
             block.memos.withUnsafeBufferPointer { source in
                 scratch.memos.withUnsafeMutableBufferPointer { target in
                     quern_shuffle(source.baseAddress, target.baseAddress, count / width, width)
@@ -136,7 +139,12 @@ enum OutcomeBlockCodec {
         let packsFacts =
             compress && scratch.facts.bytes.withUnsafeBytes { LZ4.compress($0, into: &scratch.compressedFacts) }
         let memos = shuffles ? scratch.memos : block.memos
-        let packsMemos = compress && memos.withUnsafeBytes { LZ4.compress($0, into: &scratch.compressedMemos) }
+        let packsMemos =
+            compress
+            && memos.withUnsafeBytes {
+                LZ4.compress(
+                    $0, acceleration: shuffles ? shuffledAcceleration : 1, into: &scratch.compressedMemos)
+            }
         let header = OutcomeBlockHeader(
             parent: block.parent.rawValue, root: block.root.rawValue,
             lastSequence: block.rows[block.rows.count - 1].sequence,

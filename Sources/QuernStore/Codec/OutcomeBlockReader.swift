@@ -15,24 +15,25 @@ enum OutcomeBlockReader {
         guard reader.isAtEnd else { throw DecodingFailure("bytes behind a block") }
 
         block.reset(count: header.rowCount, parent: TaskID(header.parent))
+        block.root = TaskID(header.root)
+        block.lastSequence = header.lastSequence
         if header.factsCodec == .lz4 {
             try fill(&scratch, from: storedFacts, codec: .lz4, count: header.factsRaw)
-            var failure: DecodingFailure?
-            scratch.withUnsafeBytes { facts in
-                do throws(DecodingFailure) {
-                    try decodeFacts(facts, header: header, columns: columns, into: &block)
-                } catch { failure = error }
+            try scratch.withUnsafeBytesThrowing { (facts) throws(DecodingFailure) in
+                try decodeFacts(facts, header: header, columns: columns, into: &block)
             }
-            if let failure { throw failure }
         } else {
             try decodeFacts(storedFacts, header: header, columns: columns, into: &block)
         }
         guard block.memoBytes == header.memosRaw else { throw DecodingFailure("memo lengths do not add up") }
-        guard columns.contains(.memos), header.memosRaw > 0 else { return }
+        guard columns.contains(.memos), header.memosRaw > 0 else {
+            block.memos.removeAll(keepingCapacity: true)
+            return
+        }
 
         if header.isShuffled {
             try fill(&scratch, from: storedMemos, codec: header.memosCodec, count: header.memosRaw)
-            resize(&block.memos, to: header.memosRaw)
+            block.memos.resize(to: header.memosRaw)
             let width = Int(header.memoLength)
             scratch.withUnsafeBufferPointer { source in
                 block.memos.withUnsafeMutableBufferPointer { target in
@@ -114,20 +115,29 @@ enum OutcomeBlockReader {
             target.append(contentsOf: stored)
             return
         }
-        resize(&target, to: count)
-        var failure: DecodingFailure?
-        target.withUnsafeMutableBytes { bytes in
-            do throws(DecodingFailure) { try LZ4.decompress(stored, into: bytes) } catch { failure = error }
+        target.resize(to: count)
+        try target.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
+            try LZ4.decompress(stored, into: bytes)
         }
-        if let failure { throw failure }
+    }
+}
+
+extension [UInt8] {
+    /// Makes room without clearing more than what is new.
+    mutating func resize(to count: Int) {
+        if self.count > count {
+            removeLast(self.count - count)
+        } else {
+            append(zeros: count - self.count)
+        }
     }
 
-    /// Makes room without clearing more than what is new.
-    private static func resize(_ target: inout [UInt8], to count: Int) {
-        if target.count > count {
-            target.removeLast(target.count - count)
-        } else {
-            target.append(zeros: count - target.count)
+    /// `withUnsafeMutableBytes` for bodies with a typed error.
+    mutating func withUnsafeMutableBytesThrowing<Failure: Error>(
+        _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        try withUnsafeMutableBufferPointer { (buffer) throws(Failure) in
+            try body(UnsafeMutableRawBufferPointer(buffer))
         }
     }
 }

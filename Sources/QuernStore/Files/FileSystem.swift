@@ -70,6 +70,14 @@ public protocol StoreFile: AnyObject, Sendable {
     func map(length: Int) throws(FileError) -> FileMapping
 }
 
+extension StoreFile {
+    func write(_ writer: ByteWriter, at offset: Int) throws(FileError) { try write(writer.bytes, at: offset) }
+
+    func write(_ bytes: [UInt8], at offset: Int) throws(FileError) {
+        try bytes.withUnsafeBytesThrowing { (bytes) throws(FileError) in try write(bytes, at: offset) }
+    }
+}
+
 /// A file call that failed: which, on what, and the system's reason.
 public struct FileError: Error, Sendable, Equatable {
     /// The call: "open", "write", "fdatasync".

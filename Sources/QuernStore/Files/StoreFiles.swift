@@ -88,12 +88,4 @@ struct StoreFiles: Sendable {
     func header(_ kind: FileHeader.Kind, number: UInt64) -> FileHeader {
         FileHeader(kind: kind, number: number, identity: identity, epoch: epoch)
     }
-
-    func createIndexSegment(number: UInt32) throws(FileError) -> OpenIndexSegment {
-        let file = try create(header(.index, number: UInt64(number)))
-        return OpenIndexSegment(
-            file: IndexFile(number: number, file: file),
-            encoder: FrameEncoder(
-                identity: identity, segment: number, position: UInt64(FileHeader.size), checksum: 0))
-    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where one block of a parent's children is in an index segment, and how they ended.
-struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
+struct DirectoryEntry: Sendable, Comparable, BitwiseCopyable {
     static let size = 72
 
     var parent: UInt64
@@ -46,6 +46,9 @@ struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
         return result
     }
 
+    /// About what the block takes in its segment, its entry too: of a frame that several share, its part.
+    var sizeInSegment: Int { Int(bodyLength) + Self.size }
+
     /// Whether the block lies between the file header and `end`.
     func lies(before end: UInt64) -> Bool {
         offset >= UInt64(FileHeader.size) && offset <= end && UInt64(length) <= end - offset
@@ -77,6 +80,11 @@ struct DirectoryEntry: Sendable, Equatable, BitwiseCopyable {
         length = try reader.littleEndian()
         bodyOffset = try reader.littleEndian()
         bodyLength = try reader.littleEndian()
+    }
+
+    /// The order of a sealed directory: by parent, then in sequence.
+    static func < (left: DirectoryEntry, right: DirectoryEntry) -> Bool {
+        (left.parent, left.firstSequence) < (right.parent, right.firstSequence)
     }
 
     static func == (left: DirectoryEntry, right: DirectoryEntry) -> Bool {

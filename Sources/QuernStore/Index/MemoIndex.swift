@@ -1,60 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-import SystemPackage
+import Synchronization
 
-/// All index segments of a store: where the blocks of ended children go and where a parent's run is found.
+/// All index segments of a store: where a parent's blocks are found. ``IndexWriter`` adds to it.
+///
+/// A value: readers and checkpoints take a copy, a handful of references, and go on without a lock.
 struct MemoIndex: Sendable {
-    private(set) var sealed: [SealedIndexSegment]
-    private(set) var open: OpenIndexSegment?
-    private(set) var nextNumber: UInt32
-    private let files: StoreFiles
-    private let segmentBytes: Int
-    private var scratch = IndexScratch()
+    var sealed: [SealedIndexSegment] = []
+    var open: OpenIndexSegment?
+    let numbers: IndexNumbers
+    /// How often sealed segments were replaced: a look-up that fails may have met one that was removed.
+    private(set) var replacements = 0
 
-    init(
-        files: StoreFiles, segmentBytes: Int, sealed: [SealedIndexSegment] = [], open: OpenIndexSegment? = nil,
-        nextNumber: UInt32 = 1
-    ) {
-        self.files = files
-        self.segmentBytes = segmentBytes
-        self.sealed = sealed
-        self.open = open
-        self.nextNumber = nextNumber
+    init(numbers: IndexNumbers = IndexNumbers()) { self.numbers = numbers }
+
+    /// Puts rewritten segments in the place of their neighbours.
+    mutating func replace(_ inputs: [SealedIndexSegment], by outputs: [SealedIndexSegment]) {
+        guard let first = inputs.first, let start = sealed.firstIndex(where: { $0.file.number == first.file.number })
+        else { return }
+        sealed.replaceSubrange(start..<(start + inputs.count), with: outputs)
+        replacements += 1
     }
 
-    /// Appends a block; begins and seals segments as needed. After an error the same block can be tried again.
-    mutating func append(_ block: OutcomeBlock) throws(FileError) {
-        if let current = open, current.length >= segmentBytes || current.entries.count >= Limits.directoryEntries {
-            sealed.append(try current.seal(scratch: &scratch))
-            open = nil
-        }
-        if open == nil {
-            open = try files.createIndexSegment(number: nextNumber)
-            nextNumber += 1
-        }
-        try open!.append(block, scratch: &scratch)
-    }
+    /// Makes everything that was written durable.
+    func synchronize() throws(FileError) { try open?.output.synchronize() }
 
-    /// Makes everything appended so far durable.
-    func synchronize() throws(FileError) { try open?.file.file.synchronize() }
-
-    /// The blocks of a parent that the open segment has, in sequence order. O(blocks found).
-    func openExtents(of parent: TaskID) -> [BlockExtent] {
-        guard let open else { return [] }
-        let found = open.entries(of: parent)
-        if found.isEmpty { return [] }
-        open.file.note(written: open.length)
-        return found.map { BlockExtent($0, in: open.file) }
+    /// The blocks of a parent, in no order. A binary search in each segment, which may block on a file: hold no lock.
+    func extents(of parent: TaskID) throws(StoreError) -> [BlockExtent] {
+        var extents: [BlockExtent] = []
+        for segment in sealed {
+            try segment.forEachEntry(of: parent) { extents.append(BlockExtent($0, in: segment.file)) }
+        }
+        if let open { extents.append(contentsOf: open.extents(of: parent)) }
+        return extents
     }
 }
 
-extension [SealedIndexSegment] {
-    /// The blocks of a parent in sequence order. A binary search in each segment, which may block on the file: hold no
-    /// lock.
-    func extents(of parent: TaskID) throws(StoreError) -> [BlockExtent] {
-        var extents: [BlockExtent] = []
-        for segment in self {
-            try segment.forEachEntry(of: parent) { extents.append(BlockExtent($0, in: segment.file)) }
-        }
-        return extents
-    }
+/// Gives out the numbers of index segments, to the writer and to compactions beside it, each once.
+final class IndexNumbers: Sendable {
+    private let counter: Atomic<UInt32>
+
+    init(next: UInt32 = 1) { counter = Atomic(next) }
+
+    /// The lowest number that nobody has.
+    var next: UInt32 { counter.load(ordering: .acquiring) }
+
+    func take() -> UInt32 { counter.add(1, ordering: .acquiringAndReleasing).oldValue }
 }

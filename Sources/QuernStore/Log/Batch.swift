@@ -97,7 +97,12 @@ struct Batch: Sendable {
             case .inFlight(let tasks):
                 try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
                 continue
-            case .define, .commitStage, .abortStage: continue
+            case .define, .commitStage, .abortStage, .relocateSpawn, .relocateHandover: continue
+            case .drop(let tree, let generation):
+                guard generation == state.dropped.generation else {
+                    throw StoreError(.rejected, "trees were reclaimed while the row of root \(tree.root) was looked up")
+                }
+                continue
             }
             guard state.live.isUntouched(task) else { throw StoreError(.rejected, "task \(task) is not live") }
         }

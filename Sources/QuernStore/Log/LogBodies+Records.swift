@@ -38,12 +38,14 @@ extension LogBodies {
         let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
             do throws(DecodingFailure) {
                 let (kind, fields) = try LogRecord.record(in: bytes, at: Int(place.recordOffset))
-                guard kind == .advance else { throw DecodingFailure("a record of another kind") }
+                guard kind == .advance || kind == .relocatedHandover else {
+                    throw DecodingFailure("a record of another kind")
+                }
                 var reader = ByteReader(fields)
                 guard TaskID(try reader.littleEndian()) == task else {
                     throw DecodingFailure("another task's hand-over")
                 }
-                _ = try reader.byte()
+                if kind == .advance { _ = try reader.byte() } else { _ = try LogPlace(&reader) }
                 return .success([UInt8](try reader.take(reader.remaining)))
             } catch { return .failure(error) }
         }

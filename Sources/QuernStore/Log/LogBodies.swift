@@ -82,9 +82,7 @@ final class LogBodies: Sendable {
     private func read(_ key: Key) throws(StoreError) -> [UInt8] {
         let path = files.path(.log, UInt64(key.segment))
         let seed = files.identity.seed
-        let file = try StoreError.wrapping("cannot open a log segment") { () throws(FileError) in
-            try open(key.segment)
-        }
+        let file = try open(key.segment)
         func read(_ count: Int, _ offset: Int) throws(StoreError) -> [UInt8] {
             try StoreError.wrapping("cannot read a log segment") { () throws(FileError) in
                 try file.read(count: count, at: offset)
@@ -112,9 +110,10 @@ final class LogBodies: Sendable {
         }
     }
 
-    private func open(_ segment: UInt32) throws(FileError) -> any StoreFile {
+    private func open(_ segment: UInt32) throws(StoreError) -> any StoreFile {
         if let file = cache.withLock({ $0.files[segment] }) { return file }
-        let file = try files.fileSystem.open(files.path(.log, UInt64(segment)), .readOnly)
+        let loader = StoreLoader(directory: files.directory, fileSystem: files.fileSystem, access: .readOnly)
+        let file = try loader.openLogFile(segment, of: files.identity)
         cache.withLock { $0.files[segment] = file }
         return file
     }

@@ -11,10 +11,15 @@ enum LogRecord {
         case crash = 6
         case define = 7
         case inFlight = 8
+        /// The payloads of a run that is there already, once more, so that an old segment can go.
+        case relocatedSpawn = 9
+        /// A live task's hand-over, once more.
+        case relocatedHandover = 10
         /// Tasks that become visible with their stage's commit.
         case stagedSpawn = 11
         case stageCommit = 12
         case stageAbort = 13
+        case drop = 14
     }
 
     static let prefixSize = 5
@@ -76,6 +81,21 @@ enum LogRecord {
             append(Kind.inFlight.rawValue, to: &body) {
                 for task in tasks { $0.append(littleEndian: task.rawValue) }
             }
+        case .relocateSpawn(let run, let lengths, let payloads):
+            append(Kind.relocatedSpawn.rawValue, to: &body) {
+                SpawnRecord.appendHeader(
+                    firstID: run.firstID.rawValue, parent: run.parent, submittedAt: run.submittedAt, label: run.label,
+                    count: lengths.count, priority: run.priority, to: &$0)
+                IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[$0]) }
+                $0.append(contentsOf: payloads)
+            }
+        case .relocateHandover(let task, let old, let value):
+            append(Kind.relocatedHandover.rawValue, to: &body) {
+                $0.append(littleEndian: task.rawValue)
+                old.append(to: &$0)
+                $0.append(contentsOf: value)
+            }
+        case .drop(let tree, _): append(Kind.drop.rawValue, to: &body) { tree.append(to: &$0) }
         }
     }
 
@@ -171,7 +191,7 @@ struct SpawnRecord {
     init(of run: SpawnRun, in body: UnsafeRawBufferPointer) throws(DecodingFailure) {
         let (kind, fields) = try LogRecord.record(in: body, at: Int(run.recordOffset))
         switch kind {
-        case .spawn: try self.init(fields)
+        case .spawn, .relocatedSpawn: try self.init(fields)
         case .stagedSpawn:
             var reader = ByteReader(fields)
             _ = try reader.littleEndian(UInt64.self)
@@ -187,6 +207,7 @@ struct SpawnRecord {
         SpawnRun(
             firstID: TaskID(firstID), parent: TaskID(parent), submittedAt: Timestamp(milliseconds: submittedAt),
             label: Label(rawValue: label), count: count, priority: priority, segment: segment,
-            frameOffset: frameOffset, recordOffset: UInt32(recordOffset))
+            frameOffset: frameOffset, recordOffset: UInt32(recordOffset),
+            payloadBytes: UInt32(clamping: payloads.count))
     }
 }

@@ -14,14 +14,12 @@ public enum Limits {
     static let frameTarget = 1 << 20
     /// What one group commit gathers before the next begins; a larger transaction makes a batch of its own.
     static let batchBytes = 8 << 20
-    /// Raw memo and error bytes of a block in an index segment (S8); a larger value makes a block of its own.
-    static let blockBytes = 64 << 10
-    /// Children in a block, which bounds blocks of empty memos.
+    /// Children in a block.
     static let blockRows = 4096
     /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
     static let number: UInt64 = 1 << 60
     /// The length of a file.
     static let fileBytes: UInt64 = 1 << 48
     /// Entries in an index segment's directory.
-    static let directoryEntries = 1 << 19
+    static let directoryEntries = 1 << 17
 }

@@ -17,6 +17,8 @@ public struct SpawnRun: Sendable, Equatable, BitwiseCopyable {
     var segment: UInt32
     var frameOffset: UInt64
     var recordOffset: UInt32
+    /// Bytes of all payloads together: what the log segment is kept for.
+    var payloadBytes: UInt32 = 0
 
     public func id(at index: Int) -> TaskID { TaskID(firstID.rawValue + UInt64(index)) }
 

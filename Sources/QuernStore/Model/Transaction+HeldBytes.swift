@@ -9,7 +9,9 @@ extension Transaction {
             case .advance(_, _, let value), .attempt(_, _, _, let value): bytes += value.count
             case .define(let name): bytes += name.utf8.count
             case .inFlight(let tasks): bytes += tasks.count * 8
-            case .cancel, .crash, .commitStage, .abortStage: break
+            case .relocateSpawn(_, let lengths, let payloads): bytes += payloads.count + lengths.count * 4
+            case .relocateHandover(_, _, let value): bytes += value.count
+            case .cancel, .crash, .commitStage, .abortStage, .drop: break
             }
         }
         return bytes

@@ -56,6 +56,12 @@ public struct Transaction: Sendable {
         case inFlight([TaskID])
         case commitStage(SpawnStage)
         case abortStage(UInt64)
+        /// Writes the payloads of a run once more.
+        case relocateSpawn(SpawnRun, lengths: [UInt32], payloads: [UInt8])
+        /// Writes a hand-over once more, unless it is no longer at its old place.
+        case relocateHandover(TaskID, from: LogPlace, value: [UInt8])
+        /// Drops a tree whose root's row was found when trees had been forgotten `generation` times.
+        case drop(DroppedTree, generation: UInt64)
     }
 
     var spawnGroups: [SpawnGroup] = []
@@ -150,6 +156,19 @@ public struct Transaction: Sendable {
 
     /// Notes how often the process died while a task ran (T14).
     public mutating func noteCrash(_ task: TaskID, count: UInt8) { notes.append(.crash(task, count: count)) }
+
+    mutating func relocate(_ run: SpawnRun, lengths: [UInt32], payloads: [UInt8]) {
+        notes.append(.relocateSpawn(run, lengths: lengths, payloads: payloads))
+    }
+
+    mutating func relocateHandover(of task: TaskID, from place: LogPlace, value: [UInt8]) {
+        notes.append(.relocateHandover(task, from: place, value: value))
+    }
+
+    /// Drops a tree whose root's row is known to be there.
+    mutating func drop(_ tree: DroppedTree, generation: UInt64) {
+        notes.append(.drop(tree, generation: generation))
+    }
 
     /// Gives a name a label, unless it has one.
     mutating func define(_ name: String) { notes.append(.define(name)) }

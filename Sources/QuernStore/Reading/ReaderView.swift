@@ -19,7 +19,7 @@ struct ReaderView: Sendable {
         self.manifest = manifest
         position = checkpoint.position
         committed = Committed(
-            state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files, segmentBytes: .max))
+            state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files))
         bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
     }
 

@@ -35,7 +35,9 @@ enum CheckpointRecord: UInt8 {
     case sealedSegment = 21
     case openSegment = 22
     case entries = 23
+    case endedBlock = 24
     case stage = 25
+    case dropped = 26
 }
 
 extension SpawnRun {
@@ -49,6 +51,7 @@ extension SpawnRun {
         writer.append(littleEndian: segment)
         writer.append(littleEndian: frameOffset)
         writer.append(littleEndian: recordOffset)
+        writer.append(littleEndian: payloadBytes)
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
@@ -61,6 +64,7 @@ extension SpawnRun {
         segment = try reader.littleEndian()
         frameOffset = try reader.littleEndian()
         recordOffset = try reader.littleEndian()
+        payloadBytes = try reader.littleEndian()
         guard count > 0, Int(count) <= Self.capacity, firstID.rawValue <= Limits.number,
             frameOffset <= Limits.fileBytes
         else { throw DecodingFailure("run of tasks") }
@@ -90,10 +94,7 @@ extension ParentState {
         for kind in OutcomeKind.allCases { writer.append(littleEndian: status.counts[kind]) }
         writer.append(littleEndian: status.firstFailure.rawValue)
         writer.append(handover == nil ? 0 : 1)
-        let place = handover ?? LogPlace(segment: 0, frameOffset: 0, recordOffset: 0)
-        writer.append(littleEndian: place.segment)
-        writer.append(littleEndian: place.frameOffset)
-        writer.append(littleEndian: place.recordOffset)
+        (handover ?? LogPlace(segment: 0, frameOffset: 0, recordOffset: 0)).append(to: &writer)
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
@@ -109,10 +110,7 @@ extension ParentState {
         guard status.liveChildren <= Limits.number else { throw DecodingFailure("count of live children") }
         status.firstFailure = TaskID(try reader.littleEndian())
         let hasHandover = try reader.byte() == 1
-        let place = LogPlace(
-            segment: try reader.littleEndian(), frameOffset: try reader.littleEndian(),
-            recordOffset: try reader.littleEndian())
-        guard place.frameOffset <= Limits.fileBytes else { throw DecodingFailure("place of a hand-over") }
+        let place = try LogPlace(&reader)
         handover = hasHandover ? place : nil
     }
 }

@@ -46,6 +46,9 @@ struct CheckpointDecoder {
         if let last = state.live.runs.last, last.run.firstID.rawValue + UInt64(last.run.count) > state.nextID {
             throw DecodingFailure("a live run behind the next id")
         }
+        if let last = state.dropped.trees.last, last.sequence >= state.nextSequence {
+            throw DecodingFailure("a dropped tree behind the next sequence")
+        }
         guard let open else { return }
         guard open.length <= Limits.fileBytes else { throw DecodingFailure("length of an index segment") }
         for entry in open.entries where !entry.lies(before: open.length) {
@@ -107,15 +110,14 @@ struct CheckpointDecoder {
             detail.attempts = try reader.littleEndian()
             detail.notBefore = Timestamp(milliseconds: try reader.littleEndian())
             state.details[task] = detail
-        case .openBlock:
-            var block = ChildBlock()
-            var scratch: [UInt8] = []
-            try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
-            guard let parent = state.parents[block.parent] else { throw DecodingFailure("open block without parent") }
-            var rows = block.outcomeBlock()
-            rows.root = parent.root
-            state.openBytes += rows.footprint
-            state.parents[block.parent]?.openBlock = rows
+        case .openBlock: try state.restoreOpen(Self.block(fields))
+        case .endedBlock: state.restoreEnded(try Self.block(fields))
+        case .dropped:
+            while !reader.isAtEnd {
+                guard state.dropped.insert(try DroppedTree(&reader)) else {
+                    throw DecodingFailure("a tree dropped twice")
+                }
+            }
         case .sealedSegment:
             let segment = Checkpoint.Sealed(
                 number: try reader.littleEndian(), directoryOffset: try reader.littleEndian(),
@@ -131,7 +133,15 @@ struct CheckpointDecoder {
         case .entries:
             guard open != nil else { throw DecodingFailure("directory entries without segment") }
             while !reader.isAtEnd { open!.entries.append(try DirectoryEntry(&reader)) }
+            guard open!.entries.count <= Limits.directoryEntries else { throw DecodingFailure("entries") }
         }
+    }
+
+    private static func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
+        var block = ChildBlock()
+        var scratch: [UInt8] = []
+        try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
+        return block.outcomeBlock()
     }
 }
 

@@ -57,7 +57,7 @@ struct CheckpointEncoder {
             $0.append(littleEndian: position.segment)
             $0.append(littleEndian: position.offset)
             $0.append(littleEndian: position.checksum)
-            $0.append(littleEndian: index.nextNumber)
+            $0.append(littleEndian: index.numbers.next)
         }
         for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             LogRecord.append(label, name: name, to: &body)
@@ -88,12 +88,14 @@ struct CheckpointEncoder {
         for task in state.parents.keys.sorted() {
             guard let parent = state.parents[task] else { continue }
             try add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }
-            guard !parent.openBlock.rows.isEmpty else { continue }
-            let block = parent.openBlock
-            LogRecord.append(CheckpointRecord.openBlock.rawValue, to: &body) {
-                OutcomeBlockCodec.encode(block, compress: false, scratch: &columns, into: &$0)
+            if !parent.openBlock.rows.isEmpty { try add(.openBlock, parent.openBlock) }
+        }
+        for block in state.endedBlocks { try add(.endedBlock, block) }
+        let dropped = state.dropped.trees
+        for start in stride(from: 0, to: dropped.count, by: 4096) {
+            try add(CheckpointRecord.dropped.rawValue) {
+                for tree in dropped[start..<min(start + 4096, dropped.count)] { tree.append(to: &$0) }
             }
-            try flushIfFull()
         }
         for task in state.details.keys.sorted() {
             guard let detail = state.details[task] else { continue }
@@ -106,6 +108,13 @@ struct CheckpointEncoder {
                 $0.append(littleEndian: detail.notBefore.rawValue)
             }
         }
+    }
+
+    private mutating func add(_ record: CheckpointRecord, _ block: OutcomeBlock) throws(FileError) {
+        LogRecord.append(record.rawValue, to: &body) {
+            OutcomeBlockCodec.encode(block, compress: false, scratch: &columns, into: &$0)
+        }
+        try flushIfFull()
     }
 
     private mutating func addRuns(_ runs: inout [LiveTasks.Run]) throws(FileError) {
@@ -129,10 +138,8 @@ struct CheckpointEncoder {
             $0.append(littleEndian: open.encoder.position)
             $0.append(littleEndian: open.encoder.checksum)
         }
-        for start in stride(from: 0, to: open.entries.count, by: 4096) {
-            try add(CheckpointRecord.entries.rawValue) {
-                for entry in open.entries[start..<min(start + 4096, open.entries.count)] { entry.append(to: &$0) }
-            }
+        for piece in open.directory.pieces where !piece.isEmpty {
+            try add(CheckpointRecord.entries.rawValue) { for entry in piece { entry.append(to: &$0) } }
         }
     }
 }

@@ -5,7 +5,8 @@ import SystemPackage
 struct CheckpointWriter {
     let files: StoreFiles
 
-    /// Returns the new manifest and the checkpoint's size. After an error the old one still counts, and its checkpoint is still there.
+    /// Returns the new manifest and the checkpoint's size. After an error the old one still counts, and its checkpoint
+    /// is still there.
     ///
     /// The log up to `position` must be durable, and so must the index.
     func write(

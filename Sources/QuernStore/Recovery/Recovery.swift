@@ -60,8 +60,9 @@ struct Recovery {
             }
         }
         let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1)
-        let state = StoreState()
-        let index = MemoIndex(files: files, segmentBytes: configuration.indexSegmentBytes)
+        var state = StoreState()
+        state.blockSizes = configuration.blockSizes
+        let index = MemoIndex()
         let log = try wrapping("cannot create the log") { () throws(FileError) in
             try LogWriter(
                 files: files, configuration: configuration, number: 1,
@@ -94,9 +95,11 @@ struct Recovery {
             directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch)
         try removeLeftovers(names, checkpoint: checkpoint, manifest: manifest)
         var state = checkpoint.state
-        var index = try loader.openIndex(checkpoint, files: files, segmentBytes: configuration.indexSegmentBytes)
+        var index = try loader.openIndex(checkpoint, files: files)
+        state.blockSizes = configuration.blockSizes
         var report = RecoveryReport()
-        let durable = try TailReplay(tails: tails, configuration: configuration).run(&state, &index)
+        let durable = try TailReplay(tails: tails, files: files, configuration: configuration)
+            .run(&state, &index)
         for tail in tails {
             report.replayedFrames += tail.scan.frames
             report.replayedBytes += Int(tail.scan.end.offset - tail.start.offset)
@@ -119,8 +122,8 @@ struct Recovery {
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of
-    /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are written
-    /// by the next sync (F21).
+    /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are
+    /// written by the next sync (F21).
     ///
     /// - Parameter durable: how far the segment's frames say that it was on disk.
     private func rewrite(_ tail: StoreLoader.Tail, from durable: UInt64) throws(StoreError) {
@@ -138,10 +141,12 @@ struct Recovery {
     private func removeLeftovers(
         _ names: [String], checkpoint: Checkpoint, manifest: Manifest
     ) throws(StoreError) {
+        // What the checkpoint does not name was begun after it, or was replaced by a compaction that it knows of.
+        let named = Set(checkpoint.sealed.map(\.number) + (checkpoint.open.map { [$0.number] } ?? []))
         for name in names {
             let isLeftover: Bool
             switch StoreFiles.parse(name) {
-            case (.index, let number)?: isLeftover = number >= UInt64(checkpoint.nextIndexNumber)
+            case (.index, let number)?: isLeftover = !(UInt32(exactly: number).map(named.contains) ?? false)
             case (.checkpoint, let number)?: isLeftover = number != manifest.checkpointNumber
             case nil: isLeftover = StoreFiles.isTemporary(name)
             default: isLeftover = false

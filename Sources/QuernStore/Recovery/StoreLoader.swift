@@ -136,47 +136,66 @@ struct StoreLoader {
         return tails
     }
 
-    /// - Parameter segmentBytes: when to seal a segment.
-    func openIndex(
-        _ checkpoint: Checkpoint, files: StoreFiles, segmentBytes: Int
-    ) throws(StoreError) -> MemoIndex {
-        func openFile(_ number: UInt32, _ mode: FileOpenMode, length: Int) throws(StoreError) -> IndexFile {
-            let path = files.path(.index, UInt64(number))
-            let file = try openNamed(path, mode, "an index segment")
-            let size = try wrapping("cannot read an index segment") { () throws(FileError) in try file.size() }
-            guard size >= length, length >= FileHeader.size else {
-                throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
-            }
-            let head = try wrapping("cannot read an index segment") { () throws(FileError) in
-                try file.read(count: FileHeader.size, at: 0)
-            }
-            _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
-                try header(
-                    of: bytes, path: path, kind: .index, number: UInt64(number), identity: files.identity)
-            }
-            return IndexFile(number: number, file: file)
-        }
-        var sealed: [SealedIndexSegment] = []
+    /// The index that a checkpoint names. Sealed segments are looked for by name, and opened when they are read.
+    func openIndex(_ checkpoint: Checkpoint, files: StoreFiles) throws(StoreError) -> MemoIndex {
+        var index = MemoIndex(numbers: IndexNumbers(next: checkpoint.nextIndexNumber))
+        let names = Set(
+            try wrapping("cannot list the store") { () throws(FileError) in try fileSystem.list(directory) })
         for entry in checkpoint.sealed {
-            let length = SealedIndexSegment.length(
-                directoryOffset: entry.directoryOffset, entryCount: Int(entry.entryCount))
-            let segment = SealedIndexSegment(
-                file: try openFile(entry.number, .readOnly, length: length), directoryOffset: entry.directoryOffset,
-                entryCount: Int(entry.entryCount), tier: entry.tier)
-            try segment.verifyDirectory(identity: files.identity)
-            sealed.append(segment)
+            guard names.contains(StoreFiles.name(.index, UInt64(entry.number))) else {
+                throw StoreError(
+                    .damaged, "an index segment is missing", file: files.path(.index, UInt64(entry.number)))
+            }
+            index.sealed.append(
+                SealedIndexSegment(
+                    number: entry.number, directoryOffset: entry.directoryOffset, entryCount: Int(entry.entryCount),
+                    tier: entry.tier, in: files))
         }
-        let open = try checkpoint.open.map { (entry) throws(StoreError) in
+        index.open = try checkpoint.open.map { (entry) throws(StoreError) in
             OpenIndexSegment(
-                file: try openFile(entry.number, access, length: Int(clamping: entry.length)),
+                number: entry.number,
+                output: try openIndexFile(entry.number, length: Int(clamping: entry.length), of: files.identity),
                 encoder: FrameEncoder(
                     identity: files.identity, segment: entry.number, position: entry.length,
                     checksum: entry.checksum),
                 entries: entry.entries)
         }
-        return MemoIndex(
-            files: files, segmentBytes: segmentBytes, sealed: sealed, open: open,
-            nextNumber: checkpoint.nextIndexNumber)
+        return index
+    }
+
+    /// Opens an index segment that the checkpoint names, and checks that it is that segment and as long as it must be.
+    func openIndexFile(
+        _ number: UInt32, length: Int, of identity: StoreIdentity
+    ) throws(StoreError) -> any StoreFile {
+        let path = directory.appending(StoreFiles.name(.index, UInt64(number)))
+        let file = try openNamed(path, access, "an index segment")
+        let size = try wrapping("cannot read an index segment") { () throws(FileError) in try file.size() }
+        guard size >= length, length >= FileHeader.size else {
+            throw StoreError(.damaged, "an index segment is shorter than the checkpoint says", file: path)
+        }
+        try checkHeader(of: file, kind: .index, number: number, identity: identity)
+        return file
+    }
+
+    /// Opens a log segment that a live task's payload is in, and checks that it is that segment.
+    func openLogFile(_ number: UInt32, of identity: StoreIdentity) throws(StoreError) -> any StoreFile {
+        let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
+        let file = try wrapping("cannot open a log segment") { () throws(FileError) in
+            try fileSystem.open(path, access)
+        }
+        try checkHeader(of: file, kind: .log, number: number, identity: identity)
+        return file
+    }
+
+    private func checkHeader(
+        of file: any StoreFile, kind: FileHeader.Kind, number: UInt32, identity: StoreIdentity
+    ) throws(StoreError) {
+        let head = try wrapping("cannot read a file header") { () throws(FileError) in
+            try file.read(count: FileHeader.size, at: 0)
+        }
+        _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
+            try header(of: bytes, path: file.path, kind: kind, number: UInt64(number), identity: identity)
+        }
     }
 
     // MARK: Headers

@@ -6,6 +6,7 @@
 /// few frames apart; a small one by this thread alone, with the same result.
 struct TailReplay {
     let tails: [StoreLoader.Tail]
+    let files: StoreFiles
     let configuration: MemoStore.Configuration
 
     /// Returns how far the last segment's frames say that it was on disk.
@@ -15,10 +16,11 @@ struct TailReplay {
             return try runParallel(&state, &index)
         }
         var frames = TailFrames(tails)
+        var writer = IndexWriter(files: files, configuration: configuration)
         var durable: UInt64 = 0
         while let frame = try frames.next() {
             try apply(frame, &state, &durable)
-            try Self.append(Self.takeBlocks(&state), to: &index)
+            try writer.appendAll(Self.takeBlocks(&state), to: &index)
         }
         return durable
     }
@@ -29,7 +31,8 @@ struct TailReplay {
         let indexed = Handoff<Result<MemoIndex, StoreError>>()
         let tails = tails
         SystemThread.start { Self.decode(tails, into: frames) }
-        SystemThread.start { [index] in indexed.give(Self.write(blocks, to: index)) }
+        let writer = IndexWriter(files: files, configuration: configuration)
+        SystemThread.start { [index] in indexed.give(Self.write(blocks, to: index, writer)) }
         let applied = applyAll(frames, &state, blocks)
         frames.end()
         blocks.end()
@@ -67,12 +70,6 @@ struct TailReplay {
         return state.fullBlocks
     }
 
-    private static func append(_ blocks: [OutcomeBlock], to index: inout MemoIndex) throws(StoreError) {
-        for block in blocks {
-            try StoreError.wrapping("cannot write the index") { () throws(FileError) in try index.append(block) }
-        }
-    }
-
     private static func decode(
         _ tails: [StoreLoader.Tail], into channel: Channel<Result<[TailFrames.Frame], StoreError>>
     ) {
@@ -87,11 +84,12 @@ struct TailReplay {
     }
 
     private static func write(
-        _ channel: Channel<[OutcomeBlock]>, to start: MemoIndex
+        _ channel: Channel<[OutcomeBlock]>, to start: MemoIndex, _ indexWriter: IndexWriter
     ) -> Result<MemoIndex, StoreError> {
         var index = start
+        var indexWriter = indexWriter
         while let blocks = channel.receive() {
-            do throws(StoreError) { try append(blocks, to: &index) } catch {
+            do throws(StoreError) { try indexWriter.appendAll(blocks, to: &index) } catch {
                 channel.end()
                 return .failure(error)
             }

@@ -37,12 +37,10 @@ struct Committed: Sendable {
         (state.live.count, state.parents[.none]?.status.counts.total ?? 0)
     }
 
-    /// Where a parent's ended children are. O(blocks of the parent in memory); reads no file.
+    /// Where a parent's ended children are. O(blocks in memory that are ready or small); reads no file.
     func childPlaces(of parent: TaskID) -> ChildPlaces {
-        var blocks = state.fullBlocks.filter { $0.parent == parent }
-        if let block = state.parents[parent]?.openBlock, !block.rows.isEmpty { blocks.append(block) }
-        return ChildPlaces(
-            parent: parent, sealed: index.sealed, open: index.openExtents(of: parent),
-            tail: tailBlocks[parent] ?? [], blocks: blocks)
+        ChildPlaces(
+            parent: parent, index: index, tail: tailBlocks[parent] ?? [], blocks: state.blocks(of: parent),
+            dropped: state.dropped)
     }
 }

@@ -3,8 +3,8 @@
 /// Which tasks have no outcome: runs in id order, a bit a task (S14). 72 bytes a run of up to 64 tasks.
 ///
 /// Ids are given out in commit order, so that new runs always go to the end and a task is found by binary search. The
-/// runs are in chunks, so that a change after a copy (a checkpoint's) copies one chunk, and so does leaving out runs that
-/// have ended.
+/// runs are in chunks, so that a change after a copy (a checkpoint's) copies one chunk, and so does leaving out runs
+/// that have ended.
 struct LiveTable: Sendable {
     private struct Chunk: Sendable {
         /// The first id in it, or one before that.
@@ -44,6 +44,18 @@ struct LiveTable: Sendable {
         chunks[chunks.count - 1].runs.append(LiveTasks.Run(run: run, live: bits))
         count += bits.nonzeroBitCount
         if bits == 0 { noteDeadRun(in: chunks.count - 1) }
+    }
+
+    /// The payloads of a run were written once more, elsewhere. Of a run that is gone there is nothing to say.
+    mutating func relocate(_ run: SpawnRun) {
+        _ = withRun(of: run.firstID) { entry, _ -> Bool? in
+            guard entry.run.firstID == run.firstID, entry.run.count == run.count else { return nil }
+            entry.run.segment = run.segment
+            entry.run.frameOffset = run.frameOffset
+            entry.run.recordOffset = run.recordOffset
+            entry.run.payloadBytes = run.payloadBytes
+            return true
+        }
     }
 
     func contains(_ task: TaskID) -> Bool { run(of: task) != nil }

@@ -19,12 +19,19 @@ struct StoreState: Sendable {
     var stages: [UInt64: StagedSpawns] = [:]
     /// The highest number that a stage has had.
     var lastStage: UInt64 = 0
-    /// Memory that the open blocks take, in bytes.
+    var blockSizes = BlockSizes()
+    /// Memory that the open blocks and the small ones of ended parents take, in bytes.
     var openBytes = 0
+    /// Small blocks of parents that ended, which wait for a frame to share.
+    var endedBlocks: [OutcomeBlock] = []
+    /// What they take in a file.
+    var endedSize = 0
+    /// Trees that were dropped and are not reclaimed yet.
+    var dropped = DroppedTrees()
     /// Blocks that are ready for an index segment, in order.
     var fullBlocks: [OutcomeBlock] = []
     /// Parents that ended in the frame being applied.
-    private var endedParents: [TaskID] = []
+    var endedParents: [TaskID] = []
 
     init() {
         parents[.none] = ParentState(id: .none, root: .none)
@@ -66,9 +73,10 @@ struct StoreState: Sendable {
             details[task, default: LiveTasks.Detail()].phase = phase
             details[task]?.attempts = 0
             details[task]?.notBefore = LiveTasks.Detail().notBefore
+            let handover = LogPlace(place, bytes: reader.remaining)
             withParent(task) {
                 $0.status.phase = phase
-                $0.handover = place
+                $0.handover = handover
             }
             changes.touch(task)
         case .attempt:
@@ -91,10 +99,33 @@ struct StoreState: Sendable {
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
+        case .relocatedSpawn:
+            let record = try SpawnRecord(fields)
+            live.relocate(
+                record.run(
+                    segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)))
+        case .relocatedHandover:
+            let task = TaskID(try reader.littleEndian())
+            let old = try LogPlace(&reader)
+            // The task may have been advanced since its hand-over was read.
+            guard parents[task]?.handover == old else { return }
+            parents[task]?.handover = LogPlace(place, bytes: reader.remaining)
         case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
         case .stageCommit: try applyStageCommit(&reader, changes: &changes)
         case .stageAbort: stages[try reader.littleEndian()] = nil
+        case .drop: try drop(try DroppedTree(&reader))
         }
+    }
+
+    private mutating func drop(_ tree: DroppedTree) throws(DecodingFailure) {
+        guard tree.sequence < nextSequence, tree.root.rawValue < nextID, !live.contains(tree.root) else {
+            throw DecodingFailure("drop of \(tree.root), which has not ended")
+        }
+        guard dropped.insert(tree) else { return }
+        guard let count = parents[.none]?.status.counts[tree.kind], count > 0 else {
+            throw DecodingFailure("drop of \(tree.root), which is no ended root task")
+        }
+        parents[.none]?.status.counts[tree.kind] = count - 1
     }
 
     mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
@@ -133,48 +164,6 @@ struct StoreState: Sendable {
         parents[block.parent] = parent
         changes.touch(block.parent)
         if block.parent == .none { changes.endedRoots(block) }
-    }
-
-    /// Adds rows to the parent's open block and hands over the blocks that are full.
-    private mutating func gather(_ block: OutcomeBlock, into parent: inout ParentState) {
-        openBytes += block.footprint
-        var index = 0
-        var memoOffset = 0
-        var errorOffset = 0
-        while index < block.rows.count {
-            index = parent.openBlock.fill(
-                from: block, at: index, memoOffset: &memoOffset, errorOffset: &errorOffset)
-            if index < block.rows.count || parent.openBlock.isFull { release(&parent) }
-        }
-    }
-
-    private mutating func release(_ parent: inout ParentState) {
-        guard !parent.openBlock.rows.isEmpty else { return }
-        openBytes -= parent.openBlock.footprint
-        fullBlocks.append(parent.openBlock)
-        parent.openBlock = OutcomeBlock(parent: parent.status.id, root: parent.root)
-    }
-
-    /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
-    /// bounds.
-    mutating func finishBatch(openLimit: Int) {
-        for task in endedParents {
-            guard var parent = parents.removeValue(forKey: task) else { continue }
-            release(&parent)
-        }
-        endedParents.removeAll(keepingCapacity: true)
-        live.compactIfWorthwhile()
-        if openBytes > openLimit { releaseLargest(downTo: openLimit / 2) }
-    }
-
-    private mutating func releaseLargest(downTo limit: Int) {
-        let order = parents.values.map { (id: $0.status.id, size: $0.openBlock.footprint) }
-            .sorted { ($0.size, $0.id) > ($1.size, $1.id) }
-        for (id, _) in order where openBytes > limit {
-            guard var parent = parents[id] else { continue }
-            release(&parent)
-            parents[id] = parent
-        }
     }
 
     /// The root of a live task's tree, which is itself for a root task.

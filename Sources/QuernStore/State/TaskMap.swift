@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A dictionary by task that is copied for a checkpoint without holding up the writer: after a copy, a change copies the
-/// few hundred values around it, never all of them. All of it O(1), at any size.
+/// A dictionary by task that is copied for a checkpoint without holding up the writer: after a copy, a change copies
+/// the few hundred values around it, never all of them. All of it O(1), at any size.
 ///
-/// It is many small dictionaries, whose number grows by one at a time (linear hashing), so that no change ever moves more
-/// than one of them.
+/// It is many small dictionaries, whose number grows by one at a time (linear hashing), so that no change ever moves
+/// more than one of them.
 struct TaskMap<Value: Sendable>: Sendable, Sequence {
     private var parts: [[TaskID: Value]] = [[:]]
     /// The power of two above the number of parts, less one.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
-/// One checkpoint with all that it needs, from the copy of the state to the removal of what it made needless. It blocks,
-/// and runs beside the writer thread, which goes on: it appends to no file that exists, and creates and removes none that
-/// the writer would (S7).
+/// One checkpoint with all that it needs, from the copy of the state to the removal of what it made needless. It
+/// blocks, and runs beside the writer thread, which goes on: it appends to no file that exists, and creates and removes
+/// none that the writer would (S7).
 struct CheckpointJob: Sendable {
     let files: StoreFiles
     let bodies: LogBodies
@@ -16,12 +16,16 @@ struct CheckpointJob: Sendable {
     let isClean: Bool
     /// Log segments that are there.
     let segments: [UInt32]
+    /// Index segments that the index no longer names.
+    let retired: [UInt32]
 
     struct Outcome: Sendable {
         var manifest: Manifest
         var bytes: UInt64
         /// Log segments that are no longer there.
         var removed: Set<UInt32>
+        /// Retired index segments that are no longer there.
+        var removedIndex: Set<UInt32>
     }
 
     func run() -> Result<Outcome, StoreError> {
@@ -30,7 +34,10 @@ struct CheckpointJob: Sendable {
             try committed.index.synchronize()
             let (manifest, bytes) = try CheckpointWriter(files: files).write(
                 state: committed.state, index: committed.index, position: position, after: previous, isClean: isClean)
-            return .success(Outcome(manifest: manifest, bytes: bytes, removed: removeObsolete()))
+            return .success(
+                Outcome(
+                    manifest: manifest, bytes: bytes, removed: removeObsolete(),
+                    removedIndex: Set(retired.filter(removeIndex))))
         } catch { return .failure(StoreError("cannot write a checkpoint", error)) }
     }
 
@@ -39,8 +46,8 @@ struct CheckpointJob: Sendable {
     /// What the writer's state came to need since is needed by this state too, or is in a segment from the position on.
     private func removeObsolete() -> Set<UInt32> {
         try? files.fileSystem.remove(files.path(.checkpoint, previous.checkpointNumber))
-        let needed = committed.state.neededLogSegments()
-        return Set(segments.filter { $0 < position.segment && !needed.contains($0) && remove(segment: $0) })
+        let needed = LogUse(committed.state).segments
+        return Set(segments.filter { $0 < position.segment && needed[$0] == nil && remove(segment: $0) })
     }
 
     /// False when the file could not be removed.
@@ -51,19 +58,11 @@ struct CheckpointJob: Sendable {
         bodies.forget(segment: number)
         return true
     }
-}
 
-extension StoreState {
-    /// The log segments with payloads and hand-overs of live and of staged tasks. O(live).
-    func neededLogSegments() -> Set<UInt32> {
-        var needed: Set<UInt32> = []
-        for run in live.runs where run.live != 0 { needed.insert(run.run.segment) }
-        for stage in stages.values {
-            for run in stage.runs { needed.insert(run.segment) }
+    private func removeIndex(segment number: UInt32) -> Bool {
+        do throws(FileError) { try files.fileSystem.remove(files.path(.index, UInt64(number))) } catch {
+            return error.errno == .noSuchFileOrDirectory
         }
-        for parent in parents.values {
-            if let handover = parent.handover { needed.insert(handover.segment) }
-        }
-        return needed
+        return true
     }
 }

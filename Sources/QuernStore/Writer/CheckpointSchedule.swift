@@ -3,7 +3,7 @@
 /// When a checkpoint begins, as a plain state machine of the writer thread: one at a time, each some bytes of log after
 /// the one before, and a last one that ends the store.
 ///
-/// | state | log grew to the mark | finished | close |
+/// | state | log grew to the mark, or asked for | finished | close |
 /// |---|---|---|---|
 /// | idle | begin: running | - | finish: closed |
 /// | running | due again | idle | closing |
@@ -22,6 +22,8 @@ struct CheckpointSchedule {
     enum Event {
         /// Bytes of log since the store was opened.
         case logGrew(to: UInt64)
+        /// What changed beside the log must count soon.
+        case requested
         /// The checkpoint that began ended, well or not; its size when it was written.
         case finished(bytes: UInt64?)
         case close
@@ -36,6 +38,7 @@ struct CheckpointSchedule {
     }
 
     private(set) var state = State.idle
+    var isClosing: Bool { state == .closing || state == .closed }
     /// Bytes of log at which the next checkpoint is due.
     private(set) var dueAt: UInt64
     private let interval: UInt64
@@ -54,6 +57,8 @@ struct CheckpointSchedule {
         case (.idle, .logGrew(let bytes)):
             logBytes = bytes
             return bytes >= dueAt ? begin() : .nothing
+        case (.idle, .requested): return begin()
+        case (.running, .requested), (.dueAgain, .requested): state = .dueAgain
         case (.running, .logGrew(let bytes)), (.dueAgain, .logGrew(let bytes)):
             logBytes = bytes
             state = bytes >= dueAt ? .dueAgain : .running

@@ -18,6 +18,8 @@ struct CommitQueue: Sendable {
     enum Work {
         /// Write these, in this order.
         case write([Pending])
+        /// Something else that the writer alone may do.
+        case run(Job)
         /// The oldest commit of an interval level is due to be synced.
         case synchronize
         /// A checkpoint that was written beside the writer has ended.
@@ -27,6 +29,9 @@ struct CommitQueue: Sendable {
         /// Nothing is left and nothing will come: close. Said once.
         case close
     }
+
+    /// What others ask the writer to do between two batches.
+    typealias Job = @Sendable (inout StoreWriter) -> Void
 
     /// Names a transaction that waits for room.
     struct Ticket: Sendable, Equatable {
@@ -78,6 +83,9 @@ struct CommitQueue: Sendable {
     private var outside: [(ticket: Ticket, item: Pending?)] = []
     private var admitted = 0
     private var nextTicket: UInt64 = 0
+    private var jobs: [Job] = []
+    /// Background work that has not handed in its result.
+    private var background = 0
     private var endedCheckpoint: Result<CheckpointJob.Outcome, StoreError>?
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
@@ -127,6 +135,24 @@ struct CommitQueue: Sendable {
 
     mutating func beginClosing() { isClosing = true }
 
+    // MARK: Jobs
+
+    /// Asks the writer to do something. False when the store is closing.
+    mutating func post(_ job: @escaping Job) -> Bool {
+        if isClosing { return false }
+        jobs.append(job)
+        return true
+    }
+
+    /// Background work begins: the store does not close before its result came.
+    mutating func beginBackground() { background += 1 }
+
+    /// Hands in the result of background work.
+    mutating func endBackground(_ job: @escaping Job) {
+        background -= 1
+        jobs.append(job)
+    }
+
     // MARK: The writer
 
     /// The next work, or nil to wait until the next of the deadlines.
@@ -134,8 +160,9 @@ struct CommitQueue: Sendable {
         // The last checkpoint syncs too; but that may come late, behind one that still runs.
         if !isClosing || wasToldToClose, let due = deadlines.sync, due <= now { return .synchronize }
         if let result = endedCheckpoint.take() { return .checkpointed(result) }
+        if !jobs.isEmpty { return .run(jobs.removeFirst()) }
         if batches.isEmpty {
-            if isClosing, !wasToldToClose {
+            if isClosing, !wasToldToClose, background == 0 {
                 wasToldToClose = true
                 return .close
             }

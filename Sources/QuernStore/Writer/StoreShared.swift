@@ -13,6 +13,9 @@ final class StoreShared: Sendable {
     let queue = Monitor(CommitQueue())
     let bodies: LogBodies
     let observer = Mutex(Observer())
+    let throttle = Throttle()
+    /// Why background work failed the last time that it did.
+    let housekeepingFailure = Mutex<StoreError?>(nil)
 
     init(files: StoreFiles, state: StoreState, index: MemoIndex, bodies: LogBodies) {
         self.files = files

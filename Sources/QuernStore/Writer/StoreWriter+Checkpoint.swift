@@ -8,10 +8,15 @@ extension StoreWriter {
 
     /// Takes over what a checkpoint that ended has changed.
     mutating func adopt(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        let waiting = compactionsInCheckpoint
+        compactionsInCheckpoint = []
+        for done in waiting { done.completion(result.map { _ in done.report }) }
         switch result {
         case .success(let outcome):
             manifest = outcome.manifest
             segments.removeAll(where: outcome.removed.contains)
+            retired.removeAll(where: outcome.removedIndex.contains)
+            housekeeping.didCheckpoint()
             carryOut(schedule.handle(.finished(bytes: outcome.bytes)))
         case .failure(let error):
             // Without space the log just grows longer; the next try comes with the next interval.
@@ -20,6 +25,9 @@ extension StoreWriter {
         }
     }
 
+    /// Has a checkpoint written that holds the state as it is now, as soon as there is time for one.
+    mutating func requestCheckpoint() { carryOut(schedule.handle(.requested)) }
+
     mutating func beginClosing() { carryOut(schedule.handle(.close)) }
 
     private mutating func carryOut(_ action: CheckpointSchedule.Action) {
@@ -27,8 +35,11 @@ extension StoreWriter {
         case .nothing: break
         case .begin:
             guard poison == nil, let job = makeCheckpoint(isClean: false) else {
+                failCompactions(poison ?? StoreError(.noSpace, "index blocks wait for space, and so does a checkpoint"))
                 return carryOut(schedule.handle(.finished(bytes: nil)))
             }
+            compactionsInCheckpoint += compactionsDone
+            compactionsDone = []
             let queue = shared.queue
             configuration.startThread {
                 let result = job.run()
@@ -41,8 +52,8 @@ extension StoreWriter {
         }
     }
 
-    /// A checkpoint of the state as it is now. The copy is O(1), and what the writer changes from now on is copied piece
-    /// by piece.
+    /// A checkpoint of the state as it is now. The copy is O(1), and what the writer changes from now on is copied
+    /// piece by piece.
     private mutating func makeCheckpoint(isClean: Bool) -> CheckpointJob? {
         var committed = shared.committed.withLock { $0 }
         // Blocks that found no space are in no file: what they hold must stay in the log's tail.
@@ -52,12 +63,14 @@ extension StoreWriter {
         if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
         return CheckpointJob(
             files: shared.files, bodies: shared.bodies, committed: committed, position: log.position,
-            unsyncedLog: log.unsyncedFile, previous: manifest, isClean: isClean, segments: segments)
+            unsyncedLog: log.unsyncedFile, previous: manifest, isClean: isClean, segments: segments,
+            retired: retired)
     }
 
     // MARK: The end
 
     private mutating func finish() {
+        failCompactions(StoreError(.closed, "the store is closed"))
         var result = poison
         if result == nil { result = flushIndex() }
         if result == nil, let job = makeCheckpoint(isClean: true), case .failure(let error) = job.run() {

@@ -3,17 +3,22 @@ import Synchronization
 
 extension StoreWriter {
     /// Moves full blocks to the index. Returns why some had to stay in memory.
-    func flushIndex() -> StoreError? {
-        shared.committed.withLock { committed -> StoreError? in
-            var done = 0
-            defer { committed.state.fullBlocks.removeFirst(done) }
-            for block in committed.state.fullBlocks {
-                do throws(FileError) { try committed.index.append(block) } catch {
-                    return StoreError("cannot write the index", error)
-                }
-                done += 1
+    ///
+    /// Nothing is written under the lock: readers see the blocks in memory until index and memory change in one step.
+    mutating func flushIndex() -> StoreError? {
+        var (index, blocks) = shared.committed.withLock { ($0.index, $0.state.fullBlocks) }
+        while !blocks.isEmpty {
+            var written = 0
+            var failure: FileError?
+            do throws(FileError) { written = try indexWriter.append(blocks[...], to: &index) } catch { failure = error }
+            let rest = Array(blocks[written...])
+            shared.committed.withLock {
+                $0.index = index
+                $0.state.fullBlocks = rest
             }
-            return nil
+            if let failure { return StoreError("cannot write the index", failure) }
+            blocks = rest
         }
+        return nil
     }
 }

@@ -14,6 +14,15 @@ struct StoreWriter: Sendable {
     /// Set when a write or a sync failed for good (S4).
     var poison: StoreError?
     private var batch = Batch()
+    var indexWriter: IndexWriter
+    var housekeeping: Housekeeping
+    /// Who waits for a compaction of everything.
+    var compactionRequests: [CompactionDone.Completion] = []
+    /// Compactions that are done and not yet in a checkpoint, and those that are in the one being written.
+    var compactionsDone: [CompactionDone] = []
+    var compactionsInCheckpoint: [CompactionDone] = []
+    /// Index segments that were replaced and go with the next checkpoint.
+    var retired: [UInt32] = []
     var deadlines = WriterDeadlines()
     var schedule: CheckpointSchedule
 
@@ -22,6 +31,9 @@ struct StoreWriter: Sendable {
         self.configuration = configuration
         self.lock = lock
         log = recovered.log
+        indexWriter = IndexWriter(files: recovered.files, configuration: configuration)
+        housekeeping = Housekeeping(
+            retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
         segments = recovered.segments
         schedule = CheckpointSchedule(
@@ -41,10 +53,15 @@ struct StoreWriter: Sendable {
             case .write(let pending):
                 write(pending)
                 checkpointIfDue()
+                housekeep()
+            case .run(let job):
+                job(&self)
+                housekeep()
             case .synchronize:
                 synchronizeInBackground()
             case .checkpointed(let result):
                 adopt(result)
+                housekeep()
             case .vouch:
                 vouch()
             case .close:
@@ -55,7 +72,7 @@ struct StoreWriter: Sendable {
 
     // MARK: Writing
 
-    private mutating func write(_ pending: [CommitQueue.Pending]) {
+    mutating func write(_ pending: [CommitQueue.Pending]) {
         var start = 0
         while start < pending.count {
             var bytes = 0
@@ -137,6 +154,7 @@ struct StoreWriter: Sendable {
         let segment = log.segment
         let changes = shared.committed.withLock { committed -> CommitChanges in
             var collector = ChangeCollector()
+            let droppedBefore = committed.state.dropped.count
             for frame in written {
                 let result = frame.body.withUnsafeBytes { body -> DecodingFailure? in
                     do throws(DecodingFailure) {
@@ -149,6 +167,7 @@ struct StoreWriter: Sendable {
                 precondition(result == nil, "a batch does not apply: \(result?.reason ?? "")")
             }
             committed.state.finishBatch(openLimit: configuration.openBlockBytes)
+            if committed.state.dropped.count > droppedBefore { housekeeping.didDrop() }
             return collector.changes(in: committed.state)
         }
         if !changes.spawned.isEmpty || !changes.touched.isEmpty {

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Buffers that reading blocks uses again and again.
+struct BlockScratch: Sendable {
+    /// The body of a frame that is compressed as a whole.
+    var frame: [UInt8] = []
+    var section: [UInt8] = []
+}
+
+extension BlockExtent {
+    /// Reads all rows of the block, those too that a view skips. Returns the mapping that they came from.
+    func read(
+        of parent: TaskID, _ identity: StoreIdentity, columns: ChildColumns, scratch: inout BlockScratch,
+        into block: inout ChildBlock
+    ) throws(StoreError) -> FileMapping? {
+        defer { block.hasFacts = columns.contains(.facts) }
+        switch place {
+        case .memory(let memory):
+            block.fill(from: memory.block, columns: columns)
+            return nil
+        case .encoded(let encoded):
+            do throws(DecodingFailure) {
+                try encoded.decode(columns: columns, scratch: &scratch.section, into: &block)
+            } catch { throw StoreError(.damaged, "a block in memory: \(error.reason)") }
+            return nil
+        case .file(let file):
+            let mapping = try file.mapping(length: offset + length)
+            defer { withExtendedLifetime(mapping) {} }
+            do throws(DecodingFailure) {
+                try decode(
+                    mapping.bytes, segment: file.number, of: parent, seed: identity.seed, columns: columns,
+                    scratch: &scratch, into: &block)
+            } catch { throw StoreError(.damaged, error.reason, file: file.path, offset: offset) }
+            return mapping
+        }
+    }
+
+    private func decode(
+        _ bytes: UnsafeRawBufferPointer, segment: UInt32, of parent: TaskID, seed: UInt32, columns: ChildColumns,
+        scratch: inout BlockScratch, into block: inout ChildBlock
+    ) throws(DecodingFailure) {
+        guard let header = FrameHeader(bytes, at: offset, segment: segment, seed: seed),
+            header.kind == .block || header.kind == .sharedBlocks, header.totalLength == length
+        else { throw DecodingFailure("no valid block of this parent") }
+        guard let stored = header.body(in: bytes, seed: seed) else {
+            throw DecodingFailure("wrong checksum of a block")
+        }
+        switch header.codec {
+        case .raw:
+            try decode(stored, columns: columns, scratch: &scratch.section, into: &block)
+        case .lz4:
+            scratch.frame.resize(to: header.rawLength)
+            try scratch.frame.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
+                try LZ4.decompress(stored, into: bytes)
+            }
+            try scratch.frame.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
+                try decode(bytes, columns: columns, scratch: &scratch.section, into: &block)
+            }
+        }
+        guard block.parent == parent else { throw DecodingFailure("a block of another parent") }
+        guard block.count == storedRows else { throw DecodingFailure("a block of another length") }
+    }
+
+    /// Decodes the block in its frame's body.
+    private func decode(
+        _ body: UnsafeRawBufferPointer, columns: ChildColumns, scratch: inout [UInt8], into block: inout ChildBlock
+    ) throws(DecodingFailure) {
+        var reader = ByteReader(body)
+        _ = try reader.take(Int(entry.bodyOffset))
+        let bytes = try reader.take(Int(entry.bodyLength))
+        try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Walks the directories of several sealed segments as one, by parent and then in sequence: so that all blocks of a
+/// parent come together.
+///
+/// A parent's blocks must follow each other from segment to segment, which they do in segments that are neighbours.
+struct DirectoryMerge {
+    private var walks: [DirectoryWalk] = []
+    /// The walks that have more, by their next entries.
+    private var order: [Int] = []
+
+    init(_ segments: ArraySlice<SealedIndexSegment>) throws(StoreError) {
+        for segment in segments {
+            walks.append(try DirectoryWalk(segment))
+            try enqueue(walks.count - 1)
+        }
+    }
+
+    /// The next entry and the segment that it is in. O(segments), of which little is moved.
+    mutating func next() throws(StoreError) -> (entry: DirectoryEntry, file: IndexFile)? {
+        guard !order.isEmpty else { return nil }
+        let first = order.removeFirst()
+        guard let entry = walks[first].next else { return nil }
+        try walks[first].advance()
+        try enqueue(first)
+        return (entry, walks[first].segment.file)
+    }
+
+    private mutating func enqueue(_ walk: Int) throws(StoreError) {
+        guard let entry = walks[walk].next else { return }
+        var low = 0
+        var high = order.count
+        while low < high {
+            let middle = (low + high) / 2
+            if let other = walks[order[middle]].next, Self.precedes(other, order[middle], entry, walk) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        order.insert(walk, at: low)
+    }
+
+    private static func precedes(_ left: DirectoryEntry, _ a: Int, _ right: DirectoryEntry, _ b: Int) -> Bool {
+        (left.parent, left.firstSequence, a) < (right.parent, right.firstSequence, b)
+    }
+}
+
+/// A walk over the directory of one sealed segment, which is verified first.
+struct DirectoryWalk {
+    let segment: SealedIndexSegment
+    private(set) var next: DirectoryEntry?
+    private let mapping: FileMapping
+    private var index = 0
+
+    init(_ segment: SealedIndexSegment) throws(StoreError) {
+        self.segment = segment
+        mapping = try segment.verifiedMapping()
+        try advance()
+    }
+
+    /// Goes on to the next entry.
+    mutating func advance() throws(StoreError) {
+        guard index < segment.entryCount else {
+            next = nil
+            return
+        }
+        let offset = Int(segment.directoryOffset) + FrameHeader.size + index * DirectoryEntry.size
+        var reader = ByteReader(mapping.bytes, at: offset)
+        defer { withExtendedLifetime(mapping) {} }
+        guard let entry = try? DirectoryEntry(&reader), entry.lies(before: segment.directoryOffset) else {
+            throw StoreError(
+                .damaged, "a directory entry points outside its segment", file: segment.file.path, offset: offset)
+        }
+        next = entry
+        index += 1
+    }
+}

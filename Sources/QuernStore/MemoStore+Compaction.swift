@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a compaction did.
+public struct CompactionReport: Sendable, Equatable {
+    /// Bytes of the segments that were rewritten, and of those that took their place: never more.
+    public var bytesBefore = 0
+    public var bytesAfter = 0
+    public var segmentsBefore = 0
+    public var segmentsAfter = 0
+    /// Ended tasks in them that were kept.
+    public var childrenKept: UInt64 = 0
+    /// Dropped trees of which nothing is left.
+    public var treesReclaimed = 0
+
+    public init() {}
+
+    init(_ result: Compaction.Result) {
+        bytesBefore = result.bytesBefore
+        bytesAfter = result.bytesAfter
+        segmentsBefore = result.inputs.count
+        segmentsAfter = result.outputs.count
+        childrenKept = result.childrenKept
+        treesReclaimed = result.gone.count
+    }
+}
+
+extension MemoStore {
+    /// Rewrites the whole index: each parent's children lie side by side afterwards, and dropped trees are gone.
+    /// Commits and walks go on meanwhile; snapshots keep the segments that they read.
+    ///
+    /// It needs as much free space as the index takes, until it is done. It may be interrupted at any moment, by a kill
+    /// too: what it wrote counts with its last step alone. A checkpoint makes it durable, before it returns.
+    ///
+    /// - Returns: what it did; zeros when there was nothing to gain.
+    /// - Throws: ``StoreError/Code/damaged`` naming file and offset of what is wrong in the index,
+    ///   ``StoreError/Code/noSpace`` or ``StoreError/Code/inputOutput``, with nothing changed;
+    ///   ``StoreError/Code/closed``.
+    /// - Complexity: O(bytes of index), without an I/O budget; memory for a few blocks and a segment's directory.
+    @discardableResult
+    public func compact() async throws(StoreError) -> CompactionReport {
+        let result = await withCheckedContinuation { continuation in
+            requestCompaction { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
+    /// Compacts as ``compact()`` does, and blocks the caller's thread meanwhile.
+    ///
+    /// - Throws: as the asynchronous form.
+    @discardableResult
+    public func compactBlocking() throws(StoreError) -> CompactionReport {
+        let handoff = Handoff<Result<CompactionReport, StoreError>>()
+        requestCompaction(handoff.give)
+        return try handoff.take().get()
+    }
+
+    private func requestCompaction(_ completion: @escaping @Sendable (Result<CompactionReport, StoreError>) -> Void) {
+        let isTaken = shared.queue.update { queue, wakes in
+            wakes = true
+            return queue.post { writer in writer.requestCompaction(completion) }
+        }
+        if !isTaken { completion(.failure(StoreError(.closed, "the store is closed"))) }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+
+/// Dropping whole trees (T12): at once for whoever reads, reclaimed later by a compaction.
+extension MemoStore {
+    /// Drops an ended root task with all that is below it: snapshots that are taken later do not show them. What was
+    /// taken before goes on to show everything.
+    ///
+    /// Dropping a tree a second time, before a compaction has reclaimed it, is no error and changes nothing.
+    ///
+    /// - Parameter sequence: the commit position of the root's outcome, when the caller knows it: the row is then found
+    ///   without a walk.
+    /// - Throws: ``StoreError/Code/rejected`` when the task is live, or is no ended root task that the store still has;
+    ///   as ``append(_:durability:)`` and ``children(of:)``.
+    /// - Complexity: O(1) in the size of the tree. The root's row is looked for from the newest on: O(root tasks that
+    ///   ended later), O(log root tasks) with `sequence`.
+    public func dropTree(
+        _ root: TaskID, endedAt sequence: UInt64? = nil, durability: Durability? = nil
+    ) async throws(StoreError) {
+        try await SystemThread.run { () throws(StoreError) in
+            try self.dropTreeBlocking(root, endedAt: sequence, durability: durability)
+        }
+    }
+
+    /// Drops a tree as ``dropTree(_:endedAt:durability:)`` does, on the caller's thread, which it blocks.
+    ///
+    /// - Throws: as the asynchronous form.
+    public func dropTreeBlocking(
+        _ root: TaskID, endedAt sequence: UInt64? = nil, durability: Durability? = nil
+    ) throws(StoreError) {
+        try retryingDrop { (generation) throws(StoreError) in
+            if shared.committed.withLock({ $0.state.dropped.contains(root) }) { return }
+            guard !isLive(root) else { throw StoreError(.rejected, "root task \(root) is live") }
+            guard let tree = try endedRoot(root, at: sequence) else {
+                throw StoreError(.rejected, "task \(root) is no ended root task")
+            }
+            var transaction = Transaction()
+            transaction.drop(tree, generation: generation)
+            try appendBlocking(transaction, durability: durability)
+        }
+    }
+
+    /// Drops ended trees, the one that ended first at first, until the store keeps to `policy`.
+    ///
+    /// - Returns: what was dropped by this call.
+    /// - Throws: as ``append(_:durability:)`` and ``children(of:)``; what was dropped until then stays dropped.
+    /// - Complexity: O(ended root tasks) at most, a block at a time; and a pass over the index's directories for each
+    ///   block of them in which something is dropped.
+    public func applyRetention(
+        _ policy: RetentionPolicy, now: Timestamp
+    ) async throws(StoreError) -> RetentionReport {
+        try await SystemThread.run { () throws(StoreError) in try self.applyRetentionBlocking(policy, now: now) }
+    }
+
+    /// Applies retention as ``applyRetention(_:now:)`` does, on the caller's thread, which it blocks.
+    ///
+    /// - Throws: as the asynchronous form.
+    public func applyRetentionBlocking(
+        _ policy: RetentionPolicy, now: Timestamp
+    ) throws(StoreError) -> RetentionReport {
+        var report = RetentionReport()
+        try retryingDrop { (generation) throws(StoreError) in
+            var walk = try RetentionWalk(policy, now: now, view: try RetentionWalk.View(shared))
+            while let found = try walk.next() {
+                var transaction = Transaction()
+                for tree in found.trees { transaction.drop(tree, generation: generation) }
+                try appendBlocking(transaction)
+                report += found.report
+            }
+        }
+        return report
+    }
+
+    /// Runs `body`, and runs it again when a compaction forgot trees meanwhile, so that what it found may be gone.
+    private func retryingDrop(_ body: (_ generation: UInt64) throws(StoreError) -> Void) throws(StoreError) {
+        func generation() -> UInt64 { shared.committed.withLock { $0.state.dropped.generation } }
+        while true {
+            let before = generation()
+            do throws(StoreError) { return try body(before) } catch {
+                guard error.code == .rejected, generation() != before else { throw error }
+            }
+        }
+    }
+
+    /// The row of an ended root task, looked for from the newest on.
+    private func endedRoot(_ root: TaskID, at sequence: UInt64?) throws(StoreError) -> DroppedTree? {
+        var roots = try children(of: .none)
+        if let sequence, sequence > 0 { roots = try roots.after(sequence - 1) } else { roots = roots.reversed() }
+        var cursor = roots.makeCursor(columns: .facts)
+        var block = ChildBlock()
+        while try cursor.next(into: &block) {
+            for index in 0..<block.count where block.id(at: index) == root {
+                return DroppedTree(root: root, sequence: block.sequence(at: index), kind: block.kind(at: index))
+            }
+            if sequence != nil { return nil }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Synchronization
+import SystemPackage
+
+/// What a store takes on disk, and what of that housekeeping may give back.
+public struct StoreSizes: Sendable, Equatable {
+    public struct Files: Sendable, Equatable {
+        public var count = 0
+        public var bytes = 0
+        public init() {}
+    }
+
+    public var log = Files()
+    public var index = Files()
+    public var checkpoints = Files()
+    /// Bytes of log that live tasks still need.
+    public var liveLogBytes = 0
+    /// Trees that were dropped and wait for a compaction.
+    public var droppedTrees = 0
+    /// About what a compaction of them gives back, in bytes of sealed index segments.
+    public var droppedBytes = 0
+    /// Why background work failed the last time that it did, since the store was opened.
+    public var housekeepingFailure: StoreError?
+
+    public init() {}
+}
+
+extension MemoStore {
+    /// What the store takes on disk now. Blocking: it asks the file system for the size of each file.
+    ///
+    /// - Throws: ``StoreError/Code/inputOutput``; ``StoreError/Code/damaged`` when a directory of the index is.
+    /// - Complexity: O(files + live runs), and a pass over the index's directories while trees are dropped.
+    public func sizes() throws(StoreError) -> StoreSizes {
+        let files = shared.files
+        var sizes = StoreSizes()
+        let names = try StoreError.wrapping("cannot list the store") { () throws(FileError) in
+            try files.fileSystem.list(files.directory)
+        }
+        for name in names {
+            guard let (kind, _) = StoreFiles.parse(name), let size = try size(of: name) else { continue }
+            switch kind {
+            case .log: sizes.log.add(size)
+            case .index: sizes.index.add(size)
+            case .checkpoint: sizes.checkpoints.add(size)
+            case .manifest: break
+            }
+        }
+        let (contents, use) = shared.committed.withLock { (IndexContents($0), LogUse($0.state)) }
+        sizes.liveLogBytes = use.segments.values.reduce(0, +)
+        sizes.droppedTrees = contents.dropped.count
+        sizes.droppedBytes = try contents.segments().reduce(0) { $0 + $1.droppedBytes }
+        sizes.housekeepingFailure = shared.housekeepingFailure.withLock { $0 }
+        return sizes
+    }
+
+    /// Nil when the file is gone: what is no longer needed may be removed at any time.
+    private func size(of name: String) throws(StoreError) -> Int? {
+        let files = shared.files
+        do throws(FileError) {
+            return try files.fileSystem.open(files.directory.appending(name), .readOnly).size()
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return nil }
+            throw StoreError("cannot read a file's size", error)
+        }
+    }
+}
+
+extension StoreSizes.Files {
+    fileprivate mutating func add(_ size: Int) {
+        count += 1
+        bytes += size
+    }
+}
