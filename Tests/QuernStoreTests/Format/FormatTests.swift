@@ -86,6 +86,7 @@ struct FormatTests {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
         for store in try GoldenStores.all() {
+            let expected = try String(contentsOf: store.appendingPathExtension("dump"), encoding: .utf8)
             for _ in 0..<12 {
                 let (directory, place) = try copy(store)
                 let names = try FileManager.default.contentsOfDirectory(atPath: place.path)
@@ -103,8 +104,10 @@ struct FormatTests {
                 let what = "seed \(seed): \(store.lastPathComponent)/\(file.lastPathComponent), byte \(offset)"
                 // A version or kind that is not known is an error of its own to this library.
                 if case .failed(3, _) = python, case .damaged = swift { continue }
+                // One may look at payloads that the other does not ask for, since their tasks end behind the checkpoint.
+                if case .damaged(let name) = python, name.hasPrefix("log-"), swift == .content(expected) { continue }
                 let agree = python == swift
-                #expect(agree, "\(what): the readers disagree")
+                #expect(agree, "\(what): the readers disagree: \(python.summary), \(swift.summary)")
                 withExtendedLifetime(directory) {}
             }
         }
