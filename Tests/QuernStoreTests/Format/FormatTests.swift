@@ -104,7 +104,7 @@ struct FormatTests {
                 let what = "seed \(seed): \(store.lastPathComponent)/\(file.lastPathComponent), byte \(offset)"
                 // A version or kind that is not known is an error of its own to this library.
                 if case .failed(3, _) = python, case .damaged = swift { continue }
-                // One may look at payloads that the other does not ask for, since their tasks end behind the checkpoint.
+                // One may look at payloads that the other does not ask for: their tasks end behind the checkpoint.
                 if case .damaged(let name) = python, name.hasPrefix("log-"), swift == .content(expected) { continue }
                 let agree = python == swift
                 #expect(agree, "\(what): the readers disagree: \(python.summary), \(swift.summary)")
