@@ -244,7 +244,8 @@ import Testing
         #expect(await store.failure(of: Self.commit(cancelled))?.code == .rejected)
         var released: SpawnStage? = store.makeStage()
         if let released { try await stageParts(released) }
-        #expect(try Self.logSegments(files).count > 10)
+        // At least those of the stage that is open.
+        #expect(try Self.logSegments(files).count > 5)
         released = nil
         await store.settle()
         #expect(Self.state(store).stages.isEmpty)

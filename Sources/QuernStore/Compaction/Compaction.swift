@@ -56,7 +56,7 @@ struct Compaction: Sendable {
     }
 
     private mutating func merge(into output: inout CompactionOutput) throws(StoreError) -> Result {
-        let segments = contents.sealed[plan.range]
+        let segments = contents.index.sealed[plan.range]
         let hidden = contents.dropped.hiddenRows
         var result = Result(inputs: Array(segments), outputs: [])
         var entries = try DirectoryMerge(segments)
