@@ -54,8 +54,9 @@ extension MemoStore {
 
     /// Commits without waiting, also when more than ``Configuration/queueBytes`` wait: see ``pendingBytes``.
     ///
-    /// - Parameter completion: called once, on the writer thread, after the observer. It must be short and must not
-    ///   wait for the store.
+    /// - Parameter completion: called once, on the writer thread, after the observer; on the caller's, before this call
+    ///   returns, when the store is closed or a stage is another store's. It must be short and must not wait for the
+    ///   store.
     public func enqueue(
         _ transaction: Transaction, durability: Durability? = nil,
         completion: (@Sendable (Result<Commit, StoreError>) -> Void)? = nil

@@ -15,7 +15,8 @@ public import SystemPackage
 /// let root = TaskID(try await store.append(spawn).spawned[0].lowerBound)
 /// ```
 ///
-/// All calls may be made from any thread. One process at a time may open a store to write.
+/// All calls may be made from any thread. One process at a time may open a store to write. A store that is released
+/// without ``close()`` closes by itself, but a moment later: until then it is ``StoreError/Code/locked``.
 public final class MemoStore: Sendable {
     let shared: StoreShared
     let configuration: Configuration
@@ -45,7 +46,8 @@ public final class MemoStore: Sendable {
     ///
     /// - Throws: ``StoreError/Code/locked`` when another writer has it; ``StoreError/Code/damaged`` naming file, offset
     ///   and what is wrong, with nothing changed; ``StoreError/Code/notAStore``,
-    ///   ``StoreError/Code/unsupportedVersion`` or ``StoreError/Code/inputOutput``.
+    ///   ``StoreError/Code/unsupportedVersion`` or ``StoreError/Code/inputOutput``; ``StoreError/Code/noSpace``, since
+    ///   each opening begins a log segment.
     public static func open(
         at directory: FilePath, configuration: Configuration = Configuration(),
         fileSystem: any FileSystem = PosixFileSystem()
@@ -63,6 +65,8 @@ public final class MemoStore: Sendable {
         at directory: FilePath, configuration: Configuration = Configuration(),
         fileSystem: any FileSystem = PosixFileSystem()
     ) throws(StoreError) -> MemoStore {
+        // Here and not in the background, where it would end the process hours later.
+        precondition(configuration.compactionBytesPerSecond ?? 1 > 0, "compactionBytesPerSecond must be positive")
         let lock = try acquireLock(directory, fileSystem)
         do throws(StoreError) {
             let recovered = try Recovery(directory: directory, fileSystem: fileSystem, configuration: configuration)

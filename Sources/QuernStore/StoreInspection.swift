@@ -33,23 +33,41 @@ public struct StoreInspection: Sendable {
         public var size: Int
     }
 
-    /// Reads a store's state. Blocking. O(live tasks).
+    /// Reads a store's state, also while a writer is at work on it. Blocking. O(live tasks).
     ///
-    /// - Throws: ``StoreError/Code/notFound`` when there is no store, else as
-    ///   ``MemoStore/open(at:configuration:fileSystem:)``.
+    /// - Throws: ``StoreError/Code/notFound`` when there is no store, else as ``MemoReader/open(at:fileSystem:)``.
     public init(of directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()) throws(StoreError) {
+        let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
+        var attempts = ReadAttempts()
+        while true {
+            var generation: UInt64?
+            do throws(StoreError) {
+                try Self.checkPresence(of: loader)
+                let manifest = try loader.readManifest()
+                generation = manifest.generation
+                self = try StoreInspection(manifest, loader)
+                return
+            } catch {
+                // The writer may have removed the checkpoint under way: then there is another manifest (F27).
+                if let final = attempts.failure(error, generation: generation) { throw final }
+            }
+        }
+    }
+
+    private static func checkPresence(of loader: StoreLoader) throws(StoreError) {
         let names: [String]
-        do throws(FileError) { names = try fileSystem.list(directory) } catch {
+        do throws(FileError) { names = try loader.fileSystem.list(loader.directory) } catch {
             guard error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory else {
                 throw StoreError("cannot list the store", error)
             }
-            throw StoreError(.notFound, "there is no directory", file: directory)
+            throw StoreError(.notFound, "there is no directory", file: loader.directory)
         }
         guard names.contains(StoreFiles.manifestName) else {
-            throw StoreError(.notFound, "there is no store in the directory", file: directory)
+            throw StoreError(.notFound, "there is no store in the directory", file: loader.directory)
         }
-        let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
-        let manifest = try loader.readManifest()
+    }
+
+    private init(_ manifest: Manifest, _ loader: StoreLoader) throws(StoreError) {
         let checkpoint = try loader.readCheckpoint(manifest)
         formatVersion = Int(FileHeader.version)
         openings = manifest.epoch
@@ -61,11 +79,12 @@ public struct StoreInspection: Sendable {
         droppedTrees = checkpoint.state.dropped.count
         self.names = checkpoint.state.names.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
         var files: [FileHeader.Kind: [(number: UInt64, file: File)]] = [:]
-        for name in names {
-            guard let (kind, number) = StoreFiles.parse(name) else { continue }
-            let size = try StoreError.wrapping("cannot read a file's size") { () throws(FileError) in
-                try Self.size(of: fileSystem.open(directory.appending(name), .readOnly), kind)
-            }
+        let present = try StoreError.wrapping("cannot list the store") { () throws(FileError) in
+            try loader.fileSystem.list(loader.directory)
+        }
+        for name in present {
+            guard let (kind, number) = StoreFiles.parse(name), let size = try Self.size(of: name, kind, loader)
+            else { continue }
             files[kind, default: []].append((number, File(name: name, size: size)))
         }
         let logs = (files[.log] ?? []).sorted { $0.number < $1.number }
@@ -81,10 +100,19 @@ public struct StoreInspection: Sendable {
         }
     }
 
-    private static func size(of file: any StoreFile, _ kind: FileHeader.Kind) throws(FileError) -> Int {
-        let size = try file.size()
-        guard kind == .log else { return size }
-        let mapping = try file.map(length: size)
-        return withExtendedLifetime(mapping) { min(size, SegmentScan.usedLength(mapping.bytes)) }
+    /// Nil when the file is gone: what is no longer needed may be removed at any time.
+    private static func size(
+        of name: String, _ kind: FileHeader.Kind, _ loader: StoreLoader
+    ) throws(StoreError) -> Int? {
+        do throws(FileError) {
+            let file = try loader.fileSystem.open(loader.directory.appending(name), .readOnly)
+            let size = try file.size()
+            guard kind == .log else { return size }
+            let mapping = try file.map(length: size)
+            return withExtendedLifetime(mapping) { min(size, SegmentScan.usedLength(mapping.bytes)) }
+        } catch {
+            if error.errno == .noSuchFileOrDirectory { return nil }
+            throw StoreError("cannot read a file's size", error)
+        }
     }
 }

@@ -100,6 +100,16 @@ struct HousekeepingTests {
         #expect((900...1100).contains(spent))
     }
 
+    @Test("A budget above all that a disk can do holds nothing up, however large it is")
+    func boundlessBudget() {
+        var now = MonotonicTime(nanoseconds: 5_000_000_000)
+        var budget = IOBudget(bytesPerSecond: .max, now: now)
+        for _ in 0..<3 {
+            #expect(budget.spend(1 << 40, now: now) == nil)
+            now = now.advanced(by: .seconds(1_000_000))
+        }
+    }
+
     @Test("Background work is done one at a time, and what is due once is done once")
     func oneAtATime() {
         var housekeeping = Housekeeping(retains: true, compacts: true)

@@ -119,6 +119,29 @@ import Testing
         }
     }
 
+    @Test("F27: an inspection succeeds, whatever the writer does between two of its calls")
+    func inspecting() throws {
+        var wanted = 1
+        var isOver = false
+        while !isOver {
+            let files = SimulatedFileSystem()
+            let script = try ReaderScript(on: files, steps: 12)
+            let readOnly = ReaderFiles(files)
+            let seen = MutexBox(0)
+            readOnly.beforeEach { [wanted] _, _ in
+                seen.change { $0 += 1 }
+                if seen.value == wanted { _ = try? script.take(15) }
+            }
+            let inspection = try StoreInspection(of: ReaderScript.directory, fileSystem: readOnly)
+            #expect([2, 4].contains(inspection.liveTasks), "the roots and what one or two steps spawned")
+            #expect(readOnly.refusedCalls == [])
+            isOver = seen.value < wanted
+            wanted += 1
+            try script.store.closeBlocking()
+        }
+        #expect(wanted > 10)
+    }
+
     @Test("F27: a writer that writes checkpoints all the time keeps no reader from opening")
     func checkpointsAllTheTime() throws {
         let facts = try ReaderScript.facts(120)

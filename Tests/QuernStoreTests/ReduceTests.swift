@@ -33,7 +33,7 @@ struct ReduceTests {
         let (store, root, ids) = try await Self.store(children: 3000)
         let children = try store.children(of: root)
         #expect(children.extents.count > 20)
-        for threads in [nil, 1, 2, 3, 7, 16] {
+        for threads in [nil, 1, 2, 3, 7, 16, .max] {
             let found = try await children.reduce(
                 into: [], columns: .facts, threads: threads, Self.gather, combine: { $0 += $1 })
             #expect(found == ids)

@@ -27,8 +27,9 @@ final class ParallelReduction<Value: Sendable>: Sendable {
         _ snapshot: ChildSnapshot, initial: Value, columns: ChildColumns, threads: Int?,
         _ body: @escaping @Sendable (inout Value, borrowing ChildBlock) throws -> Void
     ) {
-        let wanted = threads ?? SystemThread.processorCount
-        precondition(wanted > 0, "a reduction needs at least one thread")
+        precondition(threads ?? 1 > 0, "a reduction needs at least one thread")
+        // Threads without a block would have nothing to do.
+        let wanted = min(threads ?? SystemThread.processorCount, max(snapshot.extents.count, 1))
         self.initial = initial
         self.columns = columns
         self.body = body

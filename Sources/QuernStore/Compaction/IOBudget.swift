@@ -12,8 +12,9 @@ struct IOBudget: Sendable {
     /// - Precondition: `bytesPerSecond` is positive.
     init(bytesPerSecond: Int, now: MonotonicTime) {
         precondition(bytesPerSecond > 0, "a budget of no bytes a second never ends")
-        self.bytesPerSecond = bytesPerSecond
-        available = bytesPerSecond
+        // More than any disk does is no bound, and sums of it must not overflow.
+        self.bytesPerSecond = min(bytesPerSecond, Int(Limits.number))
+        available = self.bytesPerSecond
         filled = now
     }
 
