@@ -45,8 +45,10 @@ readers: prerequisites ## Let one process read a store that another one writes, 
 	@swift build --configuration release --scratch-path $(RELEASE) --product storepair
 	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
 
-# One benchmark with its own arguments, or all. What they leave behind when they are interrupted goes with their directory.
+# One benchmark with its own arguments, or all. What they leave behind when they are interrupted goes with TMPDIR.
 bench: prerequisites ## Measure the store beside this machine's limits (ARGS='scan --help' for one benchmark)
+	@# Of packages that this one depends on the package manager sees new files only when it plans anew.
+	@rm -f $(BENCHMARKS)/release.yaml
 	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
 	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
 	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)

@@ -2,7 +2,8 @@
 
 /// What a compaction did.
 public struct CompactionReport: Sendable, Equatable {
-    /// Bytes of the segments that were rewritten, and of those that took their place: never more.
+    /// Bytes of the segments that were rewritten, and of those that took their place: more only when something dropped
+    /// was left out and the rest packs worse without it.
     public var bytesBefore = 0
     public var bytesAfter = 0
     public var segmentsBefore = 0

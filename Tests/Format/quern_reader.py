@@ -12,9 +12,10 @@ import os
 import re
 import struct
 import sys
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Final, Iterable, Iterator, NamedTuple, NoReturn, Sequence
+from typing import Callable, Final, Iterable, Iterator, NamedTuple, NoReturn, Sequence
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Section "Limits"
@@ -25,6 +26,7 @@ MAX_BODY: Final = 48 << 20              # decoded body of a frame
 MAX_ROWS: Final = 4096                  # rows of a block
 MAX_VALUES_OF_BLOCK: Final = 64 << 10   # memo and error bytes of a block of several rows
 MAX_SPAWN: Final = 64                   # tasks of a spawn record
+MAX_STAGE: Final = 1 << 32              # tasks of a stage
 MAX_NAME: Final = 255                   # bytes of a name
 MAX_ENTRIES: Final = 131_072            # entries of a segment's directory
 MAX_NUMBER: Final = 1 << 60             # ids, sequences, counts
@@ -51,13 +53,13 @@ class Unsupported(Trouble):
 class Damage(Trouble):
     """Something in the store is not as FORMAT.md says."""
 
+    def __init__(self, place: Place, why: str) -> None:
+        super().__init__(f"damaged: {place.file} at {place.offset}: {why}")
+        self.place = place
+
 
 class NotAFrame(Damage):
-    """What is there is no frame that was written whole: in the last log segment, perhaps a torn write."""
-
-
-class Missing(Damage):
-    """A file is not there. When the manifest has changed too, a writer is at work."""
+    """There is no valid frame: in the last log segment, perhaps a torn write."""
 
 
 class Place(NamedTuple):
@@ -66,7 +68,7 @@ class Place(NamedTuple):
     offset: int
 
     def fail(self, why: str, as_: type[Damage] = Damage) -> NoReturn:
-        raise as_(f"damaged: {self.file} at {self.offset}: {why}")
+        raise as_(self, why)
 
     def check(self, holds: bool, why: str) -> None:
         if not holds:
@@ -177,7 +179,7 @@ class Cursor:
     def __init__(self, data: bytes, place: Place, at: int = 0, end: int | None = None) -> None:
         self.data = data
         self.place = place
-        self.at = at
+        self.begin = self.at = at
         self.end = len(data) if end is None else end
 
     def left(self) -> int:
@@ -245,7 +247,7 @@ LOG, INDEX, CHECKPOINT, MANIFEST = 1, 2, 3, 4
 
 
 class StoreFile:
-    """A file of the store whose header has been checked."""
+    """A file of the store whose header has been checked, with the bytes that it had when it was read."""
 
     def __init__(self, name: str, data: bytes, kind: int, number: int | None = None, identity: bytes | None = None):
         """`number` and `identity` are what the header must have; the manifest is the file that says them first."""
@@ -253,20 +255,19 @@ class StoreFile:
         self.data = data
         place = Place(name, 0)
         place.check(len(data) >= FILE_HEADER.size, "the file is shorter than its header")
-        (magic, self.kind, version, reserved, self.number, self.identity, epoch, self.previous_end,
-         self.previous_checksum, _compatible, _read_only, incompatible, reserved2, checksum
+        (magic, self.kind, version, reserved, self.number, self.identity, _epoch, self.previous_end,
+         self.previous_checksum, _compatible, _read_only_compatible, incompatible, reserved2, checksum
          ) = FILE_HEADER.unpack_from(data)
         place.check(magic == FILE_MAGIC, "no file of a quern store")
-        place.check(checksum == crc32c(data[:124]), "checksum of the file header")
+        place.check(checksum == crc32c(data[:FILE_HEADER.size - 4]), "checksum of the file header")
         if version != VERSION:
-            raise Unsupported(f"unsupported: {name}: format version {version}")
+            raise Unsupported(f"unsupported: {name} has format version {version}")
         if incompatible & ~KNOWN_INCOMPATIBLE:
-            raise Unsupported(f"unsupported: {name}: features {incompatible:#x}")
+            raise Unsupported(f"unsupported: {name} has incompatible features {incompatible:#x}")
         place.check(not any(reserved) and not any(reserved2), "reserved bytes of the file header")
         place.check(self.kind == kind, f"a file of kind {self.kind}, not {kind}")
         place.check(number is None or self.number == number, f"the header has number {self.number}")
         place.check(identity is None or self.identity == identity, "the file is of another store")
-        place.check(epoch >= 1, "epoch 0")
         if kind != LOG or self.number == 1:
             place.check(self.previous_end == 0 and self.previous_checksum == 0, "no segment before this, but its end")
         self.seed = crc32c(self.identity)
@@ -274,42 +275,51 @@ class StoreFile:
     def place(self, offset: int) -> Place:
         return Place(self.name, offset)
 
+    def part(self, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end`, or to the end of the file."""
+        return self.data[start:end]
+
     # Section "Frames"
 
-    def frame(self, offset: int) -> Frame:
-        """The frame at an offset, all that it says of itself checked, its body's checksum too."""
+    def frame_header(self, offset: int) -> Frame:
+        """The frame at an offset without its body: a valid header, whatever follows it."""
         place = self.place(offset)
-        body = offset + FRAME_HEADER.size
-        if offset % 8 or offset < FILE_HEADER.size or body > len(self.data):
-            place.fail("no frame is there", NotAFrame)
-        (magic, kind, codec, reserved, stored, decoded, sequence, identifier, own_offset, synced, previous, number,
-         body_checksum, checksum) = FRAME_HEADER.unpack_from(self.data, offset)
-        if magic != FRAME_MAGIC:
-            place.fail("no frame is there", NotAFrame)
-        if checksum != crc32c(self.data[offset:body - 4], self.seed):
-            place.fail("checksum of the frame header", NotAFrame)
-        if own_offset != offset or number != self.number & 0xFFFFFFFF:
-            place.fail("the frame belongs elsewhere", NotAFrame)
-        # From here on: a header that a writer made. What is wrong with it is no torn write.
-        place.check(kind in KINDS_OF_FILE[self.kind], f"a frame of kind {kind} in a file of kind {self.kind}")
-        place.check(codec == 0 or codec == 1 and kind not in STORED_AS_IS, f"codec {codec} in a frame of kind {kind}")
-        place.check(reserved == 0, "reserved bytes of the frame header")
-        place.check(stored <= MAX_BODY and decoded <= MAX_BODY, "the body is longer than any may be")
-        check_lengths(codec, stored, decoded, place)
-        if self.kind != LOG:
-            place.check(synced == 0, "a field of log frames is in use")
-            place.check(kind == BLOCK or sequence == identifier == 0, "a field of other frames is in use")
-        end = body + (stored + 7 & ~7)
-        if end > len(self.data):
-            place.fail("the frame is cut off", NotAFrame)
-        if body_checksum != crc32c(memoryview(self.data)[body:body + stored], self.seed):
-            place.fail("checksum of the body", NotAFrame)
-        return Frame(place, kind, codec, stored, decoded, sequence, identifier, synced, previous, checksum, end)
+        header = self.part(offset, offset + FRAME_HEADER.size)
 
-    def body(self, frame: Frame) -> bytes:
-        """The decoded body of a frame."""
-        start = frame.place.offset + FRAME_HEADER.size
-        return decode(frame.codec, self.data[start:start + frame.stored], frame.decoded, frame.place)
+        def check(holds: bool, why: str) -> None:
+            if not holds:
+                place.fail(why, NotAFrame)
+
+        check(offset % 8 == 0 and offset >= FILE_HEADER.size, "no frame can be there")
+        check(len(header) == FRAME_HEADER.size, "no frame is there")
+        (magic, kind, codec, reserved, stored, decoded, sequence, identifier, own_offset, synced, previous, number,
+         body_checksum, checksum) = FRAME_HEADER.unpack(header)
+        check(magic == FRAME_MAGIC, "no frame is there")
+        check(checksum == crc32c(header[:-4], self.seed), "checksum of the frame header")
+        check(kind in KINDS_OF_FILE[self.kind], f"a frame of kind {kind} in a file of kind {self.kind}")
+        check(codec == 0 or codec == 1 and kind not in STORED_AS_IS, f"codec {codec} in a frame of kind {kind}")
+        check(reserved == 0, "reserved bytes of the frame header")
+        check(own_offset == offset and number == self.number & 0xFFFFFFFF, "the frame belongs elsewhere")
+        check(stored <= MAX_BODY and decoded <= MAX_BODY, "the body is longer than any may be")
+        end = offset + FRAME_HEADER.size + (stored + 7 & ~7)
+        return Frame(place, kind, codec, stored, decoded, sequence, identifier, synced, previous, number, body_checksum,
+                     checksum, end)
+
+    def frame(self, offset: int) -> Frame:
+        """The valid frame at an offset."""
+        frame = self.frame_header(offset)
+        place = frame.place
+        padded = self.part(offset + FRAME_HEADER.size, frame.end)
+        if len(padded) != frame.end - offset - FRAME_HEADER.size:
+            place.fail("the frame is cut off", NotAFrame)
+        data = padded[:frame.stored]
+        if frame.body_checksum != crc32c(data, self.seed):
+            place.fail("checksum of the body", NotAFrame)
+        if self.kind != LOG:
+            place.check(frame.synced == 0, "a field of log frames is in use")
+            unused = frame.kind == BLOCK or frame.sequence == frame.identifier == 0
+            place.check(unused, "a field of other frames is in use")
+        return frame._replace(data=data)
 
     def chain(self, start: int, end: int, checksum: int) -> Iterator[Frame]:
         """The frames from `start` to exactly `end`, each of which must continue the chain, at first `checksum`."""
@@ -345,8 +355,15 @@ class Frame(NamedTuple):
     identifier: int
     synced: int    # how far the file was known to be on disk
     previous: int  # header checksum of the frame before
+    number: int    # low 32 bits of the file's number
+    body_checksum: int
     checksum: int  # header checksum
     end: int       # where the next frame begins
+    data: bytes = b""  # the body as stored
+
+    def body(self) -> bytes:
+        """The decoded body."""
+        return decode(self.codec, self.data, self.decoded, self.place)
 
 
 RECORD_HEAD: Final = struct.Struct("<BI")
@@ -383,7 +400,7 @@ class Manifest:
         frame = file.frame(FILE_HEADER.size)
         frame.place.check(frame.previous == 0, "the first frame continues a chain")
         file.place(frame.end).check(frame.end == len(data), "something is behind the manifest's frame")
-        fields = Cursor(file.body(frame), frame.place)
+        fields = Cursor(frame.body(), frame.place)
         self.checkpoint, self.checksum, closed, reserved = fields.fields(MANIFEST_BODY)
         fields.finish()
         frame.place.check(closed in (0, 1), "the flag for a store closed in order")
@@ -524,6 +541,37 @@ class Parent:
     ended: list[int] = field(default_factory=lambda: [0] * len(KINDS))
     first_failure: int = 0
     handover: bytes = b""
+    handover_place: RecordPlace | None = None
+
+
+class RecordPlace(NamedTuple):
+    """Where in the log a record is."""
+    segment: int
+    frame: int
+    offset: int
+
+
+class Staged(NamedTuple):
+    """The tasks of a staged spawn record."""
+    parent: int
+    submitted: int
+    label: int
+    priority: int
+    count: int
+    payloads: Callable[[], Sequence[bytes]]  # read when they are asked for
+
+
+@dataclass
+class Stage:
+    """Tasks that wait for the commit of their stage."""
+    tasks: int = 0
+    parts: list[Staged] = field(default_factory=list)
+
+    def add(self, position: int, staged: Staged, place: Place) -> None:
+        place.check(position == self.tasks, f"position {position} in a stage that has {self.tasks} tasks")
+        self.tasks += staged.count
+        place.check(self.tasks <= MAX_STAGE, "a stage has more tasks than it may")
+        self.parts.append(staged)
 
 
 class Contents:
@@ -533,6 +581,8 @@ class Contents:
         self.next_id = next_id
         self.next_sequence = next_sequence
         self.labels: dict[int, bytes] = {}
+        self.label_of: dict[bytes, int] = {}
+        self.stages: dict[int, Stage] = defaultdict(Stage)
         self.tasks: dict[int, Task] = {}
         self.parents: dict[int, Parent] = {0: Parent()}
         self.in_flight: list[int] = []
@@ -580,37 +630,76 @@ class Contents:
         """Each label in use stands for a name."""
         used = {task.label for task in self.tasks.values()}
         used.update(row.label for rows in self.rows.values() for row in rows)
+        used.update(staged.label for stage in self.stages.values() for staged in stage.parts)
         place.check(used <= self.labels.keys(), "a label has no name")
 
     # Log
 
-    def apply(self, frames: Sequence[tuple[Frame, bytes]]) -> None:
-        """Applies a batch: its frames with their decoded bodies."""
+    def apply(self, frames: Sequence[Frame]) -> None:
+        """Applies a batch."""
         sequences: set[int] = set()
         first_sequence = self.next_sequence
-        for frame, _ in frames:
+        for frame in frames:
             frame.place.check(frame.sequence == first_sequence, f"the next sequence is {first_sequence}")
             frame.place.check(frame.identifier == self.next_id, f"the next id is {self.next_id}")
-        for frame, body in frames:
-            for kind, fields in records(body, frame.place):
+        for frame in frames:
+            for kind, fields in records(frame.body(), frame.place):
+                record = RecordPlace(frame.number, frame.place.offset, fields.begin - RECORD_HEAD.size)
                 if kind == OUTCOMES:
                     sequences.update(self.outcomes(fields, first_sequence, sequences))
+                elif kind == ADVANCE:
+                    self.advance(fields, record)
+                elif kind == RELOCATED_HANDOVER:
+                    self.relocate_handover(fields, record)
                 elif kind in LOG_RECORDS:
                     LOG_RECORDS[kind](self, fields)
                 else:
                     frame.place.fail(f"unknown record kind {kind}")
                 fields.finish()
-        self.next_sequence = max(sequences, default=first_sequence - 1) + 1
+        self.next_sequence = first_sequence + len(sequences)
+        if sequences:
+            frames[-1].place.check(max(sequences) == self.next_sequence - 1, "sequences have a gap")
+
+    def add_task(self, id_: int, task: Task, place: Place) -> None:
+        place.check(task.parent < id_ <= MAX_NUMBER, f"the id {id_} is out of bounds")
+        place.check(task.parent == 0 or task.parent in self.tasks, f"parent {task.parent} is not live")
+        self.tasks[id_] = task
+        self.parents.setdefault(task.parent, Parent()).live += 1
+        self.next_id = id_ + 1
 
     def spawn(self, fields: Cursor) -> None:
         spawn = Spawn(fields)
         place = fields.place
         place.check(spawn.first >= self.next_id, f"task {spawn.first} was given out before")
-        place.check(spawn.parent == 0 or spawn.parent in self.tasks, f"parent {spawn.parent} is not live")
-        for index, payload in enumerate(spawn.payloads):
-            self.tasks[spawn.first + index] = Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload)
-        self.next_id = spawn.first + len(spawn.payloads)
-        self.parents.setdefault(spawn.parent, Parent()).live += len(spawn.payloads)
+        place.check(spawn.label in self.labels, f"label {spawn.label} has no name")
+        for id_, payload in enumerate(spawn.payloads, spawn.first):
+            self.add_task(id_, Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload), place)
+
+    def stage_spawn(self, fields: Cursor) -> None:
+        place = fields.place
+        (stage,) = fields.fields(STAGE)
+        spawn = Spawn(fields)
+        place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
+        place.check(spawn.label in self.labels, f"label {spawn.label} has no name")
+        payloads = spawn.payloads
+        staged = Staged(spawn.parent, spawn.submitted, spawn.label, spawn.priority, len(payloads), lambda: payloads)
+        self.stages[stage].add(spawn.first, staged, place)
+
+    def commit_stage(self, fields: Cursor) -> None:
+        place = fields.place
+        stage, id_ = fields.fields(STAGE_COMMIT)
+        place.check(stage in self.stages, f"stage {stage} is committed, but has no tasks")
+        place.check(id_ >= self.next_id, f"task {id_} was given out before")
+        for staged in self.stages.pop(stage).parts:
+            for payload in staged.payloads():
+                task = Task(staged.parent, staged.label, staged.priority, staged.submitted, payload)
+                self.add_task(id_, task, place)
+                id_ += 1
+
+    def abort_stage(self, fields: Cursor) -> None:
+        (stage,) = fields.fields(STAGE)
+        fields.place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
+        self.stages.pop(stage, None)
 
     def outcomes(self, fields: Cursor, first_sequence: int, taken: set[int]) -> set[int]:
         """Ends tasks; returns the sequences, which are those of this batch that are not yet taken."""
@@ -622,6 +711,7 @@ class Contents:
         place.check(sequences.isdisjoint(taken), "a sequence is there twice")
         for row in block.rows:
             task = self.live(row.id, place)
+            place.check(row.label in self.labels, f"label {row.label} has no name")
             place.check(task.parent == block.parent, f"task {row.id} is no child of {block.parent}")
             own = self.parents.pop(row.id, None)
             place.check(own is None or own.live == 0, f"task {row.id} ends, but has live children")
@@ -639,11 +729,12 @@ class Contents:
         task.detailed = True
         return task
 
-    def advance(self, fields: Cursor) -> None:
+    def advance(self, fields: Cursor, record: RecordPlace) -> None:
         advance = Advance(fields)
         task = self.detail(advance.task, fields.place)
         task.phase, task.attempts, task.not_before = advance.phase, 0, FIRST_TIME
-        self.parents.setdefault(advance.task, Parent()).handover = advance.handover
+        parent = self.parents.setdefault(advance.task, Parent())
+        parent.handover, parent.handover_place = advance.handover, record
 
     def attempt(self, fields: Cursor) -> None:
         id_, attempts, not_before = fields.fields(ATTEMPT)
@@ -666,6 +757,7 @@ class Contents:
         fields.place.check(1 <= len(name) <= MAX_NAME, f"a name of {len(name)} bytes")
         fields.place.check(is_utf8(name), "a name is not UTF-8")
         fields.place.check(self.labels.setdefault(label, name) == name, f"label {label} has two names")
+        fields.place.check(self.label_of.setdefault(name, label) == label, f"labels {label} and another have one name")
 
     def replace_in_flight(self, fields: Cursor, all_live: bool = True) -> None:
         fields.place.check(fields.left() % 8 == 0, "the length of an in-flight record")
@@ -674,44 +766,56 @@ class Contents:
             for id_ in self.in_flight:
                 self.live(id_, fields.place)
 
-
     def relocate(self, fields: Cursor) -> None:
-        """Payloads once more: they say what the first spawn record said."""
+        """Payloads once more: of live tasks, they say what the record before said."""
         spawn = Spawn(fields)
-        for index, payload in enumerate(spawn.payloads):
-            task = self.tasks.get(spawn.first + index)
+        spawned = 0 < spawn.first and spawn.first + len(spawn.payloads) <= self.next_id
+        fields.place.check(spawned, "a task is relocated that was not spawned")
+        for id_, payload in enumerate(spawn.payloads, spawn.first):
+            task = self.tasks.get(id_)
             if task is not None:
                 known = task.parent, task.label, task.priority, task.submitted, task.payload
                 agrees = known == (spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload)
-                fields.place.check(agrees, f"task {spawn.first + index} was relocated as another")
+                fields.place.check(agrees, f"task {id_} was relocated as another")
 
-    def relocate_handover(self, fields: Cursor) -> None:
-        RelocatedHandover(fields)
+    def relocate_handover(self, fields: Cursor, record: RecordPlace) -> None:
+        """A hand-over once more, unless a newer one has come meanwhile."""
+        relocated = RelocatedHandover(fields)
+        parent = self.parents.get(relocated.task)
+        if parent is not None and parent.handover_place == relocated.before:
+            same = parent.handover == relocated.handover
+            fields.place.check(same, f"another hand-over of task {relocated.task} was relocated")
+            parent.handover_place = record
 
     def drop(self, fields: Cursor) -> None:
         tree = DroppedTree.read(fields)
         place = fields.place
         place.check(tree.reclaimed == 0, "a tree is reclaimed as it is dropped")
+        ended = tree.root < self.next_id and tree.root not in self.tasks
+        place.check(ended and self.parent_of_ended.get(tree.root, 0) == 0, f"{tree.root} is no ended root task")
         if tree.root in self.dropped:
             return
-        ended = any((row.id, row.sequence, row.kind) == (tree.root, tree.sequence, tree.kind) for row in self.rows[0])
-        place.check(ended, f"{tree.root} is dropped and is no ended root task")
-        self.dropped[tree.root] = tree
-        self.parents[0].ended[tree.kind - 1] -= 1
+        for row in self.rows[0]:
+            if row.id == tree.root:
+                place.check(tree.is_of(row), f"the outcome of the dropped root task {tree.root}")
+                self.dropped[tree.root] = tree
+                self.parents[0].ended[tree.kind - 1] -= 1
+        # Where there is no row, it was dropped before and nothing of the tree is left.
 
 
 SPAWN, OUTCOMES, ADVANCE, ATTEMPT_RECORD, CANCEL, CRASH_RECORD, DEFINE, IN_FLIGHT = range(1, 9)
-RELOCATED_SPAWN, RELOCATED_HANDOVER, DROP = 9, 10, 14
-LOG_RECORDS: Final = {
+RELOCATED_SPAWN, RELOCATED_HANDOVER, STAGED_SPAWN, STAGE_COMMIT_RECORD, STAGE_ABORT, DROP = range(9, 15)
+LOG_RECORDS: Final = {  # but for those that `Contents.apply` tells more than their fields
     SPAWN: Contents.spawn,
-    ADVANCE: Contents.advance,
     ATTEMPT_RECORD: Contents.attempt,
     CANCEL: Contents.cancel,
     CRASH_RECORD: Contents.crash,
     DEFINE: Contents.define,
     IN_FLIGHT: Contents.replace_in_flight,
     RELOCATED_SPAWN: Contents.relocate,
-    RELOCATED_HANDOVER: Contents.relocate_handover,
+    STAGED_SPAWN: Contents.stage_spawn,
+    STAGE_COMMIT_RECORD: Contents.commit_stage,
+    STAGE_ABORT: Contents.abort_stage,
     DROP: Contents.drop,
 }
 
@@ -721,18 +825,20 @@ ATTEMPT: Final = struct.Struct("<QIq")
 TASK_ID: Final = struct.Struct("<Q")
 CRASH: Final = struct.Struct("<QB")
 LABEL: Final = struct.Struct("<I")
+STAGE: Final = struct.Struct("<Q")
+STAGE_COMMIT: Final = struct.Struct("<QQ")
 RELOCATION_HEAD: Final = struct.Struct("<QIQII")
 DROPPED_TREE: Final = struct.Struct("<QQBB6s")
 
 
 class Spawn:
-    """A spawn record."""
+    """A spawn or relocated spawn record, or a staged spawn record behind its stage."""
 
     def __init__(self, fields: Cursor) -> None:
         place = fields.place
         self.parent, self.first, self.submitted, self.label, count, self.priority = fields.fields(SPAWN_HEAD)
         place.check(1 <= count <= MAX_SPAWN, f"a spawn record of {count} tasks")
-        place.check(self.parent < self.first and self.first + count - 1 <= MAX_NUMBER, "an id is out of bounds")
+        place.check(self.parent <= MAX_NUMBER and self.first <= MAX_NUMBER, "an id is out of bounds")
         place.check(self.label >= 1, "label 0")
         self.payloads = fields.values(fields.column(count))
         fields.finish()
@@ -751,7 +857,8 @@ class RelocatedHandover:
     """A relocated hand-over record."""
 
     def __init__(self, fields: Cursor) -> None:
-        self.task, _, _, _, length = fields.fields(RELOCATION_HEAD)
+        self.task, segment, frame, record, length = fields.fields(RELOCATION_HEAD)
+        self.before = RecordPlace(segment, frame, record)
         self.handover = fields.rest()
         fields.place.check(len(self.handover) == length <= MAX_VALUE, "the length of a relocated hand-over")
 
@@ -761,7 +868,10 @@ class DroppedTree(NamedTuple):
     root: int
     sequence: int
     kind: int
-    reclaimed: int
+    reclaimed: int  # the root's row is in no block any more
+
+    def is_of(self, row: Row) -> bool:
+        return (row.id, row.sequence, row.kind) == (self.root, self.sequence, self.kind)
 
     @staticmethod
     def read(fields: Cursor) -> DroppedTree:
@@ -831,7 +941,7 @@ def sealed_blocks(file: StoreFile, segment: SealedSegment) -> Iterator[PlacedBlo
     directory = file.frame(segment.directory)
     directory.place.check(directory.kind == DIRECTORY, "not a directory frame")
     directory.place.check(directory.end == len(file.data), "the segment does not end in its directory")
-    entries = read_entries(file.body(directory), directory.place)
+    entries = read_entries(directory.body(), directory.place)
     directory.place.check(len(entries) == segment.entries, "the number of entries")
     keys = [(entry.parent, entry.sequence) for entry in entries]
     directory.place.check(all(low < high for low, high in zip(keys, keys[1:])), "entries are not sorted")
@@ -860,23 +970,22 @@ def named_blocks(file: StoreFile, frames: Iterable[Frame], entries: Iterable[Ent
         entries_of[entry.offset].append(entry)
     for frame in frames:
         frame.place.check(frame.kind != DIRECTORY, "a directory in the middle of a segment")
-        named = entries_of.pop(frame.place.offset, [])
-        if named:
-            yield from blocks_of_frame(file, frame, named)
+        yield from blocks_of_frame(frame, entries_of.pop(frame.place.offset, []))
     for offset in entries_of:
         place.fail(f"an entry names a frame at {offset} of {file.name}, but there is none")
 
 
-def blocks_of_frame(file: StoreFile, frame: Frame, entries: Iterable[Entry]) -> Iterator[PlacedBlock]:
-    """The blocks of a frame that entries name."""
+def blocks_of_frame(frame: Frame, entries: Sequence[Entry]) -> Iterator[PlacedBlock]:
+    """The blocks of a frame, each of which one entry names."""
     place = frame.place
-    body = file.body(frame)
+    body = frame.body()
     lengths = {}  # where each block begins, and its length
     at = 0
     while at < len(body):
         lengths[at] = block_length(body, at, place)
         at += lengths[at]
     place.check(frame.kind == SHARED_BLOCKS or len(lengths) == 1, "a block frame has not one block")
+    place.check(sorted(entry.begin for entry in entries) == list(lengths), "not each block has one entry")
     for entry in entries:
         place.check(entry.frame_length == frame.end - place.offset, "an entry has another length of the frame")
         place.check(lengths.get(entry.begin) == entry.length, "an entry names no block of the frame")
@@ -893,11 +1002,12 @@ def blocks_of_frame(file: StoreFile, frame: Frame, entries: Iterable[Entry]) -> 
 # Section "Checkpoints"
 # ---------------------------------------------------------------------------------------------------------------------
 
-BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES, ENDED_BLOCK = range(16, 25)
-DROPPED: Final = 26
+(BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES, ENDED_BLOCK, STAGE_RECORD,
+ DROPPED) = range(16, 27)
 
 BASE_RECORD: Final = struct.Struct("<QQIQII")
 RUN: Final = struct.Struct("<QQqIBBIQIIQ")
+STAGED_RUN: Final = struct.Struct("<QQqIBBIQII")
 PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQBIQII")
 DETAIL_RECORD: Final = struct.Struct("<QBBBIq")
 SEALED_RECORD: Final = struct.Struct("<IQIB")
@@ -912,8 +1022,8 @@ class LogPosition(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A part of record 17: tasks of one spawn record, some of them live."""
-    first: int
+    """A part of record 17 or 25: the tasks of one record, some of them live, or all waiting for a commit."""
+    first: int  # in record 25 a position
     parent: int
     submitted: int
     label: int
@@ -923,7 +1033,7 @@ class Run(NamedTuple):
     frame: int
     record: int
     payload_bytes: int
-    live: int
+    live: int = 0
 
 
 class ParentRecord(NamedTuple):
@@ -960,6 +1070,7 @@ class Checkpoint:
         self.place = file.place(FILE_HEADER.size)
         self.labels_and_in_flight: list[tuple[int, Cursor]] = []
         self.runs: list[Run] = []
+        self.stages: list[tuple[int, Run]] = []
         self.parents: dict[int, ParentRecord] = {}
         self.details: dict[int, DetailRecord] = {}
         self.open_blocks: dict[int, PlacedBlock] = {}
@@ -975,7 +1086,7 @@ class Checkpoint:
         kinds = [frame.kind for frame in frames]
         last.place.check(kinds == [STATE] * (len(frames) - 1) + [COMMIT], "not state frames and one commit frame")
         last.place.check(last.checksum == manifest.checksum, "the manifest has another checksum")
-        all_records = ((kind, fields) for frame in frames for kind, fields in records(file.body(frame), frame.place))
+        all_records = ((kind, fields) for frame in frames for kind, fields in records(frame.body(), frame.place))
         kind, fields = next(all_records, (0, None))
         if kind != BASE or fields is None:
             self.place.fail("the first record is not the base")
@@ -1001,6 +1112,11 @@ class Checkpoint:
         elif kind == RUNS:
             place.check(fields.left() % RUN.size == 0, "the length of a record of runs")
             self.runs += (Run(*values) for values in RUN.iter_unpack(fields.rest()))
+        elif kind == STAGE_RECORD:
+            (stage,) = fields.fields(STAGE)
+            place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
+            place.check(fields.left() % STAGED_RUN.size == 0, "the length of a stage record")
+            self.stages += ((stage, Run(*values)) for values in STAGED_RUN.iter_unpack(fields.rest()))
         elif kind == PARENT:
             values = fields.fields(PARENT_RECORD)
             parent = ParentRecord(*values[:5], list(values[5:12]), *values[12:])
@@ -1022,16 +1138,20 @@ class Checkpoint:
             self.ended_blocks.append(PlacedBlock(read_block(fields.rest(), place, as_is=False), place))
         elif kind == SEALED_SEGMENT:
             self.sealed.append(SealedSegment(*fields.fields(SEALED_RECORD)))
+            place.check(self.sealed[-1].entries <= MAX_ENTRIES, "more entries than a segment may have")
         elif kind == OPEN_SEGMENT:
             place.check(self.open is None, "two segments in use")
             self.open = OpenSegment(*fields.fields(OPEN_RECORD))
         elif kind == ENTRIES:
             self.entries += read_entries(fields.rest(), place)
         elif kind == DROPPED:
+            last_sequence = max((tree.sequence for tree in self.dropped.values()), default=0)
             while fields.left() > 0:
                 tree = DroppedTree.read(fields)
+                place.check(tree.root < self.next_id, "a dropped tree has an id not yet given out")
                 place.check(tree.root not in self.dropped, f"tree {tree.root} is dropped twice")
-                place.check(tree.sequence < self.next_sequence, "a dropped tree has a sequence not yet given out")
+                place.check(last_sequence < tree.sequence < self.next_sequence, "the sequence of a dropped tree")
+                last_sequence = tree.sequence
                 self.dropped[tree.root] = tree
         else:
             place.fail(f"unknown record kind {kind}")
@@ -1046,6 +1166,7 @@ class Restorer:
         self.place = checkpoint.place
         self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence)
         self.contents.dropped = dict(checkpoint.dropped)
+        self.frame_read: tuple[int, int, bytes] | None = None  # segment, offset, decoded body
 
     def restore(self) -> Contents:
         for kind, fields in self.checkpoint.labels_and_in_flight:
@@ -1054,23 +1175,39 @@ class Restorer:
             else:  # those that have ended meanwhile may still be in it
                 self.contents.replace_in_flight(fields, all_live=False)
         self.restore_tasks()
+        self.restore_stages()
         self.restore_rows()
         self.restore_details()
         self.restore_parents()
         self.contents.check_labels(self.place)
         return self.contents
 
-    def log_record(self, segment: int, frame_offset: int, bodies: dict[tuple[int, int], bytes], record: int
-                   ) -> tuple[int, Cursor]:
-        """The kind and fields of a record in the log before the checkpoint's position; `bodies`: those read before."""
-        position = self.checkpoint.position
-        self.place.check((segment, frame_offset) < position[:2], "a record is named that is not before the position")
-        place = Place(log_name(segment), frame_offset)
-        if (segment, frame_offset) not in bodies:
-            file = self.files.log(segment)
-            bodies.clear()  # what is asked for next is most often in the same frame
-            bodies[segment, frame_offset] = file.body(file.frame(frame_offset))
-        return record_at(bodies[segment, frame_offset], record, place)
+    def log_record(self, segment: int, frame: int, record: int) -> tuple[int, Cursor]:
+        """The kind and fields of a record in the log before the checkpoint's position."""
+        before = (segment, frame) < self.checkpoint.position[:2]
+        self.place.check(before, "a record is named that is not before the position")
+        if self.frame_read is None or self.frame_read[:2] != (segment, frame):
+            body = self.files.old_log(segment).frame(frame).body()
+            self.frame_read = segment, frame, body  # what is asked for next is most often in the same frame
+        return record_at(self.frame_read[2], record, Place(log_name(segment), frame))
+
+    def payloads(self, run: Run, stage: int | None = None) -> Sequence[bytes]:
+        """The payloads of a run's tasks, from the record that it names; `stage`: that for whose commit they wait."""
+        kind, fields = self.log_record(run.segment, run.frame, run.record)
+        place = fields.place
+        if kind == STAGED_SPAWN:
+            (stage_of_record,) = fields.fields(STAGE)
+            place.check(stage in (None, stage_of_record), "a run names a record of another stage")
+        else:
+            place.check(kind in (SPAWN, RELOCATED_SPAWN) and stage is None, "a run names a record that is no spawn")
+        spawn = Spawn(fields)
+        agrees = (run.parent, run.submitted, run.label, run.priority, run.count, run.payload_bytes) == (
+            spawn.parent, spawn.submitted, spawn.label, spawn.priority, len(spawn.payloads),
+            sum(map(len, spawn.payloads)))
+        # The ids of committed tasks are not in their record.
+        same_first = run.first == spawn.first or kind == STAGED_SPAWN and stage is None
+        place.check(agrees and same_first, "a run and its record differ")
+        return spawn.payloads
 
     def restore_tasks(self) -> None:
         """Record 17: the live tasks, with the payloads in the log."""
@@ -1078,26 +1215,25 @@ class Restorer:
         for run in self.checkpoint.runs:
             self.place.check(next_id <= run.first, "runs are not in id order")
             sound = 1 <= run.count <= MAX_SPAWN and 0 < run.live < 1 << run.count
-            self.place.check(sound, f"the run of task {run.first}")
+            self.place.check(sound and run.parent < run.first, f"the run of task {run.first}")
             next_id = run.first + run.count
         self.place.check(next_id <= self.checkpoint.next_id, "a live task has an id not yet given out")
-        bodies: dict[tuple[int, int], bytes] = {}
-        spawned: dict[int, Task] = {}
+        tasks: dict[int, Task] = {}
         for run in sorted(self.checkpoint.runs, key=lambda run: (run.segment, run.frame)):
-            kind, fields = self.log_record(run.segment, run.frame, bodies, run.record)
-            fields.place.check(kind in (SPAWN, RELOCATED_SPAWN), "a run names a record that is no spawn")
-            spawn = Spawn(fields)
-            skipped = run.first - spawn.first
-            agrees = (run.parent, run.submitted, run.label, run.priority) == (
-                spawn.parent, spawn.submitted, spawn.label, spawn.priority)
-            fields.place.check(agrees and 0 <= skipped <= len(spawn.payloads) - run.count, "a run and its spawn differ")
-            for index in range(run.count):
+            for index, payload in enumerate(self.payloads(run)):
                 if run.live >> index & 1:
-                    payload = spawn.payloads[skipped + index]
-                    spawned[run.first + index] = Task(run.parent, run.label, run.priority, run.submitted, payload)
-        self.contents.tasks = dict(sorted(spawned.items()))
-        for id_, task in self.contents.tasks.items():
-            self.place.check(task.parent == 0 or task.parent in spawned, f"the parent of live task {id_} is not live")
+                    tasks[run.first + index] = Task(run.parent, run.label, run.priority, run.submitted, payload)
+        for id_, task in tasks.items():
+            self.place.check(task.parent == 0 or task.parent in tasks, f"the parent of live task {id_} is not live")
+        self.contents.tasks = tasks
+
+    def restore_stages(self) -> None:
+        """Record 25: tasks that wait for a commit. It may never come, and their payloads be gone: they are not read."""
+        for stage, run in self.checkpoint.stages:
+            self.place.check(1 <= run.count <= MAX_SPAWN, f"a run of stage {stage}")
+            staged = Staged(run.parent, run.submitted, run.label, run.priority, run.count,
+                            lambda run=run, stage=stage: self.payloads(run, stage))
+            self.contents.stages[stage].add(run.first, staged, self.place)
 
     def restore_rows(self) -> None:
         """Records 20 to 24: the ended tasks, in index segments, open blocks and those of ended parents."""
@@ -1128,31 +1264,33 @@ class Restorer:
             place.check(block.rows[-1].sequence < checkpoint.next_sequence, "a sequence not yet given out")
             place.check(max(row.id for row in block.rows) < checkpoint.next_id, "an id not yet given out")
             before = block
+        for tree in checkpoint.dropped.values():
+            rows = [row for row in self.contents.rows[0] if row.id == tree.root]
+            agrees = not rows if tree.reclaimed else len(rows) == 1 and tree.is_of(rows[0])
+            self.place.check(agrees, f"the row of the dropped root task {tree.root}")
         # Of a dropped tree a part may be reclaimed, so that its parents cannot be traced to their root.
-        self.contents.roots.update((block.parent, block.root) for block, _ in blocks if block.root in checkpoint.dropped)
+        dropped = [block for block, _ in blocks if block.root in checkpoint.dropped]
+        self.contents.roots.update((block.parent, block.root) for block in dropped)
         all_rows = [row.sequence for rows in self.contents.rows.values() for row in rows]
         self.place.check(len(set(all_rows)) == len(all_rows), "two rows have one sequence")
         for block, place in blocks:
             place.check(block.root == self.contents.root(block.parent, place), f"the root of {block.parent}")
 
     def restore_details(self) -> None:
-        """Record 19, and of record 18 what it has in common with it."""
-        for parent in self.checkpoint.parents.values():
-            if parent.id == 0:
-                unused = parent.phase == parent.cancelled == parent.has_handover == 0
-                self.place.check(unused, "0 is no task, but was advanced or cancelled")
-                continue
-            task = self.contents.live(parent.id, self.place)
-            task.phase, task.cancelled = parent.phase, parent.cancelled
-            task.detailed = parent.phase != 0 or parent.cancelled != 0 or parent.has_handover != 0
-        for detail in self.checkpoint.details.values():
+        """Record 19, and what record 18 has in common with it."""
+        checkpoint = self.checkpoint
+        for detail in checkpoint.details.values():
             task = self.contents.live(detail.task, self.place)
-            if detail.task in self.checkpoint.parents:
-                agrees = (detail.phase, detail.cancelled) == (task.phase, task.cancelled)
-                self.place.check(agrees, f"two records of task {detail.task} differ")
             task.phase, task.cancelled, task.crashes = detail.phase, detail.cancelled, detail.crashes
             task.attempts, task.not_before = detail.attempts, detail.not_before
             task.detailed = True
+            advanced = detail.phase != 0
+            self.place.check(not advanced or detail.task in checkpoint.parents, f"no record of parent {detail.task}")
+        for parent in checkpoint.parents.values():
+            task = self.contents.live(parent.id, self.place) if parent.id else Task(0, 0, 0, 0, b"")
+            agrees = (parent.phase, parent.cancelled) == (task.phase, task.cancelled)
+            self.place.check(agrees, f"the records of parent {parent.id} and of its details differ")
+            self.place.check(not parent.has_handover or task.detailed, f"no record of the details of {parent.id}")
 
     def restore_parents(self) -> None:
         """Record 18: what it counts must be what is there."""
@@ -1162,7 +1300,6 @@ class Restorer:
             live[task.parent] += 1
         for id_ in {*live, *(id_ for id_ in contents.rows if id_ in contents.tasks)}:
             place.check(id_ in self.checkpoint.parents, f"no record of parent {id_}")
-        bodies: dict[tuple[int, int], bytes] = {}
         for record in self.checkpoint.parents.values():
             who = f"parent {record.id}"
             place.check(record.root == contents.root(record.id, place), f"the root of {who}")
@@ -1173,9 +1310,10 @@ class Restorer:
             failed = {row.id for row in rows if row.kind in FAILURES}
             # The first root task that failed may have been dropped.
             place.check(record.id == 0 or record.first_failure in (failed or {0}), f"the first failure of {who}")
-            handover = b""
+            handover, handover_place = b"", None
             if record.has_handover:
-                kind, fields = self.log_record(record.segment, record.frame, bodies, record.record)
+                kind, fields = self.log_record(record.segment, record.frame, record.record)
+                handover_place = RecordPlace(record.segment, record.frame, record.record)
                 if kind == RELOCATED_HANDOVER:
                     relocated = RelocatedHandover(fields)
                     task, handover = relocated.task, relocated.handover
@@ -1186,34 +1324,33 @@ class Restorer:
                     task, handover = advance.task, advance.handover
                 agrees = (task, len(handover)) == (record.id, record.handover_bytes)
                 fields.place.check(agrees, f"the record of {who} and its hand-over differ")
-            contents.parents[record.id] = Parent(record.live, record.ended, record.first_failure, handover)
+            contents.parents[record.id] = Parent(record.live, record.ended, record.first_failure, handover,
+                                                 handover_place)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Sections "Log", "Damage"
 # ---------------------------------------------------------------------------------------------------------------------
 
-def replay(files: Files, position: LogPosition, contents: Contents, closed: bool) -> None:
+def replay(files: Files, position: LogPosition, contents: Contents) -> None:
     """Applies the batches from a position of the log on."""
-    numbers = [number for number in files.log_numbers() if number >= position.segment]
-    last = max(numbers, default=position.segment)
-    at, checksum = position.offset, position.checksum
+    last = max(files.log_numbers(), default=0)
     segment = files.log(position.segment)
+    at, checksum = position.offset, position.checksum
     if at == FILE_HEADER.size:
         agrees = checksum == segment.previous_checksum
         segment.place(0).check(agrees, "the checkpoint has another checksum of the frame before")
     segment.place(len(segment.data)).check(at <= len(segment.data), "the file ends before the checkpoint's position")
-    for number in range(position.segment, last + 1):
-        successor = files.log(number + 1) if number < last else None
-        checksum = replay_segment(segment, at, checksum, successor, contents, closed)
-        if successor is not None:
-            segment, at = successor, FILE_HEADER.size
+    for number in range(position.segment + 1, last + 1):
+        successor = files.log(number)
+        checksum = replay_segment(segment, at, checksum, successor, contents)
+        segment, at = successor, FILE_HEADER.size
+    replay_segment(segment, at, checksum, None, contents)
 
 
-def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreFile | None, contents: Contents,
-                   closed: bool) -> int:
+def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreFile | None, contents: Contents) -> int:
     """Applies the batches of a segment from an offset on; returns the header checksum of its last frame."""
-    batch: list[tuple[Frame, bytes]] = []
+    batch: list[Frame] = []
     while successor is None or at != successor.previous_end:
         try:
             frame = segment.frame(at)
@@ -1224,9 +1361,8 @@ def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreF
         frame.place.check(frame.previous == checksum, "the frame is of another chain")
         within = successor is None or frame.end <= successor.previous_end
         frame.place.check(within, "the frame is not within what the next segment says of this one")
-        batch.append((frame, segment.body(frame)))
+        batch.append(frame)
         if frame.kind == COMMIT:
-            frame.place.check(not closed, "a batch behind the checkpoint of a store that was closed in order")
             contents.apply(batch)
             batch = []
         at, checksum = frame.end, frame.checksum
@@ -1237,15 +1373,14 @@ def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreF
 
 
 def vouched_for(segment: StoreFile, at: int) -> bool:
-    """Whether some later valid frame says that the segment was on disk beyond `at`."""
+    """Whether some later valid frame header says that the segment was on disk beyond `at`."""
     candidate = segment.data.find(FRAME_MAGIC, at + 1)
     while candidate >= 0:
-        if candidate % 8 == 0:
-            try:
-                if segment.frame(candidate).synced > at:
-                    return True
-            except Damage:
-                pass
+        try:
+            if segment.frame_header(candidate).synced > at:
+                return True
+        except NotAFrame:
+            pass
         candidate = segment.data.find(FRAME_MAGIC, candidate + 1)
     return False
 
@@ -1267,17 +1402,15 @@ def checkpoint_name(number: int) -> str:
 
 
 class Files:
-    """The files of a store, each read once."""
+    """The files of a store."""
 
     def __init__(self, directory: str, identity: bytes) -> None:
         self.directory = directory
         self.identity = identity
-        self.logs: dict[int, StoreFile] = {}
+        self.old_logs: dict[int, OldSegment] = {}
 
     def log(self, number: int) -> StoreFile:
-        if number not in self.logs:
-            self.logs[number] = self.open(log_name(number), LOG, number)
-        return self.logs[number]
+        return self.open(log_name(number), LOG, number)
 
     def index(self, number: int) -> StoreFile:
         return self.open(index_name(number), INDEX, number)
@@ -1286,32 +1419,57 @@ class Files:
         return self.open(checkpoint_name(number), CHECKPOINT, number)
 
     def open(self, name: str, kind: int, number: int) -> StoreFile:
-        data = read_file(self.directory, name)
-        if data is None:
-            Place(name, 0).fail("the file is not there", Missing)
-        return StoreFile(name, data, kind, number, self.identity)
+        return StoreFile(name, must_read(self.directory, name), kind, number, self.identity)
+
+    def old_log(self, number: int) -> OldSegment:
+        if number not in self.old_logs:
+            self.old_logs[number] = OldSegment(self.directory, number, self.identity)
+        return self.old_logs[number]
 
     def log_numbers(self) -> list[int]:
         """The numbers of the log segments that are there; other names are ignored."""
         try:
             names = os.listdir(self.directory)
         except OSError as error:
-            Place("MANIFEST", 0).fail(f"the directory cannot be read: {error.strerror}", Missing)
+            Place("MANIFEST", 0).fail(f"the directory cannot be read: {error.strerror}")
         matches = (re.fullmatch(r"log-([0-9]{10,20})", name) for name in names)
         return [int(match[1]) for match in matches if match and log_name(int(match[1])) == match[0]]
 
 
-def read_file(directory: str, name: str) -> bytes | None:
-    """The bytes of a file; nothing when it is not there."""
+class OldSegment(StoreFile):
+    """A log segment of which only the file header is read, and the frames that are asked for."""
+
+    def __init__(self, directory: str, number: int, identity: bytes) -> None:
+        self.directory = directory
+        name = log_name(number)
+        super().__init__(name, must_read(directory, name, 0, FILE_HEADER.size), LOG, number, identity)
+
+    def part(self, start: int, end: int) -> bytes:
+        return must_read(self.directory, self.name, start, end)
+
+
+def must_read(directory: str, name: str, start: int = 0, end: int | None = None) -> bytes:
+    data = read_file(directory, name, start, end)
+    if data is None:
+        Place(name, 0).fail("the file is not there")
+    return data
+
+
+def read_file(directory: str, name: str, start: int = 0, end: int | None = None) -> bytes | None:
+    """The bytes of a file from `start` to `end` or to the end of the file; nothing when there is no file."""
+    place = Place(name, 0)
     try:
         with open(os.path.join(directory, name), "rb") as file:
             length = os.fstat(file.fileno()).st_size
-            Place(name, 0).check(length <= MAX_FILE, "the file is longer than any may be")
-            return file.read()
+            place.check(length <= MAX_FILE, "the file is longer than any may be")
+            if end is None:
+                end = length
+            file.seek(min(start, length))
+            return file.read(max(0, min(end, length) - start))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        Place(name, 0).fail(f"cannot be read: {error.strerror}")
+        place.fail(f"cannot be read: {error.strerror}")
 
 
 def read_once(directory: str, manifest_bytes: bytes) -> Contents:
@@ -1319,25 +1477,36 @@ def read_once(directory: str, manifest_bytes: bytes) -> Contents:
     files = Files(directory, manifest.identity)
     checkpoint = Checkpoint(files.checkpoint(manifest.checkpoint), manifest)
     contents = Restorer(files, checkpoint).restore()
-    replay(files, checkpoint.position, contents, manifest.closed)
-    contents.check_labels(Place(log_name(checkpoint.position.segment), checkpoint.position.offset))
+    replay(files, checkpoint.position, contents)
     return contents
 
 
-def read_store(directory: str, attempts: int = 20) -> Contents:
+ATTEMPTS: Final = 100  # to read a store that a writer changes
+PAUSE: Final = 0.02    # seconds, in which a writer goes on
+
+
+def read_store(directory: str) -> Contents:
     """What a store holds. While a writer is at work it may take several attempts."""
-    while True:
+    seen = None  # the damage seen before, and under which manifest
+    for attempt in range(ATTEMPTS):
+        if attempt > 0:
+            time.sleep(PAUSE)
         manifest_bytes = read_file(directory, "MANIFEST")
         if manifest_bytes is None:
             raise NoStore(f"no store: {directory}")
-        attempts -= 1
         try:
             contents = read_once(directory, manifest_bytes)
-            if attempts == 0 or read_file(directory, "MANIFEST") == manifest_bytes:
+            if read_file(directory, "MANIFEST") == manifest_bytes:
                 return contents
-        except Trouble:
-            if attempts == 0 or read_file(directory, "MANIFEST") == manifest_bytes:
+        except Unsupported:
+            if read_file(directory, "MANIFEST") == manifest_bytes:
                 raise
+        except Damage as damage:
+            now = manifest_bytes, damage.place
+            if now == seen or attempt == ATTEMPTS - 1:
+                raise
+            seen = now
+    Place("MANIFEST", 0).fail("it changes all the time")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1377,11 +1546,11 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: quern_reader.py STORE", file=sys.stderr)
         return 64
     try:
-        contents = read_store(arguments[1])
+        lines = list(dump(read_store(arguments[1])))
     except Trouble as trouble:
         print(trouble, file=sys.stderr)
         return trouble.status
-    sys.stdout.writelines(line + "\n" for line in dump(contents))
+    sys.stdout.writelines(line + "\n" for line in lines)
     return 0
 
 

@@ -171,6 +171,70 @@ struct BackgroundCheckpointTests {
         #expect(files.calls(of: .synchronize) == 1)
     }
 
+    @Test("S4: when an index segment's sync fails in the writer, a checkpoint beside it does not count on the segment")
+    func sharedIndexFile() async throws {
+        var setup = Setup()
+        setup.configuration.indexSegmentBytes = 1500
+        setup.configuration.blockSizes.full = 100
+        setup.configuration.checkpointBytes = 4 << 10
+        let store = try await setup.open()
+        let root = try await store.append(.spawning(1)).spawned[0].lowerBound
+        let children = try await store.append(.spawning(4000, under: root)).spawned[0].map { $0 }
+        var ended = 0
+        func endSome() async -> StoreError? {
+            ended += 20
+            return await store.failure(of: .ending(children[(ended - 20)..<ended], under: root))
+        }
+        // Until a checkpoint waits whose index has blocks that no sync has covered.
+        for _ in 0..<2 {
+            setup.threads.release()
+            await store.settle()
+            while !setup.threads.isHolding, ended < 3000 {
+                #expect(await endSome() == nil)
+                await store.settle()
+            }
+        }
+        var plan = FaultPlan()
+        plan.fail(.synchronize, at: 1, in: "index-")
+        setup.files.faults = plan
+        var acknowledged = ended
+        while setup.files.faultsFired == 0, ended < 4000 {
+            if await endSome() == nil { acknowledged = ended }
+            await store.settle()
+        }
+        #expect(setup.files.faultsFired == 1)
+        setup.threads.release()
+        let remains = setup.files.crash(keeping: .dropAll)
+        await setup.close(store)
+        let reopened = try await MemoStore.open(at: "/store", fileSystem: remains)
+        #expect(try reopened.children(of: TaskID(root)).count >= acknowledged)
+        _ = try StoreFacts(reopened)
+        try await reopened.close()
+    }
+
+    @Test("S4: a sync that fails when a compaction seals the index segment poisons the writer, and is not tried again")
+    func failedSeal() async throws {
+        let setup = Setup()
+        setup.threads.open()
+        let store = try await setup.open()
+        let roots = try await store.append(.spawning(50)).spawned[0].map { $0 }
+        try await store.append(.ending(roots[..<40], under: 0))
+        await store.settle()
+        var plan = FaultPlan()
+        // The first sync of the file itself is that of its header.
+        plan.fail(.synchronize, at: 2, in: "index-0000000001")
+        setup.files.faults = plan
+        await #expect(throws: StoreError.self) { try await store.compact() }
+        #expect(setup.files.faultsFired == 1)
+        let next = await store.failure(of: .ending(roots[40...], under: 0))
+        #expect(next?.code == .poisoned)
+        try? await store.close()
+        let reopened = try await MemoStore.open(at: "/store", fileSystem: setup.files.crash(keeping: .dropAll))
+        #expect(try reopened.children(of: .none).count == 40)
+        _ = try StoreFacts(reopened)
+        try await reopened.close()
+    }
+
     @Test("S3: commits that were only buffered are on disk before a checkpoint counts on them")
     func bufferedLog() async throws {
         var setup = Setup()

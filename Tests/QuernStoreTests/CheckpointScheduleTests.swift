@@ -59,6 +59,14 @@ struct CheckpointScheduleTests {
         #expect(schedule.state == row.next)
     }
 
+    @Test("What was asked for while one runs is not forgotten when a little log is written before it ends")
+    func requestIsKept() {
+        var schedule = Self.schedule(.running)
+        #expect(schedule.handle(.requested) == .nothing)
+        #expect(schedule.handle(.logGrew(to: 150)) == .nothing)
+        #expect(schedule.handle(.finished(bytes: 1)) == .begin)
+    }
+
     @Test("What was replayed counts as log that the next checkpoint waits for")
     func replayed() {
         #expect(CheckpointSchedule(interval: 100, replayed: 30).dueAt == 70)

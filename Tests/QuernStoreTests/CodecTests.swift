@@ -162,7 +162,8 @@ import Testing
     func headers(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let identity = StoreIdentity(high: random.next(), low: random.next())
-        var header = FileHeader(kind: .log, number: random.next(), identity: identity, epoch: random.next())
+        var header = FileHeader(
+            kind: .log, number: random.next() % Limits.number, identity: identity, epoch: random.next() % Limits.number)
         header.previousLength = random.next()
         header.previousChecksum = UInt32(truncatingIfNeeded: random.next())
         let read = try header.encoded().withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
@@ -170,7 +171,8 @@ import Testing
         }
         #expect(read == header, "seed \(seed)")
         let manifest = Manifest(
-            generation: random.next(), identity: identity, epoch: random.next(), checkpointNumber: random.next(),
+            generation: random.next() % Limits.number, identity: identity, epoch: random.next() % Limits.number,
+            checkpointNumber: random.next() % Limits.number,
             checkpointChecksum: UInt32(truncatingIfNeeded: random.next()), isClean: random.coin())
         let again = try manifest.encoded().withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
             try Manifest(bytes)

@@ -157,6 +157,23 @@ struct CommitQueueTests {
         }
     }
 
+    @Test("S3: a sync that is due does not wait for background work that holds up the closing")
+    func syncDueWhileClosing() {
+        var table = QueueTable(limit: 1000)
+        let due = MonotonicTime(nanoseconds: 5)
+        table.queue.beginBackground()
+        table.queue.beginClosing()
+        guard case .synchronize = table.queue.next(now: due, WriterDeadlines(sync: due)) else {
+            Issue.record("no sync")
+            return
+        }
+        table.queue.endBackground { _ in }
+        guard case .run = table.queue.next(now: due, WriterDeadlines(sync: due)) else {
+            Issue.record("no job")
+            return
+        }
+    }
+
     @Test("The last batch is vouched for when the time has come and nothing waits")
     func vouchDue() {
         var table = QueueTable(limit: 1000)

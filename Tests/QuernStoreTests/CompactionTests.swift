@@ -176,6 +176,60 @@ struct CompactionTests {
         try forest.check("compacted")
     }
 
+    @Test("T12: dropped trees are reclaimed also where what is left packs worse than the whole did")
+    func reclaimsWhatPacksWorse() async throws {
+        let files = SimulatedFileSystem()
+        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let roots = try await store.append(.spawning(1000)).spawned[0].map { $0 }
+        var ending = Transaction()
+        for root in roots { ending.end(.init(root, under: 0)) }
+        try await store.append(ending)
+        try await store.compact()
+        var random = SeededGenerator(seed: 18)
+        let dropped = roots.filter { _ in random.chance(1, in: 3) }
+        for root in dropped { try await store.dropTree(TaskID(root), durability: .buffered) }
+        let report = try await store.compact()
+        #expect(report.treesReclaimed == dropped.count)
+        #expect(try store.sizes().droppedTrees == 0)
+        #expect(try store.children(of: .none).count == 1000 - dropped.count)
+        try await store.close()
+        let reopened = try await MemoStore.open(at: "/store", fileSystem: files)
+        #expect(try reopened.children(of: .none).count == 1000 - dropped.count)
+        #expect(reopened.totals.endedRoots == UInt64(1000 - dropped.count))
+        try await reopened.close()
+    }
+
+    @Test("Who asks while a compaction runs gets one that begins afterwards")
+    func asksWhileOneRuns() async throws {
+        var forest = try await Forest(seed: 19)
+        for _ in 0..<6 { try await forest.grow(children: 30) }
+        let threads = HeldThreads()
+        threads.open()
+        forest.configuration.startThread = threads.start
+        forest.configuration.relocates = false
+        try await forest.reopen()
+        threads.hold()
+        let store = forest.store
+        let first = Task { try await store.compact() }
+        while !threads.isHolding { await Task.yield() }
+        // What is written now is not in the segments that the first one takes.
+        try await forest.grow(children: 30)
+        try await forest.drop(forest.ended[6])
+        let waiting = await withCheckedContinuation { (continuation: CheckedContinuation<Int, Never>) in
+            _ = store.shared.queue.update { queue, _ in
+                queue.post { writer in
+                    writer.requestCompaction { _ in continuation.resume(returning: store.committed.state.dropped.count)
+                    }
+                }
+            }
+            threads.open()
+        }
+        #expect(waiting == 0)
+        _ = try await first.value
+        try forest.check("compacted twice")
+        try await store.close()
+    }
+
     @Test("Walks that run while compactions replace their segments show what they showed at first")
     func walksGoOn() async throws {
         var forest = try await Forest(seed: 16, onWriter: false, bytesPerSecond: 1 << 40)

@@ -56,6 +56,25 @@ import Testing
         }
     }
 
+    @Test("F35: numbers at the end of their range in the manifest are damage", arguments: 0..<3)
+    func manifestNumbers(field: Int) async throws {
+        let files = SimulatedFileSystem()
+        try await MemoStore.open(at: "/store", fileSystem: files).close()
+        let bytes = try #require(files.contents("/store/MANIFEST"))
+        var manifest = try bytes.withUnsafeBytesThrowing { (bytes) throws in try Manifest(bytes) }
+        switch field {
+        case 0: manifest.epoch = .max
+        case 1: manifest.generation = .max
+        default: manifest.checkpointNumber = .max
+        }
+        try files.open("/store/MANIFEST", .readWrite).write(manifest.encoded(), at: 0)
+        do throws(StoreError) {
+            let store = try await MemoStore.open(at: "/store", fileSystem: files)
+            try await store.close()
+            Issue.record("opened")
+        } catch { #expect(error.code == .damaged, "\(error)") }
+    }
+
     @Test("F30: a block's row count is checked before its rows are made")
     func rowCount() {
         var block = OutcomeBlock(parent: TaskID(1))

@@ -38,6 +38,21 @@ import Testing
         } catch { return error }
     }
 
+    @Test("S4: a stage that is cancelled on a full disk gives its log segments back once there is space")
+    func cancelledWithoutSpace() async throws {
+        let store = try await open(logBytes: 1 << 10)
+        let stage = store.makeStage()
+        try await stage.append(spawns: .spawning(2000))
+        files.faults = .failing(.write, at: 1, with: .noSpace, .fromThenOn)
+        stage.cancel()
+        #expect(await store.failure(of: .spawning(1))?.code == .noSpace)
+        files.faults = FaultPlan()
+        #expect(Self.state(store).stages.isEmpty)
+        #expect(await Self.failure(stage, .spawning(1))?.code == .rejected)
+        for _ in 0..<40 { try await store.append(.spawning(1)) }
+        try await store.close()
+    }
+
     @Test("T6: what is staged is seen by nobody until its commit, then all of it, under ids that follow its positions")
     func visibleAtOnce() async throws {
         var store = try await open()
@@ -229,7 +244,8 @@ import Testing
         #expect(await store.failure(of: Self.commit(cancelled))?.code == .rejected)
         var released: SpawnStage? = store.makeStage()
         if let released { try await stageParts(released) }
-        #expect(try Self.logSegments(files).count > 10)
+        // At least those of the stage that is open.
+        #expect(try Self.logSegments(files).count > 5)
         released = nil
         await store.settle()
         #expect(Self.state(store).stages.isEmpty)

@@ -18,7 +18,7 @@ struct Open: AsyncParsableCommand {
         let bench = try await BenchmarkStore()
         try await fill(bench)
         var report = Report(
-            "open", "\(children.text) ended children, \(live.text) live tasks, in memory; a process for each opening")
+            "open", "\(children.text) ended children, \(live.text) live tasks, files in the page cache")
         // A copy of the files of an open store is what a kill leaves: no write is under way.
         var killed: [Opening.Figures] = []
         for _ in 0..<measuring.repetitions {

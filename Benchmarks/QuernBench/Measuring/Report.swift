@@ -62,9 +62,9 @@ struct Report {
             case .name, .median, .unit: true
             }
         }
-        let rows =
-            [columns.map { $0.title(isRepeated: isRepeated) }]
-            + figures.map { figure in columns.map { $0.cell(figure) } }
+        let header = columns.map { $0.title(isRepeated: isRepeated) }
+        let cells = figures.map { figure in columns.map { $0.cell(figure) } }
+        let rows = (header.allSatisfy(\.isEmpty) ? [] : [header]) + cells
         let widths = columns.indices.map { column in rows.map(\.[column].count).max() ?? 0 }
         let lines = rows.map { row in
             var line = ""

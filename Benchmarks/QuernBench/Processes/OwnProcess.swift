@@ -61,6 +61,8 @@ enum OwnProcess {
         if let other { posix_spawn_file_actions_addclose(&actions, other.rawValue) }
         var argv = (["quern-bench"] + arguments).map { strdup($0) } + [nil]
         defer { for text in argv { free(text) } }
+        // What was printed so far comes before what the other process prints.
+        fflush(nil)
         var id = pid_t()
         let error = posix_spawn(&id, program, &actions, nil, &argv, environ)
         guard error == 0 else { return .failure(Failure(arguments: arguments, status: error)) }

@@ -95,5 +95,6 @@ struct FileHeader: Equatable, Sendable {
         guard bytes[10..<16].allSatisfy({ $0 == 0 }), bytes[72..<(Self.size - 4)].allSatisfy({ $0 == 0 }) else {
             throw .damaged("reserved bytes are not zero")
         }
+        guard number <= Limits.number, epoch <= Limits.number else { throw .damaged("number of a file or an opening") }
     }
 }

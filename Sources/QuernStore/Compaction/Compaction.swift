@@ -25,6 +25,8 @@ struct Compaction: Sendable {
         /// Roots of which nothing is in any segment any more.
         var gone: Set<TaskID> = []
         var childrenKept: UInt64 = 0
+        /// Whether something was dropped that the outputs no longer have.
+        var leavesOut = false
 
         /// Whether doing it once more may do more.
         var isProgress: Bool {
@@ -39,11 +41,11 @@ struct Compaction: Sendable {
         var output = CompactionOutput(files: files, configuration: configuration, numbers: numbers)
         do throws(StoreError) {
             var result = try merge(into: &output)
-            // Blocks of unlike shapes may have packed better apart: then the inputs stay (F33).
-            if result.bytesAfter > result.bytesBefore {
+            // Blocks of unlike shapes may have packed better apart: then the inputs stay (F33). But what was dropped
+            // goes, also where the rest packs worse without it.
+            if result.bytesAfter > result.bytesBefore, !result.leavesOut {
                 output.removeAll()
                 result.outputs = result.inputs.map { $0.inTier(plan.tier) }
-                result.reclaimedRows = []
             }
             result.gone = try contents.treesGone(after: result, of: plan.range)
             return result
@@ -54,7 +56,7 @@ struct Compaction: Sendable {
     }
 
     private mutating func merge(into output: inout CompactionOutput) throws(StoreError) -> Result {
-        let segments = contents.sealed[plan.range]
+        let segments = contents.index.sealed[plan.range]
         let hidden = contents.dropped.hiddenRows
         var result = Result(inputs: Array(segments), outputs: [])
         var entries = try DirectoryMerge(segments)
@@ -62,7 +64,10 @@ struct Compaction: Sendable {
         var block = ChildBlock()
         var scratch = BlockScratch()
         while let (entry, file) = try entries.next() {
-            if contents.dropped.contains(TaskID(entry.root)) { continue }
+            if contents.dropped.contains(TaskID(entry.root)) {
+                result.leavesOut = true
+                continue
+            }
             let extent = BlockExtent(entry, in: file)
             let mapping = try extent.read(
                 of: TaskID(entry.parent), files.identity, columns: .all, scratch: &scratch, into: &block)
@@ -78,6 +83,7 @@ struct Compaction: Sendable {
             try throttle.spend(extent.length + written, of: &budget)
         }
         try output.append(&gathered)
+        if !result.reclaimedRows.isEmpty { result.leavesOut = true }
         result.outputs = try output.seal(tier: plan.tier)
         return result
     }

@@ -61,18 +61,7 @@ struct DirectoryWalk {
 
     /// Goes on to the next entry.
     mutating func advance() throws(StoreError) {
-        guard index < segment.entryCount else {
-            next = nil
-            return
-        }
-        let offset = Int(segment.directoryOffset) + FrameHeader.size + index * DirectoryEntry.size
-        var reader = ByteReader(mapping.bytes, at: offset)
-        defer { withExtendedLifetime(mapping) {} }
-        guard let entry = try? DirectoryEntry(&reader), entry.lies(before: segment.directoryOffset) else {
-            throw StoreError(
-                .damaged, "a directory entry points outside its segment", file: segment.file.path, offset: offset)
-        }
-        next = entry
+        next = index < segment.entryCount ? try segment.entry(at: index, in: mapping) : nil
         index += 1
     }
 }

@@ -3,36 +3,36 @@
 /// Everything that a store's index and memory hold of ended children at one moment, with the trees that are dropped:
 /// what compactions and retention are decided on. It holds references alone.
 struct IndexContents: Sendable {
-    var sealed: [SealedIndexSegment]
-    var open: [DirectoryEntry]
-    /// Blocks that are in no segment yet.
+    var index: MemoIndex
+    /// Blocks of ended trees, and of the root tasks, that are in no segment yet.
     var memory: [OutcomeBlock]
     var dropped: DroppedTrees
 
     init(_ committed: Committed) {
-        sealed = committed.index.sealed
-        open = committed.index.open.map { $0.directory.pieces.flatMap(\.self) } ?? []
+        index = committed.index
         memory = committed.state.fullBlocks + committed.state.endedBlocks
         if let roots = committed.state.parents[.none]?.openBlock, !roots.rows.isEmpty { memory.append(roots) }
         dropped = committed.state.dropped
     }
 
-    /// Calls `body` with each block's entry: of sealed segments with its number in `sealed`.
+    /// Calls `body` with each block's entry: of sealed segments with its number.
     func forEachEntry(_ body: (DirectoryEntry, _ segment: Int?) -> Void) throws(StoreError) {
-        for (number, segment) in sealed.enumerated() {
+        for (number, segment) in index.sealed.enumerated() {
             var walk = try DirectoryWalk(segment)
             while let entry = walk.next {
                 body(entry, number)
                 try walk.advance()
             }
         }
-        for entry in open { body(entry, nil) }
+        for piece in index.open?.directory.pieces ?? [] {
+            for entry in piece { body(entry, nil) }
+        }
         for block in memory { body(BlockExtent(block).entry, nil) }
     }
 
     /// What each sealed segment holds. One pass over the directories.
     func segments() throws(StoreError) -> [CompactionPlan.Segment] {
-        var result = sealed.map {
+        var result = index.sealed.map {
             CompactionPlan.Segment(bytes: $0.length, blocks: $0.entryCount, tier: $0.tier)
         }
         guard !dropped.isEmpty else { return result }

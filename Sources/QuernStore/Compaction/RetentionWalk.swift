@@ -8,12 +8,10 @@ struct RetentionWalk {
         var roots: ChildSnapshot
         var contents: IndexContents
         var live: LiveTable
-        var identity: StoreIdentity
 
         init(_ shared: StoreShared) throws(StoreError) {
             (contents, live) = shared.committed.withLock { (IndexContents($0), $0.state.live) }
             roots = try shared.committed.withLock { $0.childPlaces(of: .none) }.snapshot(shared.files.identity)
-            identity = shared.files.identity
         }
 
         /// Blocks and bytes by root, of these alone. One pass over the directories.

@@ -55,7 +55,7 @@ struct IndexWriter: Sendable {
 
     private func begin(_ number: UInt32) throws(FileError) -> OpenIndexSegment {
         OpenIndexSegment(
-            number: number, output: try files.create(files.header(.index, number: UInt64(number))),
+            number: number, output: SharedFile(try files.create(files.header(.index, number: UInt64(number)))),
             encoder: FrameEncoder(
                 identity: files.identity, segment: number, position: UInt64(FileHeader.size), checksum: 0))
     }

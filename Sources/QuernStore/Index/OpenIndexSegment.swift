@@ -3,12 +3,13 @@
 /// The index segment that blocks are appended to, as far as it is written.
 struct OpenIndexSegment: Sendable {
     let file: IndexFile
-    let output: any StoreFile
+    /// Synced by the writer, which seals it, and by checkpoints beside it.
+    let output: SharedFile
     /// Where the next frame goes, and what it continues.
     var encoder: FrameEncoder
     var directory: OpenDirectory
 
-    init(number: UInt32, output: any StoreFile, encoder: FrameEncoder, entries: [DirectoryEntry] = []) {
+    init(number: UInt32, output: SharedFile, encoder: FrameEncoder, entries: [DirectoryEntry] = []) {
         file = IndexFile(number: number, file: output)
         self.output = output
         self.encoder = encoder

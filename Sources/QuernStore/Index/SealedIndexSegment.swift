@@ -47,17 +47,23 @@ struct SealedIndexSegment: Sendable {
         let directory = directory(in: mapping)
         var index = (0..<entryCount).partition { Self.key(of: $0, in: directory).parent >= parent.rawValue }
         while index < entryCount, Self.key(of: index, in: directory).parent == parent.rawValue {
-            var reader = ByteReader(directory, at: index * DirectoryEntry.size)
-            guard let entry = try? DirectoryEntry(&reader), entry.lies(before: directoryOffset) else {
-                throw damaged("a directory entry points outside its segment")
-            }
-            body(entry)
+            body(try entry(at: index, in: mapping))
             index += 1
         }
     }
 
     /// A mapping of the whole file, of which the directory was verified.
     func verifiedMapping() throws(StoreError) -> FileMapping { try file.mapping(length: length, verifiedBy: verify) }
+
+    /// An entry of the directory by its place in it.
+    func entry(at index: Int, in mapping: FileMapping) throws(StoreError) -> DirectoryEntry {
+        defer { withExtendedLifetime(mapping) {} }
+        var reader = ByteReader(directory(in: mapping), at: index * DirectoryEntry.size)
+        guard let entry = try? DirectoryEntry(&reader), entry.lies(before: directoryOffset) else {
+            throw damaged("a directory entry points outside its segment")
+        }
+        return entry
+    }
 
     private func directory(in mapping: FileMapping) -> UnsafeRawBufferPointer {
         let start = Int(directoryOffset) + FrameHeader.size

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The identity of a task: a number that the store hands out in commit order and never hands out again (T1).
+/// The identity of a task: a number that the store hands out batch by batch and never hands out again (T1).
 ///
-/// Because ids follow commit order, a child's id is always greater than its parent's.
+/// Within a batch of transactions that commit together ids go by parent and label. A child's id is always greater than
+/// its parent's.
 public struct TaskID: RawRepresentable, Hashable, Comparable, Sendable, BitwiseCopyable {
     public let rawValue: UInt64
 

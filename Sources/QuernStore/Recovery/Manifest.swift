@@ -53,6 +53,7 @@ struct Manifest: Equatable {
             checkpointChecksum = try reader.littleEndian()
             isClean = try reader.byte() == 1
         } catch { throw .damaged(error.reason) }
+        guard checkpointNumber <= Limits.number else { throw .damaged("number of a checkpoint") }
     }
 
     init(

@@ -109,7 +109,9 @@ struct Recovery {
         state.dropStages()
         // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
-        guard let last = tails.last else { throw StoreError(.damaged, "the log is missing", file: directory) }
+        guard let last = tails.last, last.number < .max else {
+            throw StoreError(.damaged, "the log is missing or has no number left", file: directory)
+        }
         try rewrite(last, from: durable)
         let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
             try LogWriter(

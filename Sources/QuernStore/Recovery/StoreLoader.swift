@@ -154,7 +154,8 @@ struct StoreLoader {
         index.open = try checkpoint.open.map { (entry) throws(StoreError) in
             OpenIndexSegment(
                 number: entry.number,
-                output: try openIndexFile(entry.number, length: Int(clamping: entry.length), of: files.identity),
+                output: SharedFile(
+                    try openIndexFile(entry.number, length: Int(clamping: entry.length), of: files.identity)),
                 encoder: FrameEncoder(
                     identity: files.identity, segment: entry.number, position: entry.length,
                     checksum: entry.checksum),

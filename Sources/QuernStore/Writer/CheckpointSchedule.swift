@@ -61,7 +61,7 @@ struct CheckpointSchedule {
         case (.running, .requested), (.dueAgain, .requested): state = .dueAgain
         case (.running, .logGrew(let bytes)), (.dueAgain, .logGrew(let bytes)):
             logBytes = bytes
-            state = bytes >= dueAt ? .dueAgain : .running
+            if bytes >= dueAt { state = .dueAgain }
         case (.running, .finished(let bytes)):
             note(bytes)
             state = .idle

@@ -157,8 +157,9 @@ struct CommitQueue: Sendable {
 
     /// The next work, or nil to wait until the next of the deadlines.
     mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {
-        // The last checkpoint syncs too; but that may come late, behind one that still runs.
-        if !isClosing || wasToldToClose, let due = deadlines.sync, due <= now { return .synchronize }
+        // The last checkpoint syncs too; but that may come late, behind one that still runs or other background work.
+        let syncsSoon = isClosing && !wasToldToClose && background == 0
+        if !syncsSoon, let due = deadlines.sync, due <= now { return .synchronize }
         if let result = endedCheckpoint.take() { return .checkpointed(result) }
         if !jobs.isEmpty { return .run(jobs.removeFirst()) }
         if batches.isEmpty {

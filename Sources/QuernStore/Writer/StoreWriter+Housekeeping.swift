@@ -105,9 +105,14 @@ extension StoreWriter {
     // MARK: Compaction
 
     private mutating func compact(everything: Bool) {
-        if everything, let error = sealIndex() {
-            failCompactions(error)
-            return housekeeping.didFinish()
+        if everything {
+            compactionsRunning += compactionRequests
+            compactionRequests = []
+            if let error = sealIndex() {
+                if error.code != .noSpace { poison(error) }
+                failRunningCompactions(error)
+                return housekeeping.didFinish()
+            }
         }
         let shared = shared
         let configuration = configuration
@@ -122,7 +127,7 @@ extension StoreWriter {
             case .success(let done): writer.adopt(done, isRequested: everything)
             case .failure(let error):
                 writer.note(error)
-                if everything { writer.failCompactions(error) }
+                if everything { writer.failRunningCompactions(error) }
             }
         }
     }
@@ -144,8 +149,8 @@ extension StoreWriter {
     private mutating func adopt(_ result: Compaction.Result?, isRequested: Bool) {
         if isRequested {
             let report = result.map(CompactionReport.init) ?? CompactionReport()
-            compactionsDone += compactionRequests.map { CompactionDone(report: report, completion: $0) }
-            compactionRequests = []
+            compactionsDone += compactionsRunning.map { CompactionDone(report: report, completion: $0) }
+            compactionsRunning = []
         }
         if let result { exchange(result) }
         if result != nil || isRequested { requestCheckpoint() }
@@ -166,6 +171,13 @@ extension StoreWriter {
         let waiting = compactionRequests + compactionsDone.map(\.completion)
         compactionRequests = []
         compactionsDone = []
+        failRunningCompactions(error)
+        for completion in waiting { completion(.failure(error)) }
+    }
+
+    private mutating func failRunningCompactions(_ error: StoreError) {
+        let waiting = compactionsRunning
+        compactionsRunning = []
         for completion in waiting { completion(.failure(error)) }
     }
 }

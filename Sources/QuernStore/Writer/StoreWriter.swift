@@ -16,8 +16,10 @@ struct StoreWriter: Sendable {
     private var batch = Batch()
     var indexWriter: IndexWriter
     var housekeeping: Housekeeping
-    /// Who waits for a compaction of everything.
+    /// Who waits for a compaction of everything: for one to begin, since it must take what is there now, and for the
+    /// one that runs.
     var compactionRequests: [CompactionDone.Completion] = []
+    var compactionsRunning: [CompactionDone.Completion] = []
     /// Compactions that are done and not yet in a checkpoint, and those that are in the one being written.
     var compactionsDone: [CompactionDone] = []
     var compactionsInCheckpoint: [CompactionDone] = []
@@ -111,6 +113,7 @@ struct StoreWriter: Sendable {
             return (committed.state.nextID, committed.state.nextSequence)
         }
         let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
+        if failure != nil { forgetAborted(pending) }
         for (offset, receipt) in receipts.enumerated() {
             guard let completion = pending[pending.startIndex + offset].completion else { continue }
             // What was rejected is told so, whatever became of the rest of the batch.
@@ -150,6 +153,16 @@ struct StoreWriter: Sendable {
         shared.committed.withLock { batch.undo(in: &$0.state) }
     }
 
+    /// A stage that is aborted goes, also when the log has no room to say so: nobody can commit it any more, and the
+    /// segments that it holds may be what fills the disk.
+    private func forgetAborted(_ pending: ArraySlice<CommitQueue.Pending>) {
+        shared.committed.withLock { committed in
+            for item in pending {
+                for case .abortStage(let stage) in item.transaction.notes { committed.state.stages[stage] = nil }
+            }
+        }
+    }
+
     private mutating func apply(_ written: [LogWriter.Written]) {
         let segment = log.segment
         let changes = shared.committed.withLock { committed -> CommitChanges in
@@ -180,6 +193,7 @@ struct StoreWriter: Sendable {
     }
 
     private func fail(_ pending: ArraySlice<CommitQueue.Pending>, _ error: StoreError) {
+        forgetAborted(pending)
         for item in pending { item.completion?(.failure(error)) }
     }
 

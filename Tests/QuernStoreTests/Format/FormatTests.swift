@@ -38,6 +38,31 @@ struct FormatTests {
         }
     }
 
+    @Test("The bytes that FORMAT.md shows are those of the golden store `small`")
+    func shownBytes() throws {
+        let root = GoldenStores.directory.deletingLastPathComponent().deletingLastPathComponent()
+        let text = try String(contentsOf: root.appending(path: "FORMAT.md"), encoding: .utf8)
+        var shown: [String: Data] = [:]
+        var file = ""
+        for line in text.split(separator: "\n") {
+            if line.hasPrefix("### `") { file = String(line.dropFirst(5).prefix { $0 != "`" }) }
+            let fields = line.split(separator: "|", omittingEmptySubsequences: false)[0].split(separator: " ")
+            guard !file.isEmpty, let offset = fields.first, offset.count == 4, let place = Int(offset, radix: 16)
+            else { continue }
+            let bytes = fields.dropFirst().compactMap { UInt8($0, radix: 16) }
+            // Lines of zeros may be left out.
+            let gap = place - (shown[file]?.count ?? 0)
+            #expect(gap >= 0, "\(file), \(offset)")
+            shown[file, default: Data()].append(contentsOf: [UInt8](repeating: 0, count: max(gap, 0)) + bytes)
+        }
+        #expect(shown.keys.sorted() == ["MANIFEST", "log-0000000001"])
+        for (name, bytes) in shown {
+            let golden = try Data(contentsOf: GoldenStores.directory.appending(path: "v1/small/\(name)"))
+            let same = golden == bytes
+            #expect(same, "\(name): \(bytes.count) bytes shown of \(golden.count)")
+        }
+    }
+
     @Test("The reader in Python agrees on stores made at random, open and closed", arguments: 1...3)
     func random(round: Int) async throws {
         let seed = UInt64.random(in: .min ... .max)
@@ -61,6 +86,7 @@ struct FormatTests {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
         for store in try GoldenStores.all() {
+            let expected = try String(contentsOf: store.appendingPathExtension("dump"), encoding: .utf8)
             for _ in 0..<12 {
                 let (directory, place) = try copy(store)
                 let names = try FileManager.default.contentsOfDirectory(atPath: place.path)
@@ -78,8 +104,10 @@ struct FormatTests {
                 let what = "seed \(seed): \(store.lastPathComponent)/\(file.lastPathComponent), byte \(offset)"
                 // A version or kind that is not known is an error of its own to this library.
                 if case .failed(3, _) = python, case .damaged = swift { continue }
+                // One may look at payloads that the other does not ask for: their tasks end behind the checkpoint.
+                if case .damaged(let name) = python, name.hasPrefix("log-"), swift == .content(expected) { continue }
                 let agree = python == swift
-                #expect(agree, "\(what): the readers disagree")
+                #expect(agree, "\(what): the readers disagree: \(python.summary), \(swift.summary)")
                 withExtendedLifetime(directory) {}
             }
         }

@@ -59,7 +59,37 @@ struct GoldenWriter {
             try? await store.close()
         }
         try await writeRandom(to: place)
+        try await writeSmall(to: place)
     }
+    /// The store that FORMAT.md shows byte by byte.
+    private func writeSmall(to place: URL) async throws {
+        let files = SimulatedFileSystem()
+        let store = try await MemoStore.open(
+            at: Workload.directory, configuration: .exactLog, fileSystem: files)
+        let label = try await store.label(for: "resize")
+        let now = Timestamp(milliseconds: 1_700_000_000_000)
+        var spawn = Transaction()
+        spawn.spawn(under: .none, label: label, at: now) { $0.append(contentsOf: "cats".utf8) }
+        try await store.append(spawn)
+        spawn = Transaction()
+        for name in ["a.png", "b.png"] {
+            spawn.spawn(under: TaskID(1), label: label, at: now) { $0.append(contentsOf: name.utf8) }
+        }
+        try await store.append(spawn)
+        var end = Transaction()
+        end.end(
+            .init(task: TaskID(2), parent: TaskID(1), label: label, kind: .completed, startedAt: now, endedAt: now)
+        ) { $0.append(littleEndian: UInt64(0x0102)) }
+        end.end(.init(task: TaskID(3), parent: TaskID(1), label: label, kind: .failed, startedAt: now, endedAt: now)) {
+            $0.append(contentsOf: "no such file".utf8)
+        }
+        try await store.append(end)
+        let dump = try StoreDump(store).text
+        try GoldenStores.export(files, to: place.appending(path: "small"))
+        try Data(dump.utf8).write(to: place.appending(path: "small.dump"))
+        try await store.close()
+    }
+
     /// A store with a bit of everything, as a process leaves it that is killed.
     private func writeRandom(to place: URL) async throws {
         let directory = try TemporaryDirectory()

@@ -8,6 +8,15 @@ enum PythonReader {
         /// The name of the damaged file.
         case damaged(String)
         case failed(status: Int32, message: String)
+
+        /// In a few words.
+        var summary: String {
+            switch self {
+            case .content(let text): "\(text.utf8.count) bytes of content"
+            case .damaged(let file): "damage in \(file)"
+            case .failed(let status, let message): "status \(status), \(message)"
+            }
+        }
     }
 
     static func read(_ store: URL) throws -> Result {

@@ -94,8 +94,9 @@ extension StoreModel {
     mutating func crash() async throws {
         held = []
         reader = nil
-        // What was staged and never committed is gone afterwards.
-        if random.chance(1, in: 3) { _ = try await stageSpawns() }
+        // What was staged and never committed is gone afterwards. Held on to, since a release drops it in order.
+        let stage = random.chance(1, in: 3) ? try await stageSpawns().0 : nil
+        defer { withExtendedLifetime(stage) {} }
         switch files {
         case .real: try await killProcess()
         case .simulated(let simulated): try await losePower(simulated)

@@ -69,14 +69,14 @@ struct StoreModel {
         // Small, so that segments rotate, blocks are written early and checkpoints come often.
         configuration.logSegmentBytes = random.pick([4, 8, 64]) << 10
         configuration.logReserveBytes = random.pick([0, 700, 16 << 10])
-        // What a seed leads to is not to depend on the time.
-        configuration.vouchDelay = nil
         configuration.indexSegmentBytes = random.pick([8, 16, 128]) << 10
         configuration.openBlockBytes = random.pick([2, 4, 64]) << 10
         configuration.checkpointBytes = random.pick([10, 20, 200]) << 10
         configuration.payloadCacheBytes = random.pick([1, 2, 64]) << 10
-        // A replay must not depend on how long a step takes.
+        // A replay must not depend on how long a step takes. One seed in four pays with it for checkpoints that run
+        // beside the rest; never on real files, which cannot be copied at one moment.
         configuration.vouchDelay = nil
+        if kind == .real || seed % 4 != 1 { configuration.startThread = { $0() } }
         store = try await MemoStore.open(
             at: files.store, configuration: configuration, fileSystem: files.fileSystem)
         labels = [try await store.label(for: "a"), try await store.label(for: "b")]
