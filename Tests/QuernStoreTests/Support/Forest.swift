@@ -25,7 +25,7 @@ struct Forest {
     let directory: FilePath = "/store"
     var random: SeededGenerator
     var fileSystem = SimulatedFileSystem()
-    var configuration = MemoStore.Configuration()
+    var configuration = MemoStore.Configuration.exactLog
     var store: MemoStore
     var trees: [UInt64: Tree] = [:]
     /// Roots in the order in which they ended.
