@@ -53,14 +53,11 @@ extension MemoStore {
         return sizes
     }
 
-    /// Nil when the file is gone: what is no longer needed may be removed at any time.
+    /// Nil when the file is gone.
     private func size(of name: String) throws(StoreError) -> Int? {
         let files = shared.files
-        do throws(FileError) {
-            return try files.fileSystem.open(files.directory.appending(name), .readOnly).size()
-        } catch {
-            if error.errno == .noSuchFileOrDirectory { return nil }
-            throw StoreError("cannot read a file's size", error)
+        return try StoreError.wrapping("cannot read a file's size") { () throws(FileError) in
+            try files.fileSystem.openIfPresent(files.directory.appending(name))?.size()
         }
     }
 }

@@ -100,19 +100,16 @@ public struct StoreInspection: Sendable {
         }
     }
 
-    /// Nil when the file is gone: what is no longer needed may be removed at any time.
+    /// Nil when the file is gone.
     private static func size(
         of name: String, _ kind: FileHeader.Kind, _ loader: StoreLoader
     ) throws(StoreError) -> Int? {
-        do throws(FileError) {
-            let file = try loader.fileSystem.open(loader.directory.appending(name), .readOnly)
+        try StoreError.wrapping("cannot read a file's size") { () throws(FileError) in
+            guard let file = try loader.fileSystem.openIfPresent(loader.directory.appending(name)) else { return nil }
             let size = try file.size()
             guard kind == .log else { return size }
             let mapping = try file.map(length: size)
             return withExtendedLifetime(mapping) { min(size, SegmentScan.usedLength(mapping.bytes)) }
-        } catch {
-            if error.errno == .noSuchFileOrDirectory { return nil }
-            throw StoreError("cannot read a file's size", error)
         }
     }
 }

@@ -81,18 +81,13 @@ public struct ChildSnapshot: Sendable {
     /// - Complexity: O(log blocks) to the first block, of which the facts are read to count what is before the
     ///   position; then a sum over the blocks that are left, without reading them.
     public func after(_ sequence: UInt64) throws(StoreError) -> ChildSnapshot {
-        var low = extents.startIndex
-        var high = extents.endIndex
-        while low < high {
-            let middle = low + (high - low) / 2
-            if extents[middle].firstSequence <= sequence { low = middle + 1 } else { high = middle }
-        }
-        guard low > extents.startIndex else { return self }
+        let behind = extents.partition { $0.firstSequence > sequence }
+        guard behind > extents.startIndex else { return self }
         // Blocks do not overlap: of those that begin at or before the position only the last may reach behind it.
-        var rest = extents[low...]
-        let last = try cut(extents[low - 1], after: sequence)
+        var rest = extents[behind...]
+        let last = try cut(extents[behind - 1], after: sequence)
         if shown(last.counts).total > 0 {
-            rest = extents[(low - 1)...]
+            rest = extents[(behind - 1)...]
             rest[rest.startIndex] = last
         }
         return ChildSnapshot(self, extents: rest, counts: shown(Self.total(rest)))

@@ -50,11 +50,32 @@ struct OutcomeBlock: Sendable, Equatable {
         if row.kind == .completed { memos.append(contentsOf: value) } else { errors.append(contentsOf: value) }
     }
 
-    /// Moves rows of `other` from `index` on behind these, until the block is full or `other` ends.
+    /// Takes the rows and begins an empty block of the same parent.
+    mutating func take() -> OutcomeBlock {
+        var taken = OutcomeBlock(parent: parent, root: root)
+        swap(&taken, &self)
+        return taken
+    }
+
+    /// Adds the rows of `other` behind these. Each time that no more belong into this block, `empty` gets it and must
+    /// leave it without rows.
+    mutating func fill<Failure: Error>(
+        from other: OutcomeBlock, sizes: BlockSizes = BlockSizes(),
+        empty: (inout OutcomeBlock) throws(Failure) -> Void
+    ) throws(Failure) {
+        var index = 0
+        var memoOffset = 0
+        var errorOffset = 0
+        while index < other.rows.count {
+            index = fill(from: other, at: index, sizes: sizes, memoOffset: &memoOffset, errorOffset: &errorOffset)
+            if index < other.rows.count || isFull(sizes) { try empty(&self) }
+        }
+    }
+
+    /// Adds rows of `other` from `index` on, until the block is full or `other` ends.
     /// Returns the index of the first row that stayed. `memoOffset` and `errorOffset` follow the values.
-    mutating func fill(
-        from other: OutcomeBlock, at index: Int, sizes: BlockSizes = BlockSizes(), memoOffset: inout Int,
-        errorOffset: inout Int
+    private mutating func fill(
+        from other: OutcomeBlock, at index: Int, sizes: BlockSizes, memoOffset: inout Int, errorOffset: inout Int
     ) -> Int {
         var end = index
         var memoBytes = 0

@@ -78,7 +78,10 @@ struct Compaction: Sendable {
                 try output.append(&gathered)
                 gathered = OutcomeBlock(parent: block.parent, root: TaskID(entry.root))
             }
-            try gather(block, into: &gathered, output: &output)
+            try gathered.fill(from: block.outcomeBlock(), sizes: configuration.blockSizes) {
+                (full) throws(StoreError) in
+                try output.append(&full)
+            }
             let written = output.takeWrittenBytes()
             try throttle.spend(extent.length + written, of: &budget)
         }
@@ -86,23 +89,6 @@ struct Compaction: Sendable {
         if !result.reclaimedRows.isEmpty { result.leavesOut = true }
         result.outputs = try output.seal(tier: plan.tier)
         return result
-    }
-
-    /// Adds rows behind those of the same parent, and hands over what is full.
-    private func gather(
-        _ block: ChildBlock, into gathered: inout OutcomeBlock, output: inout CompactionOutput
-    ) throws(StoreError) {
-        guard block.count > 0 else { return }
-        let rows = block.outcomeBlock()
-        let sizes = configuration.blockSizes
-        var index = 0
-        var memoOffset = 0
-        var errorOffset = 0
-        while index < rows.rows.count {
-            index = gathered.fill(
-                from: rows, at: index, sizes: sizes, memoOffset: &memoOffset, errorOffset: &errorOffset)
-            if index < rows.rows.count || gathered.isFull(sizes) { try output.append(&gathered) }
-        }
     }
 }
 

@@ -28,17 +28,10 @@ struct DirectoryMerge {
 
     private mutating func enqueue(_ walk: Int) throws(StoreError) {
         guard let entry = walks[walk].next else { return }
-        var low = 0
-        var high = order.count
-        while low < high {
-            let middle = (low + high) / 2
-            if let other = walks[order[middle]].next, Self.precedes(other, order[middle], entry, walk) {
-                low = middle + 1
-            } else {
-                high = middle
-            }
+        let place = order.partition { other in
+            walks[other].next.map { !Self.precedes($0, other, entry, walk) } ?? true
         }
-        order.insert(walk, at: low)
+        order.insert(walk, at: place)
     }
 
     private static func precedes(_ left: DirectoryEntry, _ a: Int, _ right: DirectoryEntry, _ b: Int) -> Bool {

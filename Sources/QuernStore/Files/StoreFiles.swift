@@ -74,9 +74,7 @@ struct StoreFiles: Sendable {
     private func put(
         _ header: FileHeader, _ fill: (any StoreFile) throws(FileError) -> Void, temporary: FilePath, path: FilePath
     ) throws(FileError) {
-        do throws(FileError) { try fileSystem.remove(temporary) } catch {
-            guard error.errno == .noSuchFileOrDirectory else { throw error }
-        }
+        try fileSystem.removeIfPresent(temporary)
         let file = try fileSystem.open(temporary, .createNew)
         try file.write(header.encoded(), at: 0)
         try fill(file)

@@ -308,19 +308,18 @@ struct Batch: Sendable {
             LogRecord.append(note, to: &body)
             emitIfFull(&body)
         }
-        for block in outcomeBlocks {
-            var index = 0
-            var memoOffset = 0
-            var errorOffset = 0
-            while index < block.rows.count {
-                var part = OutcomeBlock(parent: block.parent)
-                index = part.fill(from: block, at: index, memoOffset: &memoOffset, errorOffset: &errorOffset)
-                emitBefore(part.valueBytes, &body, emit)
-                LogRecord.append(LogRecord.Kind.outcomes.rawValue, to: &body) {
-                    OutcomeBlockCodec.encode(part, compress: false, scratch: &scratch, into: &$0)
-                }
-                emitIfFull(&body)
+        func encode(_ part: inout OutcomeBlock) {
+            emitBefore(part.valueBytes, &body, emit)
+            LogRecord.append(LogRecord.Kind.outcomes.rawValue, to: &body) {
+                OutcomeBlockCodec.encode(part, compress: false, scratch: &scratch, into: &$0)
             }
+            emitIfFull(&body)
+            part.removeAll()
+        }
+        for block in outcomeBlocks {
+            var part = OutcomeBlock(parent: block.parent)
+            part.fill(from: block, empty: encode)
+            if !part.rows.isEmpty { encode(&part) }
         }
         emit(&body, true)
     }

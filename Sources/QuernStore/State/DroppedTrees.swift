@@ -76,15 +76,7 @@ struct DroppedTrees: Sendable {
 
 extension [DroppedTree] {
     /// The index of the first tree at or behind a commit position.
-    func lowerBound(of sequence: UInt64) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if self[middle].sequence < sequence { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
+    func lowerBound(of sequence: UInt64) -> Int { partition { $0.sequence >= sequence } }
 
     /// Whether one of them ended at this commit position.
     func contains(sequence: UInt64) -> Bool {

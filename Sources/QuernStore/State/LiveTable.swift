@@ -151,22 +151,11 @@ struct LiveTable: Sendable {
     }
 
     private func search(_ task: UInt64) -> Place? {
-        let chunk = Self.partition(chunks.count) { chunks[$0].firstID <= task } - 1
+        let chunk = (0..<chunks.count).partition { chunks[$0].firstID > task } - 1
         guard chunk >= 0 else { return nil }
         let runs = chunks[chunk].runs
-        let run = Self.partition(runs.count) { runs[$0].run.firstID.rawValue <= task } - 1
+        let run = (0..<runs.count).partition { runs[$0].run.firstID.rawValue > task } - 1
         return run >= 0 && runs[run].holds(task) ? Place(chunk: chunk, run: run) : nil
-    }
-
-    /// The first of `count` sorted places that does not satisfy `isBefore`.
-    private static func partition(_ count: Int, _ isBefore: (Int) -> Bool) -> Int {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low + high) / 2
-            if isBefore(middle) { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }
 

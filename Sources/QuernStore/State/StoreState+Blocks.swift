@@ -6,16 +6,7 @@ extension StoreState {
     /// Adds rows to the parent's open block and hands over the blocks that are full.
     mutating func gather(_ block: OutcomeBlock, into parent: inout ParentState) {
         openBytes -= parent.openBlock.footprint
-        var index = 0
-        var memoOffset = 0
-        var errorOffset = 0
-        while index < block.rows.count {
-            index = parent.openBlock.fill(
-                from: block, at: index, sizes: blockSizes, memoOffset: &memoOffset, errorOffset: &errorOffset)
-            if index < block.rows.count || parent.openBlock.isFull(blockSizes) {
-                fullBlocks.append(parent.takeOpenBlock())
-            }
-        }
+        parent.openBlock.fill(from: block, sizes: blockSizes) { fullBlocks.append($0.take()) }
         openBytes += parent.openBlock.footprint
     }
 
@@ -51,7 +42,7 @@ extension StoreState {
     /// Hands over what waits for more: the small blocks of ended parents, and the open block of the root tasks.
     mutating func releaseWaiting() {
         releaseEnded()
-        guard let roots = parents[.none]?.takeOpenBlock(), !roots.rows.isEmpty else { return }
+        guard let roots = parents[.none]?.openBlock.take(), !roots.rows.isEmpty else { return }
         openBytes -= roots.footprint
         fullBlocks.append(roots)
     }
@@ -71,7 +62,7 @@ extension StoreState {
         }
         openBytes = rest
         for (id, _) in order[..<(kept ?? order.count)].sorted(by: { $0.id < $1.id }) {
-            if let block = parents[id]?.takeOpenBlock() { fullBlocks.append(block) }
+            if let block = parents[id]?.openBlock.take() { fullBlocks.append(block) }
         }
     }
 
@@ -99,14 +90,5 @@ extension StoreState {
         found.append(contentsOf: endedBlocks.lazy.filter { $0.parent == parent })
         if let open = parents[parent]?.openBlock, !open.rows.isEmpty { found.append(open) }
         return found
-    }
-}
-
-extension ParentState {
-    /// Takes the open block and begins another.
-    fileprivate mutating func takeOpenBlock() -> OutcomeBlock {
-        var block = OutcomeBlock(parent: status.id, root: root)
-        swap(&block, &openBlock)
-        return block
     }
 }

@@ -37,7 +37,7 @@ struct CheckpointJob: Sendable {
             return .success(
                 Outcome(
                     manifest: manifest, bytes: bytes, removed: removeObsolete(),
-                    removedIndex: Set(retired.filter(removeIndex))))
+                    removedIndex: Set(retired.filter { remove(.index, $0) })))
         } catch { return .failure(StoreError("cannot write a checkpoint", error)) }
     }
 
@@ -51,18 +51,13 @@ struct CheckpointJob: Sendable {
     }
 
     /// False when the file could not be removed.
-    private func remove(segment number: UInt32) -> Bool {
-        do throws(FileError) { try files.fileSystem.remove(files.path(.log, UInt64(number))) } catch {
-            return error.errno == .noSuchFileOrDirectory
-        }
-        bodies.forget(segment: number)
-        return true
+    private func remove(_ kind: FileHeader.Kind, _ number: UInt32) -> Bool {
+        (try? files.fileSystem.removeIfPresent(files.path(kind, UInt64(number)))) != nil
     }
 
-    private func removeIndex(segment number: UInt32) -> Bool {
-        do throws(FileError) { try files.fileSystem.remove(files.path(.index, UInt64(number))) } catch {
-            return error.errno == .noSuchFileOrDirectory
-        }
+    private func remove(segment number: UInt32) -> Bool {
+        guard remove(.log, number) else { return false }
+        bodies.forget(segment: number)
         return true
     }
 }
