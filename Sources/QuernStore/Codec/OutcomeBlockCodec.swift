@@ -203,7 +203,7 @@ enum OutcomeBlockCodec {
         return Int(length ?? 0)
     }
 
-    /// Facts: first id and sequence, then columns of kinds, labels, value lengths, id differences, sequence differences,
+    /// Facts: first id and sequence, then columns of kinds, labels, value lengths, differences of ids and of sequences,
     /// attempts, end times, run times, then the error bytes. What tells whether a block is uniform comes first, so that
     /// a walk over memos alone decodes no further.
     private static func encodeFacts(_ block: OutcomeBlock, into writer: inout ByteWriter) {

@@ -153,7 +153,8 @@ enum OutcomeBlockReader {
         if columns.contains(.errors) { block.errors.append(contentsOf: errors) }
     }
 
-    /// Gives `body` the first `count` of the `whole` bytes that are compressed. They lie in `scratch`, which only grows.
+    /// Gives `body` the first `count` of the `whole` bytes that are compressed. They lie in `scratch`, which only
+    /// grows.
     private static func decompress(
         _ stored: UnsafeRawBufferPointer, count: Int, of whole: Int, scratch: inout [UInt8],
         _ body: (UnsafeRawBufferPointer) throws(DecodingFailure) -> Void

@@ -74,21 +74,8 @@ struct StoreWriter: Sendable {
 
     // MARK: Writing
 
+    /// Writes what the queue gathered as one batch.
     mutating func write(_ pending: [CommitQueue.Pending]) {
-        var start = 0
-        while start < pending.count {
-            var bytes = 0
-            var end = start
-            while end < pending.count, end == start || bytes < Limits.batchBytes {
-                bytes += pending[end].bytes
-                end += 1
-            }
-            writeBatch(pending[start..<end])
-            start = end
-        }
-    }
-
-    private mutating func writeBatch(_ pending: ArraySlice<CommitQueue.Pending>) {
         if let poison {
             return fail(
                 pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
@@ -114,16 +101,18 @@ struct StoreWriter: Sendable {
         }
         let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
         if failure != nil { forgetAborted(pending) }
-        for (offset, receipt) in receipts.enumerated() {
-            guard let completion = pending[pending.startIndex + offset].completion else { continue }
+        var wakeups = CommitWakeups()
+        for (index, receipt) in receipts.enumerated() {
+            guard let completion = pending[index].completion else { continue }
             // What was rejected is told so, whatever became of the rest of the batch.
-            completion(receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
+            wakeups.add(completion, receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
         }
+        wakeups.send()
     }
 
     /// Writes, syncs and applies the batch. Returns why nothing of it counts.
     private mutating func persist(
-        _ pending: ArraySlice<CommitQueue.Pending>, firstID: UInt64, firstSequence: UInt64
+        _ pending: [CommitQueue.Pending], firstID: UInt64, firstSequence: UInt64
     ) -> StoreError? {
         let written: [LogWriter.Written]
         do throws(FileError) {
@@ -155,7 +144,7 @@ struct StoreWriter: Sendable {
 
     /// A stage that is aborted goes, also when the log has no room to say so: nobody can commit it any more, and the
     /// segments that it holds may be what fills the disk.
-    private func forgetAborted(_ pending: ArraySlice<CommitQueue.Pending>) {
+    private func forgetAborted(_ pending: [CommitQueue.Pending]) {
         shared.committed.withLock { committed in
             for item in pending {
                 for case .abortStage(let stage) in item.transaction.notes { committed.state.stages[stage] = nil }
@@ -192,7 +181,7 @@ struct StoreWriter: Sendable {
         shared.currentObserver?.storeDidCommit(changes)
     }
 
-    private func fail(_ pending: ArraySlice<CommitQueue.Pending>, _ error: StoreError) {
+    private func fail(_ pending: [CommitQueue.Pending], _ error: StoreError) {
         forgetAborted(pending)
         for item in pending { item.completion?(.failure(error)) }
     }
