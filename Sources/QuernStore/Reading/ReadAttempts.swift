@@ -15,6 +15,7 @@
 struct ReadAttempts {
     static let limit = 16
 
+    /// Of a checkpoint, as all generations here: its number.
     private var firstGeneration: UInt64?
     private var failures = 0
     private var lastFailure: (generation: UInt64?, error: StoreError)?

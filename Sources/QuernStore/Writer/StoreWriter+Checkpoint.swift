@@ -10,10 +10,9 @@ extension StoreWriter {
     mutating func adopt(_ result: Result<CheckpointJob.Outcome, StoreError>) {
         let waiting = compactionsInCheckpoint
         compactionsInCheckpoint = []
-        for done in waiting { done.completion(result.map { _ in done.report }) }
+        for done in waiting { done.completion(result.flatMap { _ in done.result }) }
         switch result {
         case .success(let outcome):
-            manifest = outcome.manifest
             segments.removeAll(where: outcome.removed.contains)
             retired.removeAll(where: outcome.removedIndex.contains)
             housekeeping.didCheckpoint()
@@ -63,7 +62,7 @@ extension StoreWriter {
         if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
         return CheckpointJob(
             files: shared.files, bodies: shared.bodies, committed: committed, position: log.position,
-            unsyncedLog: log.unsyncedFile, previous: manifest, isClean: isClean, segments: segments,
+            unsyncedLog: log.unsyncedFile, manifest: manifest, isClean: isClean, segments: segments,
             retired: retired)
     }
 

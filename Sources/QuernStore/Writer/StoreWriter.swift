@@ -8,7 +8,7 @@ struct StoreWriter: Sendable {
     let configuration: MemoStore.Configuration
     let lock: any FileLock
     var log: LogWriter
-    var manifest: Manifest
+    let manifest: ManifestFile
     /// Log segments that are there.
     var segments: [UInt32]
     /// Set when a write or a sync failed for good (S4).
