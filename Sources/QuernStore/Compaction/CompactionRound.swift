@@ -61,12 +61,15 @@ struct CompactionRound: Sendable {
             adopt(result)
             if !isRequested { return }
             segments.replaceSubrange(
-                plan.range, with: result.outputs.map { .init(bytes: $0.length, blocks: 0, tier: $0.tier, isFixed: true) })
+                plan.range,
+                with: result.outputs.map { .init(bytes: $0.length, blocks: 0, tier: $0.tier, isFixed: true) })
         }
     }
 
     /// What the sealed segments hold; those that are fixed in `before` stay so.
-    private mutating func segments(fixed before: [CompactionPlan.Segment] = []) throws(StoreError) -> [CompactionPlan.Segment] {
+    private mutating func segments(fixed before: [CompactionPlan.Segment] = []) throws(StoreError) -> [CompactionPlan
+        .Segment]
+    {
         while true {
             do throws(StoreError) {
                 var segments = try contents.segments()
@@ -78,7 +81,8 @@ struct CompactionRound: Sendable {
 
     /// Leaves a damaged segment alone from now on. Throws what is no such damage.
     private mutating func setAside(_ error: StoreError) throws(StoreError) {
-        guard error.code == .damaged, let file = error.file, contents.index.sealed.contains(where: { $0.file.path == file }),
+        guard error.code == .damaged, let file = error.file,
+            contents.index.sealed.contains(where: { $0.file.path == file }),
             contents.setAside.insert(file).inserted
         else { throw error }
         damage.append(error)

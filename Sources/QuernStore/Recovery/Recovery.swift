@@ -21,6 +21,7 @@ struct Recovery {
         var report: RecoveryReport
         /// Log segments that are there.
         var segments: [UInt32]
+        var hasReserve = false
     }
 
     func run() throws(StoreError) -> Result {
@@ -118,7 +119,7 @@ struct Recovery {
             files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: last.file)
         return Result(
             files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
-            segments: numbers)
+            segments: numbers, hasReserve: names.contains(StoreFiles.reserveName))
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of

@@ -8,6 +8,13 @@ extension StoreWriter {
 
     /// Takes over what a checkpoint that ended has changed.
     mutating func adopt(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        // A checkpoint lets more go than it takes.
+        if case .failure(let error) = result, error.code == .noSpace, reserve.release() {
+            compactionsDone = compactionsInCheckpoint + compactionsDone
+            compactionsInCheckpoint = []
+            requestCheckpoint()
+            return carryOut(schedule.handle(.finished(bytes: nil)))
+        }
         let waiting = compactionsInCheckpoint
         compactionsInCheckpoint = []
         for done in waiting { done.completion(result.flatMap { _ in done.result }) }
@@ -15,6 +22,7 @@ extension StoreWriter {
         case .success(let outcome):
             segments.removeAll(where: outcome.removed.contains)
             retired.removeAll(where: outcome.removedIndex.contains)
+            reserve.hold()
             housekeeping.didCheckpoint()
             carryOut(schedule.handle(.finished(bytes: outcome.bytes)))
         case .failure(let error):
@@ -33,6 +41,7 @@ extension StoreWriter {
         switch action {
         case .nothing: break
         case .begin:
+            _ = usingReserve { $0.flushIndex() }
             guard poison == nil, let job = makeCheckpoint(isClean: false) else {
                 failCompactions(poison ?? StoreError(.noSpace, "index blocks wait for space, and so does a checkpoint"))
                 return carryOut(schedule.handle(.finished(bytes: nil)))
@@ -71,9 +80,14 @@ extension StoreWriter {
     private mutating func finish() {
         failCompactions(StoreError(.closed, "the store is closed"))
         var result = poison
-        if result == nil { result = flushIndex() }
-        if result == nil, let job = makeCheckpoint(isClean: true), case .failure(let error) = job.run() {
-            result = error
+        if result == nil {
+            result = usingReserve { writer in
+                if let error = writer.flushIndex() { return error }
+                guard let job = writer.makeCheckpoint(isClean: true), case .failure(let error) = job.run() else {
+                    return nil
+                }
+                return error
+            }
         }
         lock.release()
         let error = result

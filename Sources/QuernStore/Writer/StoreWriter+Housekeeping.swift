@@ -108,8 +108,9 @@ extension StoreWriter {
         if everything {
             compactionsRunning += compactionRequests
             compactionRequests = []
-            if let error = sealIndex() {
-                if error.code != .noSpace { poison(error) }
+            // Without space the open segment is left out.
+            if let error = usingReserve({ $0.sealIndex() }), error.code != .noSpace {
+                poison(error)
                 failRunningCompactions(error)
                 return housekeeping.didFinish()
             }

@@ -25,6 +25,9 @@ struct StoreWriter: Sendable {
     var compactionsInCheckpoint: [CompactionDone] = []
     /// Index segments that were replaced and go with the next checkpoint.
     var retired: [UInt32] = []
+    var reserve: SpaceReserve
+    /// The last batch found no space: drops are not put together with what will find none either.
+    private var isOutOfSpace = false
     var deadlines = WriterDeadlines()
     var schedule: CheckpointSchedule
 
@@ -37,6 +40,8 @@ struct StoreWriter: Sendable {
         housekeeping = Housekeeping(
             retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
+        reserve = SpaceReserve(
+            files: recovered.files, bytes: configuration.reserveBytes, isHeld: recovered.hasReserve)
         segments = recovered.segments
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
@@ -79,7 +84,10 @@ struct StoreWriter: Sendable {
         while start < pending.count {
             var bytes = 0
             var end = start
-            while end < pending.count, end == start || bytes < Limits.batchBytes {
+            let frees = pending[start].transaction.freesSpace
+            while end < pending.count, end == start || bytes < Limits.batchBytes,
+                !isOutOfSpace || pending[end].transaction.freesSpace == frees
+            {
                 bytes += pending[end].bytes
                 end += 1
             }
@@ -93,8 +101,10 @@ struct StoreWriter: Sendable {
             return fail(
                 pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
-        if let blocked = flushIndex() {
+        let frees = pending.allSatisfy(\.transaction.freesSpace)
+        if let blocked = prepare(frees: frees) {
             if blocked.code != .noSpace { poison(blocked) }
+            isOutOfSpace = blocked.code == .noSpace
             return fail(pending, blocked)
         }
 
@@ -112,7 +122,11 @@ struct StoreWriter: Sendable {
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
-        let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
+        var failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
+        if failure?.code == .noSpace, frees, reserve.release() {
+            failure = persist(pending, firstID: firstID, firstSequence: firstSequence)
+        }
+        isOutOfSpace = failure?.code == .noSpace
         if failure != nil { forgetAborted(pending) }
         for (offset, receipt) in receipts.enumerated() {
             guard let completion = pending[pending.startIndex + offset].completion else { continue }

@@ -83,6 +83,7 @@ struct StoreModel {
         // Small, so that segments rotate, blocks are written early and checkpoints come often.
         configuration.logSegmentBytes = random.pick([4, 8, 64]) << 10
         configuration.logReserveBytes = random.pick([0, 700, 16 << 10])
+        configuration.reserveBytes = random.pick([0, 2, 40]) << 10
         configuration.indexSegmentBytes = random.pick([8, 16, 128]) << 10
         configuration.openBlockBytes = random.pick([2, 4, 64]) << 10
         configuration.checkpointBytes = random.pick([10, 20, 200]) << 10
