@@ -56,7 +56,9 @@ struct Manifest: Equatable {
             checkpointNumber = try reader.littleEndian()
             checkpointChecksum = try reader.littleEndian()
             let state = try reader.byte()
-            guard state <= 1, try reader.take(3).allSatisfy({ $0 == 0 }) else { throw DecodingFailure("reserved bytes") }
+            guard state <= 1, try reader.take(3).allSatisfy({ $0 == 0 }) else {
+                throw DecodingFailure("reserved bytes")
+            }
             isClean = state == 1
             newestLog = try reader.littleEndian()
             guard try reader.take(4).allSatisfy({ $0 == 0 }), reader.isAtEnd else {

@@ -21,7 +21,7 @@ struct Recovery {
         var report: RecoveryReport
         /// Log segments that are there.
         var segments: [UInt32]
-        var hasReserve = false
+        var reserve = SpaceReserve.State.none
     }
 
     func run() throws(StoreError) -> Result {
@@ -119,7 +119,7 @@ struct Recovery {
             files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: last.file)
         return Result(
             files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
-            segments: numbers, hasReserve: names.contains(StoreFiles.reserveName))
+            segments: numbers, reserve: names.contains(StoreFiles.reserveName) ? .held : .released)
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of

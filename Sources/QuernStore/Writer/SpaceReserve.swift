@@ -4,6 +4,8 @@ import SystemPackage
 /// Space that a store holds back in a file of zeros, for the day when it has filled its disk: with it trees can be
 /// dropped and what they took be given back all the same (S4, S15).
 ///
+/// A new store has none; one that is opened without may have given it away.
+///
 /// | state | a checkpoint counts | no space for it, or for a drop | anything else is to be committed |
 /// |---|---|---|---|
 /// | none | held, if there is space | - | goes on |
@@ -19,10 +21,10 @@ struct SpaceReserve: Sendable {
     private let bytes: Int
     private var path: FilePath { files.directory.appending(StoreFiles.reserveName) }
 
-    init(files: StoreFiles, bytes: Int, isHeld: Bool) {
+    init(files: StoreFiles, bytes: Int, state: State) {
         self.files = files
         self.bytes = bytes
-        state = isHeld ? .held : .none
+        self.state = state
     }
 
     /// Gives the space back to the file system. False when there is none to give.

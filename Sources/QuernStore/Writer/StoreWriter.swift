@@ -41,7 +41,7 @@ struct StoreWriter: Sendable {
             retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
         reserve = SpaceReserve(
-            files: recovered.files, bytes: configuration.reserveBytes, isHeld: recovered.hasReserve)
+            files: recovered.files, bytes: configuration.reserveBytes, state: recovered.reserve)
         segments = recovered.segments
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
