@@ -21,6 +21,9 @@ public struct StoreSizes: Sendable, Equatable {
     public var droppedBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
+    /// What background work and compactions found damaged since the store was opened, by file. They leave these files
+    /// as they are, dropped trees in them too, and go on with the others.
+    public var damage: [StoreError] = []
 
     public init() {}
 }
@@ -45,11 +48,16 @@ extension MemoStore {
             case .manifest: break
             }
         }
-        let (contents, use) = shared.committed.withLock { (IndexContents($0), LogUse($0.state)) }
-        sizes.liveLogBytes = use.segments.values.reduce(0, +)
-        sizes.droppedTrees = contents.dropped.count
-        sizes.droppedBytes = try contents.segments().reduce(0) { $0 + $1.droppedBytes }
+        let setAside = shared.setAside
+        try shared.lookUp {
+            (IndexContents($0, setAside: setAside), LogUse($0.state))
+        } _: { (contents, use) throws(StoreError) in
+            sizes.liveLogBytes = use.segments.values.reduce(0, +)
+            sizes.droppedTrees = contents.dropped.count
+            sizes.droppedBytes = try contents.segments().reduce(0) { $0 + $1.droppedBytes }
+        }
         sizes.housekeepingFailure = shared.housekeepingFailure.withLock { $0 }
+        sizes.damage = shared.damage.withLock { $0.values.sorted { "\($0.file ?? "")" < "\($1.file ?? "")" } }
         return sizes
     }
 

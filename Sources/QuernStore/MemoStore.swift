@@ -46,8 +46,9 @@ public final class MemoStore: Sendable {
     ///
     /// - Throws: ``StoreError/Code/locked`` when another writer has it; ``StoreError/Code/damaged`` naming file, offset
     ///   and what is wrong, with nothing changed; ``StoreError/Code/notAStore``,
-    ///   ``StoreError/Code/unsupportedVersion`` or ``StoreError/Code/inputOutput``; ``StoreError/Code/noSpace``, since
-    ///   each opening begins a log segment.
+    ///   ``StoreError/Code/unsupportedVersion`` or ``StoreError/Code/inputOutput``; ``StoreError/Code/noSpace`` when a
+    ///   store is to be created. One that exists opens on a full disk too, and trees can be dropped there and reclaimed
+    ///   as far as ``Configuration/reserveBytes`` goes.
     public static func open(
         at directory: FilePath, configuration: Configuration = Configuration(),
         fileSystem: any FileSystem = PosixFileSystem()
@@ -97,7 +98,10 @@ public final class MemoStore: Sendable {
         do throws(FileError) {
             try fileSystem.createDirectory(directory)
             let lock = try fileSystem.lock(path)
-            try lock.write(LockHolder.current)
+            do throws(FileError) { try lock.write(LockHolder.current) } catch {
+                // A second writer hears of no holder then; a full disk must be no reason not to open.
+                guard error.isNoSpace else { throw error }
+            }
             return lock
         } catch {
             guard error.errno == .resourceTemporarilyUnavailable || error.errno == .wouldBlock else {

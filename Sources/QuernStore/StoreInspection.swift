@@ -44,7 +44,7 @@ public struct StoreInspection: Sendable {
             do throws(StoreError) {
                 try Self.checkPresence(of: loader)
                 let manifest = try loader.readManifest()
-                generation = manifest.generation
+                generation = manifest.checkpointNumber
                 self = try StoreInspection(manifest, loader)
                 return
             } catch {

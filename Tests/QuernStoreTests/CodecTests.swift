@@ -219,7 +219,8 @@ import Testing
         let manifest = Manifest(
             generation: random.next() % Limits.number, identity: identity, epoch: random.next() % Limits.number,
             checkpointNumber: random.next() % Limits.number,
-            checkpointChecksum: UInt32(truncatingIfNeeded: random.next()), isClean: random.coin())
+            checkpointChecksum: UInt32(truncatingIfNeeded: random.next()), isClean: random.coin(),
+            newestLog: UInt32(truncatingIfNeeded: random.next()))
         let again = try manifest.encoded().withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
             try Manifest(bytes)
         }

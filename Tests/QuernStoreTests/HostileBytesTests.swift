@@ -204,7 +204,8 @@ import Testing
         var random = SeededGenerator(seed: seed)
         let identity = StoreIdentity(high: 1, low: 2)
         let manifest = Manifest(
-            generation: 3, identity: identity, epoch: 4, checkpointNumber: 5, checkpointChecksum: 6, isClean: true)
+            generation: 3, identity: identity, epoch: 4, checkpointNumber: 5, checkpointChecksum: 6, isClean: true,
+            newestLog: 7)
         for _ in 0..<1000 {
             let bytes = Self.mutated(manifest.encoded(), &random)
             bytes.withUnsafeBytes { bytes in

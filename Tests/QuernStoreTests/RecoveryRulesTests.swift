@@ -140,6 +140,50 @@ import Testing
         }
     }
 
+    @Test("F13: the loss of the newest log segment is damage, to the writer and to readers, as soon as it has a batch")
+    func newestLogIsMissing() async throws {
+        for steps in 2...Workload(.everything).steps.count {
+            let files = SimulatedFileSystem()
+            var workload = Workload(.everything)
+            workload.steps = Array(workload.steps.prefix(steps))
+            let result = try await workload.run(on: files)
+            let remains = files.crash(keeping: .keepAll)
+            await Workload.abandon(result.store, on: files)
+            let newest = UInt64(try #require(StoreLoader.logSegments(try remains.list(Self.directory)).last))
+            try remains.remove(Self.log(newest))
+            let error = await Self.failure(opening: remains)
+            #expect(error?.code == .damaged, "\(steps) steps")
+            #expect(error?.file == Self.log(newest), "\(steps) steps")
+            do throws(StoreError) {
+                _ = try await MemoReader.open(at: Self.directory, fileSystem: remains)
+                Issue.record("a reader saw nothing after \(steps) steps")
+            } catch {
+                #expect(error.code == .damaged && error.file == Self.log(newest), "\(steps) steps")
+            }
+        }
+    }
+
+    @Test("S4: opening writes no log, and the first commit names its segment in the manifest before it is written")
+    func namesSegmentFirst() async throws {
+        let files = SimulatedFileSystem()
+        var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        try await store.append(.spawning(3))
+        try await store.close()
+        store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        let manifest = files.contents("/store/MANIFEST")
+        #expect(files.contents(Self.log(2)) == nil)
+        var plan = FaultPlan()
+        plan.fail(.rename, at: 1, with: .noSpace, in: "MANIFEST")
+        files.faults = plan
+        #expect(await store.failure(of: .spawning(1))?.code == .noSpace)
+        #expect(files.contents(Self.log(2))?.count == FileHeader.size)
+        #expect(files.contents("/store/MANIFEST") == manifest)
+        try await store.append(.spawning(1))
+        #expect(files.contents("/store/MANIFEST") != manifest)
+        #expect(StoreLoader.logSegments(try files.list(Self.directory)) == [1, 2])
+        try await store.close()
+    }
+
     @Test(
         "S6: a store whose manifest is missing is damaged, and not one of its files is touched", arguments: [1, 2, 3])
     func missingManifest(openings: Int) async throws {
@@ -224,11 +268,10 @@ import Testing
         try await store.close()
         store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery == RecoveryReport())
-        // Opened and never closed: not in order, though nothing was lost.
+        // Opened and never closed, but nothing was committed.
         let untouched = files.crash(keeping: .keepAll)
         var reopened = try await MemoStore.open(at: Self.directory, fileSystem: untouched)
-        #expect(!reopened.recovery.wasClean)
-        #expect(reopened.recovery.replayedFrames == 0)
+        #expect(reopened.recovery == RecoveryReport())
         try await reopened.close()
 
         try await store.append(.spawning(1))

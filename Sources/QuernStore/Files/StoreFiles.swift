@@ -11,6 +11,7 @@ struct StoreFiles: Sendable {
 
     static let manifestName = "MANIFEST"
     static let lockName = "LOCK"
+    static let reserveName = "RESERVE"
     static let temporarySuffix = ".new"
 
     static func name(_ kind: FileHeader.Kind, _ number: UInt64) -> String {

@@ -96,12 +96,15 @@ public final class MemoReader: Sendable {
             var generation: UInt64?
             do throws(StoreError) {
                 let manifest = try self.manifest(loader, of: old?.manifest.identity)
-                generation = manifest.generation
-                attempts.begin(generation: manifest.generation)
-                var next = if let view, view.manifest == manifest { view } else { try ReaderView(manifest, loader) }
-                try next.follow(loader)
+                // A manifest that only names another log segment leads to the same files.
+                let checkpoint = manifest.checkpointNumber
+                generation = checkpoint
+                attempts.begin(generation: checkpoint)
+                let goesOn = view?.manifest.checkpointNumber == checkpoint
+                var next = if goesOn, let view { view } else { try ReaderView(manifest, loader) }
+                try next.follow(loader, manifest)
                 let newest = try self.manifest(loader, of: manifest.identity)
-                if attempts.believes(generation: manifest.generation, newest: newest.generation) { return next }
+                if attempts.believes(generation: checkpoint, newest: newest.checkpointNumber) { return next }
                 view = next
             } catch {
                 if let final = attempts.failure(error, generation: generation) { throw final }

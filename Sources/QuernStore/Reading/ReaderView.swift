@@ -3,7 +3,7 @@
 /// A store as a reader knows it: the checkpoint of one manifest, and the log behind it up to a position. A value: what
 /// is read makes the next one.
 struct ReaderView: Sendable {
-    let manifest: Manifest
+    private(set) var manifest: Manifest
     /// Up to where the log is in ``committed``.
     private(set) var position: LogPosition
     private(set) var committed: Committed
@@ -23,8 +23,10 @@ struct ReaderView: Sendable {
         bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
     }
 
-    /// Goes on to the last whole batch in the log. After an error the view is of no use.
-    mutating func follow(_ loader: StoreLoader) throws(StoreError) {
+    /// Goes on to the last whole batch in the log, of which `manifest` says how far it goes at least: the view's, or a
+    /// later one with the same checkpoint. After an error the view is of no use.
+    mutating func follow(_ loader: StoreLoader, _ manifest: Manifest) throws(StoreError) {
+        self.manifest = manifest
         var scratch = OutcomeBlockScratch()
         for tail in try loader.scanTail(try loader.logSegments(), from: position, manifest: manifest) {
             // Blocks stay open as long as they are not full: there is no index segment to write them to.

@@ -17,10 +17,11 @@ struct Recovery {
         var state: StoreState
         var index: MemoIndex
         var log: LogWriter
-        var manifest: Manifest
+        var manifest: ManifestFile
         var report: RecoveryReport
         /// Log segments that are there.
         var segments: [UInt32]
+        var reserve = SpaceReserve.State.none
     }
 
     func run() throws(StoreError) -> Result {
@@ -63,17 +64,17 @@ struct Recovery {
         var state = StoreState()
         state.blockSizes = configuration.blockSizes
         let index = MemoIndex()
+        let manifest = ManifestFile(
+            Manifest(
+                generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0,
+                isClean: true, newestLog: 0),
+            in: files)
         let log = try wrapping("cannot create the log") { () throws(FileError) in
-            try LogWriter(
-                files: files, configuration: configuration, number: 1,
-                previous: LogPosition(segment: 0, offset: 0, checksum: 0))
+            try LogWriter(files: files, manifest: manifest, configuration: configuration)
         }
-        let none = Manifest(
-            generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0, isClean: true
-        )
-        let (manifest, _) = try wrapping("cannot create the store") { () throws(FileError) in
-            try CheckpointWriter(files: files).write(
-                state: state, index: index, position: log.position, after: none, isClean: false)
+        try wrapping("cannot create the store") { () throws(FileError) in
+            _ = try CheckpointWriter(files: files, manifest: manifest).write(
+                state: state, index: index, position: log.position, isClean: false)
         }
         var report = RecoveryReport()
         report.created = true
@@ -107,20 +108,18 @@ struct Recovery {
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
         state.dropStages()
-        // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
+        // Who commits begins a segment: with one behind the checkpoint's, somebody did and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last, last.number < .max else {
             throw StoreError(.damaged, "the log is missing or has no number left", file: directory)
         }
         try rewrite(last, from: durable)
-        let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
-            try LogWriter(
-                files: files, configuration: configuration, number: last.number + 1,
-                previous: last.scan.end)
-        }
+        let manifestFile = ManifestFile(manifest, in: files)
+        let log = LogWriter(
+            files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: last.file)
         return Result(
-            files: files, state: state, index: index, log: log, manifest: manifest, report: report,
-            segments: numbers + [last.number + 1])
+            files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
+            segments: numbers, reserve: names.contains(StoreFiles.reserveName) ? .held : .released)
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of

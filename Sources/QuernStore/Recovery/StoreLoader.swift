@@ -95,6 +95,11 @@ struct StoreLoader {
                 .damaged, "the log segment of the checkpoint is missing",
                 file: directory.appending(StoreFiles.name(.log, UInt64(position.segment))))
         }
+        guard let newest = wanted.last, newest >= manifest.newestLog else {
+            throw StoreError(
+                .damaged, "the newest log segment is missing",
+                file: directory.appending(StoreFiles.name(.log, UInt64(manifest.newestLog))))
+        }
         var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] =
             []
         for number in wanted {

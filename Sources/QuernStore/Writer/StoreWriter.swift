@@ -8,7 +8,7 @@ struct StoreWriter: Sendable {
     let configuration: MemoStore.Configuration
     let lock: any FileLock
     var log: LogWriter
-    var manifest: Manifest
+    let manifest: ManifestFile
     /// Log segments that are there.
     var segments: [UInt32]
     /// Set when a write or a sync failed for good (S4).
@@ -25,6 +25,9 @@ struct StoreWriter: Sendable {
     var compactionsInCheckpoint: [CompactionDone] = []
     /// Index segments that were replaced and go with the next checkpoint.
     var retired: [UInt32] = []
+    var reserve: SpaceReserve
+    /// The last batch found no space: drops are not put together with what will find none either.
+    private var isOutOfSpace = false
     var deadlines = WriterDeadlines()
     var schedule: CheckpointSchedule
 
@@ -37,6 +40,8 @@ struct StoreWriter: Sendable {
         housekeeping = Housekeeping(
             retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
+        reserve = SpaceReserve(
+            files: recovered.files, bytes: configuration.reserveBytes, state: recovered.reserve)
         segments = recovered.segments
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
@@ -74,14 +79,27 @@ struct StoreWriter: Sendable {
 
     // MARK: Writing
 
-    /// Writes what the queue gathered as one batch.
+    /// Writes what the queue gathered as one batch; while there is no space, drops apart from what finds none either.
     mutating func write(_ pending: [CommitQueue.Pending]) {
+        guard isOutOfSpace else { return writeBatch(pending) }
+        var start = 0
+        while start < pending.count {
+            let frees = pending[start].transaction.freesSpace
+            let end = pending[start...].firstIndex { $0.transaction.freesSpace != frees } ?? pending.count
+            writeBatch(Array(pending[start..<end]))
+            start = end
+        }
+    }
+
+    private mutating func writeBatch(_ pending: [CommitQueue.Pending]) {
         if let poison {
             return fail(
                 pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
-        if let blocked = flushIndex() {
+        let frees = pending.allSatisfy(\.transaction.freesSpace)
+        if let blocked = prepare(frees: frees) {
             if blocked.code != .noSpace { poison(blocked) }
+            isOutOfSpace = blocked.code == .noSpace
             return fail(pending, blocked)
         }
 
@@ -99,7 +117,11 @@ struct StoreWriter: Sendable {
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
-        let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
+        var failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
+        if failure?.code == .noSpace, frees, reserve.release() {
+            failure = persist(pending, firstID: firstID, firstSequence: firstSequence)
+        }
+        isOutOfSpace = failure?.code == .noSpace
         if failure != nil { forgetAborted(pending) }
         var wakeups = CommitWakeups()
         for (index, receipt) in receipts.enumerated() {

@@ -42,10 +42,12 @@ extension MemoStore {
 }
 
 extension MemoStore.Configuration {
-    /// The log's bytes follow from the transactions alone: no zeros ahead of it, no frame that comes with time.
+    /// The log's bytes follow from the transactions alone: no zeros ahead of it, no frame that comes with time. No
+    /// other file than those of the format is there.
     static var exactLog: Self {
         var configuration = Self()
         configuration.logReserveBytes = 0
+        configuration.reserveBytes = 0
         configuration.vouchDelay = nil
         return configuration
     }
