@@ -39,7 +39,10 @@ extension MemoStore {
         var relocates = true
 
         /// Starts the threads of checkpoints and of housekeeping; tests run them when it suits them.
-        var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }
+        var startThread: @Sendable (@escaping @Sendable () -> Void) throws(StoreError) -> Void = {
+            (body) throws(StoreError) in
+            try SystemThread.start(body)
+        }
 
         /// Tails of at least this many bytes are replayed by several threads.
         var parallelReplayBytes = 256 << 10

@@ -47,6 +47,12 @@ public protocol FileLock: AnyObject, Sendable {
     func read() throws(FileError) -> String
     /// Replaces the content of the file, for the message that a second writer sees.
     func write(_ holder: String) throws(FileError)
+    /// Checks that the lock excludes others still: that its name leads to the file that is locked.
+    ///
+    /// - Throws: `FileError` of the operation `lock` with ``Errno/staleNFSFileHandle`` when the file was removed or
+    ///   replaced; another one when that cannot be told.
+    func check() throws(FileError)
+    /// Lets others take the lock. Releasing it twice is no error.
     func release()
 }
 
@@ -106,6 +112,13 @@ extension FileError {
     var isNoSpace: Bool {
         (errno == .noSpace || errno == .diskQuotaExceeded) && operation != "fdatasync" && operation != "fsync"
     }
+}
+
+extension FileError {
+    /// What ``FileLock/check()`` found.
+    var isLockLost: Bool { operation == "lock" && errno == .staleNFSFileHandle }
+
+    static let lockLost = "the lock file was removed or replaced, and another writer may have the store"
 }
 
 extension FileError: CustomStringConvertible {

@@ -45,7 +45,7 @@ final class PosixFileLock: FileLock {
         do {
             named = try path.stat(followTargetSymlink: false)
         } catch {
-            if error == .noSuchFileOrDirectory { return false }
+            if error == .noSuchFileOrDirectory || error == .notDirectory { return false }
             throw error
         }
         return named.inode == opened.inode && named.deviceID == opened.deviceID
@@ -81,6 +81,13 @@ final class PosixFileLock: FileLock {
                 }
             }
             try descriptor.resize(to: Int64(bytes.count))
+        }
+    }
+
+    /// The corresponding C function is `lstat`.
+    func check() throws(FileError) {
+        try withFile("lock") { descriptor in
+            guard try Self.isStillNamed(path, try descriptor.stat()) else { throw Errno.staleNFSFileHandle }
         }
     }
 

@@ -73,6 +73,9 @@ public struct Transaction: Sendable {
     var notes: [Note] = []
     /// The stage that the spawns wait in; 0 when they are visible with the commit.
     var stage: UInt64 = 0
+    /// The largest label of its spawns and outcomes: what a store has to know. 0 when there is none; the label 0, which
+    /// no name has, counts as the largest.
+    var largestLabel: UInt32 = 0
 
     public init() {}
 
@@ -110,6 +113,7 @@ public struct Transaction: Sendable {
         {
             spawnGroups[spawnGroups.count - 1].count += 1
         } else {
+            use(label)
             spawnGroups.append(
                 SpawnGroup(parent: parent, label: label, priority: priority, submittedAt: submittedAt, count: 1))
         }
@@ -129,12 +133,14 @@ public struct Transaction: Sendable {
         }
         valueLengths.append(UInt32(clamping: values.count - start))
         outcomes.append(outcome)
+        use(outcome.label)
     }
 
     /// Ends a task that leaves no bytes.
     public mutating func end(_ outcome: Outcome) {
         valueLengths.append(0)
         outcomes.append(outcome)
+        use(outcome.label)
     }
 
     /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5). Resets its
@@ -182,6 +188,18 @@ public struct Transaction: Sendable {
         valueLengths.append(contentsOf: other.valueLengths)
         values.append(contentsOf: other.values.bytes)
         notes.append(contentsOf: other.notes)
+        largestLabel = max(largestLabel, other.largestLabel)
+    }
+
+    private mutating func use(_ label: Label) {
+        largestLabel = max(largestLabel, label.rawValue == 0 ? .max : label.rawValue)
+    }
+
+    /// The largest label after operations were taken out. O(operations).
+    mutating func findLargestLabel() {
+        largestLabel = 0
+        for group in spawnGroups { use(group.label) }
+        for outcome in outcomes { use(outcome.label) }
     }
 }
 

@@ -30,9 +30,14 @@ struct TailReplay {
         let blocks = Channel<[OutcomeBlock]>(capacity: 4)
         let indexed = Handoff<Result<MemoIndex, StoreError>>()
         let tails = tails
-        SystemThread.start { Self.decode(tails, into: frames) }
+        try SystemThread.start { Self.decode(tails, into: frames) }
         let writer = IndexWriter(files: files, configuration: configuration)
-        SystemThread.start { [index] in indexed.give(Self.write(blocks, to: index, writer)) }
+        do throws(StoreError) {
+            try SystemThread.start { [index] in indexed.give(Self.write(blocks, to: index, writer)) }
+        } catch {
+            frames.end()
+            throw error
+        }
         let applied = applyAll(frames, &state, blocks)
         frames.end()
         blocks.end()

@@ -29,8 +29,7 @@ extension StoreWriter {
             $0.beginBackground()
             return false
         }
-        configuration.startThread {
-            let result = work()
+        let end = { @Sendable (result: Result<Value, StoreError>) in
             shared.queue.withLock {
                 $0.endBackground { writer in
                     finish(&writer, result)
@@ -39,9 +38,11 @@ extension StoreWriter {
                 return true
             }
         }
+        do throws(StoreError) { try configuration.startThread { end(work()) } } catch { end(.failure(error)) }
     }
 
-    /// Notes why background work failed. Nothing has changed; without space it is tried again after a checkpoint.
+    /// Notes why background work failed. Nothing has changed; without space, or a thread, it is tried again after a
+    /// checkpoint.
     private mutating func note(_ error: StoreError) {
         guard error.code != .closed else { return }
         shared.housekeepingFailure.withLock { $0 = error }
@@ -109,7 +110,7 @@ extension StoreWriter {
             compactionsRunning += compactionRequests
             compactionRequests = []
             if let error = sealIndex() {
-                if error.code != .noSpace { poison(error) }
+                if !error.isTransient { poison(error) }
                 failRunningCompactions(error)
                 return housekeeping.didFinish()
             }

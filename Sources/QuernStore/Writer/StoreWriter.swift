@@ -94,7 +94,7 @@ struct StoreWriter: Sendable {
                 pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
         if let blocked = flushIndex() {
-            if blocked.code != .noSpace { poison(blocked) }
+            if !blocked.isTransient { poison(blocked) }
             return fail(pending, blocked)
         }
 
@@ -131,17 +131,20 @@ struct StoreWriter: Sendable {
         } catch {
             let error = StoreError("cannot append to the log", error)
             undo()
-            if error.code != .noSpace { poison(error) }
+            if !error.isTransient { poison(error) }
             return error
         }
         let needsSync = pending.contains { $0.durability == .synced }
         do throws(FileError) {
             if needsSync { try synchronize() } else { noteUnsynced(pending) }
+            // Whoever could take the lock since may not have read this batch (S1).
+            try lock.check()
         } catch {
             undo()
             let error = StoreError(
-                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path,
-                cause: error)
+                error.isLockLost ? .lockLost : .indeterminate,
+                "\(error.isLockLost ? FileError.lockLost : "a sync failed"): whether this batch counts is unknown",
+                file: error.path, cause: error)
             poison(error)
             return error
         }
@@ -188,7 +191,7 @@ struct StoreWriter: Sendable {
                 shared.bodies.insert(frame.body, at: .init(segment: segment, offset: frame.offset))
             }
         }
-        if let error = flushIndex(), error.code != .noSpace { poison(error) }
+        if let error = flushIndex(), !error.isTransient { poison(error) }
         shared.currentObserver?.storeDidCommit(changes)
     }
 
