@@ -4,14 +4,19 @@ import SystemPackage
 
 /// What a store takes on disk, and what of that housekeeping may give back.
 public struct StoreSizes: Sendable, Equatable {
+    /// Files of one kind.
     public struct Files: Sendable, Equatable {
+        /// How many.
         public var count = 0
+        /// Their lengths added up.
         public var bytes = 0
-        public init() {}
     }
 
+    /// Log segments.
     public var log = Files()
+    /// Index segments.
     public var index = Files()
+    /// Checkpoints.
     public var checkpoints = Files()
     /// Bytes of log that live tasks still need.
     public var liveLogBytes = 0
@@ -21,8 +26,6 @@ public struct StoreSizes: Sendable, Equatable {
     public var droppedBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
-
-    public init() {}
 }
 
 extension MemoStore {

@@ -11,6 +11,7 @@ public struct StoreInspection: Sendable {
     public var openings: UInt64
     /// Whether the last writer closed it in order. False while a writer has it.
     public var wasClosedInOrder: Bool
+    /// The number of the checkpoint that counts.
     public var checkpoint: UInt64
     /// Tasks without an outcome.
     public var liveTasks: Int
@@ -22,12 +23,16 @@ public struct StoreInspection: Sendable {
     public var droppedTrees: Int
     /// The names behind the labels, in the order of their numbers.
     public var names: [String]
+    /// In the order of their numbers.
     public var logSegments: [File]
+    /// In the order of their numbers.
     public var indexSegments: [File]
     /// Bytes of log behind the checkpoint: what the next opening reads.
     public var logBytesAfterCheckpoint: Int
 
+    /// A segment.
     public struct File: Sendable, Equatable {
+        /// Its name in the directory.
         public var name: String
         /// In bytes; a log segment without the zeros that are written ahead of it.
         public var size: Int

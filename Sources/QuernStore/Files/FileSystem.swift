@@ -32,6 +32,7 @@ public protocol FileSystem: Sendable {
     func lock(_ path: FilePath) throws(FileError) -> any FileLock
 }
 
+/// How a file is opened.
 public enum FileOpenMode: Sendable {
     /// An existing file, to read.
     case readOnly
@@ -58,6 +59,7 @@ public protocol FileLock: AnyObject, Sendable {
 
 /// An open file. Safe to use from several threads; writes at distinct places do not disturb each other.
 public protocol StoreFile: AnyObject, Sendable {
+    /// The name under which it was opened.
     var path: FilePath { get }
 
     /// The length in bytes.
@@ -94,10 +96,14 @@ extension StoreFile {
 public struct FileError: Error, Sendable, Equatable {
     /// The call: "open", "write", "fdatasync".
     public var operation: String
+    /// The file or directory.
     public var path: FilePath
+    /// The place in the file, in bytes, for calls that have one.
     public var offset: Int?
+    /// The system's reason.
     public var errno: Errno
 
+    /// An error of a call, for file systems of one's own.
     public init(operation: String, path: FilePath, offset: Int? = nil, errno: Errno) {
         self.operation = operation
         self.path = path

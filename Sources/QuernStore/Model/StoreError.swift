@@ -41,13 +41,19 @@ public struct StoreError: Error, Sendable, Equatable {
         public static let closed = Code("closed")
     }
 
+    /// What kind of error it is.
     public var code: Code
+    /// What was tried and what was wrong, for people.
     public var message: String
+    /// The file that it is about.
     public var file: FilePath?
+    /// The place in ``file``, in bytes.
     public var offset: Int?
+    /// The call that failed, when one did.
     public var cause: FileError?
 
-    public init(_ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil) {
+    /// An error of the store, or of what is built on it.
+    package init(_ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil) {
         self.code = code
         self.message = message
         self.file = file

@@ -23,15 +23,22 @@ public struct Transaction: Sendable {
 
     /// The facts of an outcome, without its memo or error.
     public struct Outcome: Sendable, BitwiseCopyable {
+        /// The task that ends.
         public var task: TaskID
+        /// Its parent, as it was spawned.
         public var parent: TaskID
+        /// A label of the store, such as the one that it was spawned with.
         public var label: Label
+        /// How it ended.
         public var kind: OutcomeKind
         /// How often the task was tried, this time included; 0 when it never ran.
         public var attempts: UInt32
+        /// When its last attempt began.
         public var startedAt: Timestamp
+        /// When it ended.
         public var endedAt: Timestamp
 
+        /// The facts of an outcome; without `startedAt` it began when it ended.
         public init(
             task: TaskID, parent: TaskID, label: Label, kind: OutcomeKind, attempts: UInt32 = 1,
             startedAt: Timestamp? = nil, endedAt: Timestamp
@@ -77,6 +84,7 @@ public struct Transaction: Sendable {
     /// no name has, counts as the largest.
     var largestLabel: UInt32 = 0
 
+    /// Nothing to commit.
     public init() {}
 
     /// Whether there is nothing to commit.
@@ -214,7 +222,7 @@ public struct Commit: Sendable, Equatable {
     /// stage without tasks.
     public var staged: [Range<UInt64>]
 
-    public init(sequence: UInt64, spawned: [Range<UInt64>], staged: [Range<UInt64>] = []) {
+    init(sequence: UInt64, spawned: [Range<UInt64>], staged: [Range<UInt64>] = []) {
         self.sequence = sequence
         self.spawned = spawned
         self.staged = staged
