@@ -87,6 +87,9 @@ public struct LiveTasks: Sendable {
         public var cancelRequested = false
         /// How often the process died while the task ran, as ``Transaction/noteCrash(_:count:)`` noted.
         public var crashes: UInt8 = 0
+
+        /// Nothing to tell.
+        public init() {}
     }
 
     /// In id order.

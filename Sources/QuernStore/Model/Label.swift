@@ -7,6 +7,4 @@
 public struct Label: Hashable, Sendable, BitwiseCopyable {
     /// From 1, in the order in which the names were defined.
     public let rawValue: UInt32
-
-    init(rawValue: UInt32) { self.rawValue = rawValue }
 }

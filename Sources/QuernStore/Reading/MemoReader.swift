@@ -41,8 +41,8 @@ public final class MemoReader: Sendable {
     ///
     /// The time it takes depends on the log behind the last checkpoint and on the live tasks, not on history.
     ///
-    /// - Throws: ``StoreError/Code/notFound`` when there is no store; ``StoreError/Code/notAStore`` when the path is not
-    ///   a directory, or a file in it is another one's; ``StoreError/Code/damaged`` naming file, offset and what is
+    /// - Throws: ``StoreError/Code/notFound`` when there is no store; ``StoreError/Code/notAStore`` when the path is no
+    ///   directory, or a file in it is another one's; ``StoreError/Code/damaged`` naming file, offset and what is
     ///   wrong; ``StoreError/Code/storeChanged`` when the writer replaced files at every attempt to read them;
     ///   ``StoreError/Code/unsupportedVersion``, ``StoreError/Code/inputOutput`` or ``StoreError/Code/noThread``.
     public static func open(

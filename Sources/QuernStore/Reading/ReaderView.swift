@@ -23,8 +23,8 @@ struct ReaderView: Sendable {
         bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
     }
 
-    /// Whether a reader's answers are the same from both views, of which one is of a later moment. What is live and what
-    /// has ended is the same when no id and no sequence was given out in between. O(1) in most cases; O(live parents)
+    /// Whether a reader's answers are the same from both views, of which one is of a later moment. What is live and
+    /// what has ended is the same when no id and no sequence was given out in between. O(1) in most cases; O(parents)
     /// where the log grew and gave out neither.
     func shows(sameAs other: ReaderView) -> Bool {
         // The chain of checksums is the same in a new segment, until a frame is added.
