@@ -4,14 +4,19 @@ import SystemPackage
 
 /// What a store takes on disk, and what of that housekeeping may give back.
 public struct StoreSizes: Sendable, Equatable {
+    /// Files of one kind.
     public struct Files: Sendable, Equatable {
+        /// How many.
         public var count = 0
+        /// Their lengths added up.
         public var bytes = 0
-        public init() {}
     }
 
+    /// Log segments.
     public var log = Files()
+    /// Index segments.
     public var index = Files()
+    /// Checkpoints.
     public var checkpoints = Files()
     /// Bytes of log that live tasks still need.
     public var liveLogBytes = 0
@@ -24,8 +29,6 @@ public struct StoreSizes: Sendable, Equatable {
     /// What background work and compactions found damaged since the store was opened, by file. They leave these files
     /// as they are, dropped trees in them too, and go on with the others.
     public var damage: [StoreError] = []
-
-    public init() {}
 }
 
 extension MemoStore {

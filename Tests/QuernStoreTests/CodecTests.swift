@@ -309,11 +309,11 @@ import Testing
         var state = StoreState()
         for number in 1...9000 as ClosedRange<UInt32> {
             let name = "\(number)" + String(repeating: "n", count: 240)
-            state.names[Label(rawValue: number)] = name
-            state.labels[name] = Label(rawValue: number)
+            try state.labels.define(name, as: Label(rawValue: number))
         }
         let identity = StoreIdentity(high: 1, low: 2)
-        let files = StoreFiles(directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1)
+        let files = StoreFiles(
+            directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1, lock: nil)
         var encoder = CheckpointEncoder(identity: identity, number: 1)
         let header = files.header(.checkpoint, number: 1)
         try files.put(header) { (file) throws(FileError) in
@@ -333,7 +333,7 @@ import Testing
             }
             #expect(frames > 2 && offset == bytes.count)
             let read = try CheckpointDecoder.decode(bytes, header: header, checksum: encoder.checksum)
-            #expect(read.state.names.count == 9000)
+            #expect(read.state.labels.names.count == 9000)
         }
     }
 }

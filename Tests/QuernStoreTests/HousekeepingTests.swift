@@ -258,7 +258,7 @@ struct HousekeepingTests {
 
     @Test("A hand-over that was replaced while it was read is not put back")
     func newerHandoverWins() async throws {
-        let store = try await MemoStore.open(at: "/store", fileSystem: SimulatedFileSystem())
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
         try await store.append(.spawning(1))
         var first = Transaction()
         first.advance(TaskID(1), to: 1, value: [1])

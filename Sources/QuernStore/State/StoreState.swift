@@ -9,8 +9,7 @@ struct StoreState: Sendable {
     var parents = TaskMap<ParentState>()
     /// Only for live tasks with something to tell.
     var details = TaskMap<LiveTasks.Detail>()
-    var labels: [String: Label] = [:]
-    var names: [Label: String] = [:]
+    var labels = LabelTable()
     /// The tasks of the last in-flight note.
     var inFlight: [TaskID] = []
     var nextID: UInt64 = 1
@@ -58,6 +57,7 @@ struct StoreState: Sendable {
         case .spawn:
             let record = try SpawnRecord(fields)
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
+            try labels.check(record.label)
             spawn(
                 record.run(
                     segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)),
@@ -94,8 +94,7 @@ struct StoreState: Sendable {
         case .define:
             let label = Label(rawValue: try reader.littleEndian())
             let name = String(decoding: try reader.take(reader.remaining), as: UTF8.self)
-            labels[name] = label
-            names[label] = name
+            try labels.define(name, as: label)
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
@@ -145,6 +144,7 @@ struct StoreState: Sendable {
         parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent, root: parent.root)
         var counts = parent.status.counts
         for row in block.rows {
+            try labels.check(row.label)
             live.end(TaskID(row.task))
             counts[row.kind] += 1
             if row.kind.isFailure, parent.status.firstFailure == .none {

@@ -55,6 +55,11 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
     /// In no order.
     var values: some Sequence<Value> { parts.lazy.flatMap(\.values) }
 
+    /// Whether both have the same tasks, with values that are alike. O(count).
+    func holds(sameAs other: Self, _ alike: (Value, Value) -> Bool) -> Bool {
+        count == other.count && allSatisfy { task, value in other[task].map { alike(value, $0) } ?? false }
+    }
+
     private func place(of task: TaskID) -> Int {
         let hash = Int(truncatingIfNeeded: (task.rawValue &* 0x9E37_79B9_7F4A_7C15) >> 32)
         let place = hash & mask

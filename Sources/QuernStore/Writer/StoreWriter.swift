@@ -98,7 +98,7 @@ struct StoreWriter: Sendable {
         }
         let frees = pending.allSatisfy(\.transaction.freesSpace)
         if let blocked = prepare(frees: frees) {
-            if blocked.code != .noSpace { poison(blocked) }
+            if !blocked.isTransient { poison(blocked) }
             isOutOfSpace = blocked.code == .noSpace
             return fail(pending, blocked)
         }
@@ -142,17 +142,20 @@ struct StoreWriter: Sendable {
         } catch {
             let error = StoreError("cannot append to the log", error)
             undo()
-            if error.code != .noSpace { poison(error) }
+            if !error.isTransient { poison(error) }
             return error
         }
         let needsSync = pending.contains { $0.durability == .synced }
         do throws(FileError) {
             if needsSync { try synchronize() } else { noteUnsynced(pending) }
+            // Whoever could take the lock since may not have read this batch (S1).
+            try lock.check()
         } catch {
             undo()
             let error = StoreError(
-                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path,
-                cause: error)
+                error.isLockLost ? .lockLost : .indeterminate,
+                "\(error.isLockLost ? FileError.lockLost : "a sync failed"): whether this batch counts is unknown",
+                file: error.path, cause: error)
             poison(error)
             return error
         }
@@ -199,7 +202,7 @@ struct StoreWriter: Sendable {
                 shared.bodies.insert(frame.body, at: .init(segment: segment, offset: frame.offset))
             }
         }
-        if let error = flushIndex(), error.code != .noSpace { poison(error) }
+        if let error = flushIndex(), !error.isTransient { poison(error) }
         shared.currentObserver?.storeDidCommit(changes)
     }
 
