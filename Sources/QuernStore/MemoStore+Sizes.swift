@@ -2,7 +2,8 @@
 import Synchronization
 import SystemPackage
 
-/// What a store takes on disk, and what of that housekeeping may give back.
+/// What a store takes on disk, and what of that housekeeping may give back; and what it takes in memory for what is
+/// live.
 public struct StoreSizes: Sendable, Equatable {
     public struct Files: Sendable, Equatable {
         public var count = 0
@@ -19,6 +20,12 @@ public struct StoreSizes: Sendable, Equatable {
     public var droppedTrees = 0
     /// About what a compaction of them gives back, in bytes of sealed index segments.
     public var droppedBytes = 0
+    /// About what live tasks and parents take in memory, in bytes. While a checkpoint is written, what changes of that
+    /// is there twice.
+    public var liveMemoryBytes = 0
+    /// About what ended children take in memory that are in no index segment yet, in bytes. Between two commits it is
+    /// at most ``MemoStore/Configuration/openBlockBytes``.
+    public var openBlockBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
 
@@ -26,7 +33,7 @@ public struct StoreSizes: Sendable, Equatable {
 }
 
 extension MemoStore {
-    /// What the store takes on disk now. Blocking: it asks the file system for the size of each file.
+    /// What the store takes now. Blocking: it asks the file system for the size of each file.
     ///
     /// - Throws: ``StoreError/Code/inputOutput``; ``StoreError/Code/damaged`` when a directory of the index is.
     /// - Complexity: O(files + live runs), and a pass over the index's directories while trees are dropped.
@@ -45,7 +52,11 @@ extension MemoStore {
             case .manifest: break
             }
         }
-        let (contents, use) = shared.committed.withLock { (IndexContents($0), LogUse($0.state)) }
+        let (contents, use) = shared.committed.withLock { committed in
+            sizes.liveMemoryBytes = committed.state.liveFootprint
+            sizes.openBlockBytes = committed.state.openBytes
+            return (IndexContents(committed), LogUse(committed.state))
+        }
         sizes.liveLogBytes = use.segments.values.reduce(0, +)
         sizes.droppedTrees = contents.dropped.count
         sizes.droppedBytes = try contents.segments().reduce(0) { $0 + $1.droppedBytes }
