@@ -66,7 +66,7 @@ public struct StoreInspection: Sendable {
         self.checkpoint = manifest.checkpointNumber
         liveTasks = checkpoint.state.live.count
         liveParents = checkpoint.state.parents.count - 1
-        endedRoots = checkpoint.state.parents[.none]?.status.counts ?? OutcomeCounts()
+        endedRoots = checkpoint.state.parents.status(of: .none)?.counts ?? OutcomeCounts()
         droppedTrees = checkpoint.state.dropped.count
         self.names = checkpoint.state.labels.names
         var files: [FileHeader.Kind: [(number: UInt64, file: File)]] = [:]

@@ -263,7 +263,7 @@ struct HousekeepingTests {
         var first = Transaction()
         first.advance(TaskID(1), to: 1, value: [1])
         try await store.append(first)
-        let place = try #require(store.shared.committed.withLock { $0.state.parents[TaskID(1)]?.handover })
+        let place = try #require(store.shared.committed.withLock { $0.state.parents.handovers[TaskID(1)] })
         var second = Transaction()
         second.advance(TaskID(1), to: 2, value: [2])
         second.relocateHandover(of: TaskID(1), from: place, value: [1])

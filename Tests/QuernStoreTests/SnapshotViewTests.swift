@@ -19,7 +19,7 @@ private struct ViewModel {
         configuration.checkpointBytes = 40 << 10
         if place != .memory {
             configuration.indexSegmentBytes = 8 << 10
-            configuration.openBlockBytes = place == .disk ? 500 : 2000
+            configuration.openBlockBytes = place == .disk ? 500 : 2100
             // A parent that ended then leaves nothing in memory, however small.
             if place == .disk { configuration.blockSizes.small = 0 }
         }

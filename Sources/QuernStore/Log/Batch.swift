@@ -133,7 +133,7 @@ struct Batch: Sendable {
                     .rejected, "the parent of task \(outcome.task) is \(run.parent), not \(outcome.parent)")
             }
             let counts = tally[outcome.task]
-            let live = state.parents[outcome.task]?.status.liveChildren ?? 0
+            let live = state.parents.liveChildren(of: outcome.task)
             guard live + counts.arriving <= counts.ending else {
                 throw StoreError(.rejected, "task \(outcome.task) has live children")
             }

@@ -172,7 +172,7 @@ public final class MemoReader: Sendable {
     public func run(of task: TaskID) -> SpawnRun? { current.committed.state.live.run(of: task)?.run }
 
     /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(1).
-    public func status(of parent: TaskID) -> ParentStatus? { current.committed.state.parents[parent]?.status }
+    public func status(of parent: TaskID) -> ParentStatus? { current.committed.state.parents.status(of: parent) }
 
     /// Counts over the whole store. O(1).
     public var totals: (live: Int, endedRoots: UInt64) { current.committed.totals }
@@ -195,7 +195,7 @@ public final class MemoReader: Sendable {
     ///   ``withPayloads(of:indexes:_:)``.
     public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
         try readingFiles { (view) throws(StoreError) in
-            try view.bodies.handover(of: task, at: view.committed.state.parents[task]?.handover)
+            try view.bodies.handover(of: task, at: view.committed.state.parents.handovers[task])
         }
     }
 

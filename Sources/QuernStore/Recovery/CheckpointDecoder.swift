@@ -102,8 +102,7 @@ struct CheckpointDecoder {
                 try state.stages[number, default: StagedSpawns()].append(run)
             }
         case .parent:
-            let parent = try ParentState(&reader)
-            state.parents[parent.status.id] = parent
+            state.parents.restore(try ParentTable.Record(&reader))
         case .detail:
             let task = TaskID(try reader.littleEndian())
             var detail = LiveTasks.Detail()

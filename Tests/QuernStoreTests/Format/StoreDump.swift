@@ -38,8 +38,9 @@ struct StoreDump {
     }
 
     private mutating func dumpParents(_ store: MemoStore, _ state: StoreState) throws(StoreError) {
-        for (task, parent) in state.parents.sorted(by: { $0.key < $1.key }) {
+        for parent in state.parents.records {
             let status = parent.status
+            let task = status.id
             let handover = parent.handover == nil ? "-" : Self.hex(try store.handover(of: task))
             let counts = OutcomeKind.allCases.map { String(status.counts[$0]) }.joined(separator: " ")
             line(

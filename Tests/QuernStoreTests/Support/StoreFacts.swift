@@ -82,7 +82,7 @@ struct StoreFacts: Equatable {
         let state = store.committed.state
         for parent in tasks.parents { parents[parent.id.rawValue] = parent }
         parents[0] = store.status(of: .none)
-        for (task, parent) in state.parents where parent.handover != nil {
+        for task in state.parents.handovers.keys {
             handovers[task.rawValue] = Digest(try store.handover(of: task))
         }
         names = state.labels.names
