@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a quern store and prints what it holds, as text.
 
-Written from FORMAT.md and DUMP.md alone, to be read beside them: each part below names the section of FORMAT.md that it
-follows. Nothing is written to the store. `python3 quern_reader.py STORE`
+Written from FORMAT.md and README.md alone, to be read beside them: each part below names the section of FORMAT.md that
+it follows. Nothing is written to the store. `python3 quern_reader.py STORE`
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_FILE: Final = 1 << 48               # length of a file
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What can go wrong (section "Damage"; exit codes as in DUMP.md)
+# What can go wrong (section "Damage"; exit status as in README.md)
 # ---------------------------------------------------------------------------------------------------------------------
 
 class Trouble(Exception):
@@ -390,7 +390,7 @@ def record_at(body: bytes, offset: int, place: Place) -> tuple[int, Cursor]:
 # Section "Manifest"
 # ---------------------------------------------------------------------------------------------------------------------
 
-MANIFEST_BODY: Final = struct.Struct("<QIB3s")
+MANIFEST_BODY: Final = struct.Struct("<QIB3sI4s")
 
 
 class Manifest:
@@ -401,10 +401,10 @@ class Manifest:
         frame.place.check(frame.previous == 0, "the first frame continues a chain")
         file.place(frame.end).check(frame.end == len(data), "something is behind the manifest's frame")
         fields = Cursor(frame.body(), frame.place)
-        self.checkpoint, self.checksum, closed, reserved = fields.fields(MANIFEST_BODY)
+        self.checkpoint, self.checksum, closed, reserved, self.log, reserved2 = fields.fields(MANIFEST_BODY)
         fields.finish()
         frame.place.check(closed in (0, 1), "the flag for a store closed in order")
-        frame.place.check(not any(reserved), "reserved bytes")
+        frame.place.check(not any(reserved) and not any(reserved2), "reserved bytes of the manifest")
         self.closed = closed == 1
 
 
@@ -412,9 +412,10 @@ class Manifest:
 # Section "Outcome blocks"
 # ---------------------------------------------------------------------------------------------------------------------
 
-BLOCK_HEADER: Final = struct.Struct("<QQQIIIBBB9sIIII")
+BLOCK_HEADER: Final = struct.Struct("<QQQIIIBBBBQIIII")
 FACTS_HEAD: Final = struct.Struct("<QQ")
 COLUMNS: Final = 8
+MAX_SHUFFLED: Final = 64  # length of a memo that is shuffled
 NO_ONE_LENGTH: Final = 0xFFFFFFFF
 
 COMPLETED: Final = 1
@@ -447,8 +448,8 @@ class Block(NamedTuple):
 
 def block_length(body: bytes, offset: int, place: Place) -> int:
     """The length of the block that begins at an offset."""
-    header = Cursor(body, place, offset).fields(BLOCK_HEADER)
-    length = BLOCK_HEADER.size + header[11] + header[13]
+    *_, facts_stored, _, memos_stored = Cursor(body, place, offset).fields(BLOCK_HEADER)
+    length = BLOCK_HEADER.size + facts_stored + memos_stored
     place.check(length <= len(body) - offset, "a block is cut off")
     return length
 
@@ -456,11 +457,13 @@ def block_length(body: bytes, offset: int, place: Place) -> int:
 def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     """An outcome block; `as_is`: where its sections must be stored as they are."""
     fields = Cursor(data, place)
-    (parent, root, last_sequence, count, failures, memo_length, shuffled, facts_codec, memos_codec, reserved,
+    (parent, root, last_sequence, count, failures, memo_length, shuffled, facts_codec, memos_codec, reserved, planes,
      facts_decoded, facts_stored, memos_decoded, memos_stored) = fields.fields(BLOCK_HEADER)
-    place.check(not any(reserved), "reserved bytes of the block")
+    place.check(reserved == 0, "the reserved byte of the block")
     place.check(1 <= count <= MAX_ROWS, f"a block of {count} rows")
     place.check(shuffled in (0, 1), "the flag for shuffled memos")
+    place.check(not shuffled or 1 <= memo_length <= MAX_SHUFFLED, "memos are shuffled that have not one short length")
+    place.check(planes < 1 << (memo_length if shuffled else 0), "planes of bytes that memos do not have")
     place.check(not as_is or facts_codec == memos_codec == 0, "a section is not stored as it is")
     most_values = MAX_VALUE if count == 1 else MAX_VALUES_OF_BLOCK
     most_facts = FACTS_HEAD.size + COLUMNS * (COLUMN.size + 8 * count)
@@ -472,9 +475,10 @@ def read_block(data: bytes, place: Place, as_is: bool) -> Block:
 
     fields = Cursor(facts, place)
     first_id, first_sequence = fields.fields(FACTS_HEAD)
-    ids = running(first_id, fields.column(count), place)
-    sequences = running(first_sequence, fields.column(count), place)
-    kinds, labels, attempts, ends, durations, lengths = (fields.column(count) for _ in range(COLUMNS - 2))
+    (kinds, labels, lengths, id_differences, sequence_differences, attempts, ends, durations
+     ) = (fields.column(count) for _ in range(COLUMNS))
+    ids = running(first_id, id_differences, place)
+    sequences = running(first_sequence, sequence_differences, place)
 
     place.check(all(low < high for low, high in zip(sequences, sequences[1:])), "rows are not in sequence order")
     place.check(0 < sequences[0] and sequences[-1] <= MAX_NUMBER, "a sequence is out of bounds")
@@ -484,15 +488,15 @@ def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     place.check(1 <= min(labels) and max(labels) < 1 << 32, "a label is out of bounds")
     place.check(0 <= min(attempts) and max(attempts) < 1 << 32, "attempts are out of bounds")
     place.check(failures == sum(kind in FAILURES for kind in kinds), "the number of failures")
-    place.check(sum(lengths) <= most_values, "the values are longer than any may be")
+    place.check(min(lengths) >= 0 and sum(lengths) <= most_values, "the values are longer than any may be")
 
     memo_lengths = [length for kind, length in zip(kinds, lengths) if kind == COMPLETED]
     one_length = len(set(memo_lengths)) <= 1
     expected = max(memo_lengths, default=0) if one_length else NO_ONE_LENGTH
     place.check(memo_length == expected, "the length of each memo")
     if shuffled:
-        place.check(one_length, "memos of several lengths are shuffled")
-        place.check(len(memos) == sum(memo_lengths), "the length of the memos")
+        place.check(len(memo_lengths) > 0, "no memos, but they are shuffled")
+        memos = all_planes(memos, len(memo_lengths), memo_length, planes, place)
         memos = unshuffle(memos, len(memo_lengths), memo_length)
     memo_fields = Cursor(memos, place)
     memo = iter(memo_fields.values(memo_lengths))
@@ -503,6 +507,14 @@ def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     starts = [signed(end - duration) for end, duration in zip(ends, durations)]
     rows = list(map(Row, sequences, ids, kinds, labels, attempts, starts, ends, values))
     return Block(parent, root, rows)
+
+
+def all_planes(memos: bytes, count: int, width: int, planes: int, place: Place) -> bytes:
+    """The planes of shuffled memos, with those that are left out since all memos have that byte alike."""
+    fields = Cursor(memos, place)
+    whole = b"".join(fields.take(count) if planes >> byte & 1 else fields.take(1) * count for byte in range(width))
+    fields.finish()
+    return whole
 
 
 def running(first: int, differences: list[int], place: Place) -> list[int]:
@@ -753,11 +765,11 @@ class Contents:
     def define(self, fields: Cursor) -> None:
         (label,) = fields.fields(LABEL)
         name = fields.rest()
-        fields.place.check(label >= 1, "label 0")
+        fields.place.check(label == len(self.labels) + 1, f"label {label} is not the next one")
         fields.place.check(1 <= len(name) <= MAX_NAME, f"a name of {len(name)} bytes")
         fields.place.check(is_utf8(name), "a name is not UTF-8")
-        fields.place.check(self.labels.setdefault(label, name) == name, f"label {label} has two names")
         fields.place.check(self.label_of.setdefault(name, label) == label, f"labels {label} and another have one name")
+        self.labels[label] = name
 
     def replace_in_flight(self, fields: Cursor, all_live: bool = True) -> None:
         fields.place.check(fields.left() % 8 == 0, "the length of an in-flight record")
@@ -771,6 +783,7 @@ class Contents:
         spawn = Spawn(fields)
         spawned = 0 < spawn.first and spawn.first + len(spawn.payloads) <= self.next_id
         fields.place.check(spawned, "a task is relocated that was not spawned")
+        fields.place.check(spawn.label in self.labels, f"label {spawn.label} has no name")
         for id_, payload in enumerate(spawn.payloads, spawn.first):
             task = self.tasks.get(id_)
             if task is not None:
@@ -1332,9 +1345,9 @@ class Restorer:
 # Sections "Log", "Damage"
 # ---------------------------------------------------------------------------------------------------------------------
 
-def replay(files: Files, position: LogPosition, contents: Contents) -> None:
-    """Applies the batches from a position of the log on."""
-    last = max(files.log_numbers(), default=0)
+def replay(files: Files, position: LogPosition, named: int, contents: Contents) -> None:
+    """Applies the batches from a position of the log on; `named` is the segment that the manifest names."""
+    last = max([named, *files.log_numbers()])
     segment = files.log(position.segment)
     at, checksum = position.offset, position.checksum
     if at == FILE_HEADER.size:
@@ -1343,12 +1356,13 @@ def replay(files: Files, position: LogPosition, contents: Contents) -> None:
     segment.place(len(segment.data)).check(at <= len(segment.data), "the file ends before the checkpoint's position")
     for number in range(position.segment + 1, last + 1):
         successor = files.log(number)
-        checksum = replay_segment(segment, at, checksum, successor, contents)
+        checksum = replay_segment(segment, at, checksum, named, successor, contents)
         segment, at = successor, FILE_HEADER.size
-    replay_segment(segment, at, checksum, None, contents)
+    replay_segment(segment, at, checksum, named, None, contents)
 
 
-def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreFile | None, contents: Contents) -> int:
+def replay_segment(segment: StoreFile, at: int, checksum: int, named: int, successor: StoreFile | None,
+                   contents: Contents) -> int:
     """Applies the batches of a segment from an offset on; returns the header checksum of its last frame."""
     batch: list[Frame] = []
     while successor is None or at != successor.previous_end:
@@ -1359,6 +1373,7 @@ def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreF
                 raise
             return checksum  # the end of the log; parts without their commit frame do not count
         frame.place.check(frame.previous == checksum, "the frame is of another chain")
+        frame.place.check(segment.number <= named, "a frame is in a segment above the one that the manifest names")
         within = successor is None or frame.end <= successor.previous_end
         frame.place.check(within, "the frame is not within what the next segment says of this one")
         batch.append(frame)
@@ -1472,12 +1487,11 @@ def read_file(directory: str, name: str, start: int = 0, end: int | None = None)
         place.fail(f"cannot be read: {error.strerror}")
 
 
-def read_once(directory: str, manifest_bytes: bytes) -> Contents:
-    manifest = Manifest(manifest_bytes)
+def read_once(directory: str, manifest: Manifest) -> Contents:
     files = Files(directory, manifest.identity)
     checkpoint = Checkpoint(files.checkpoint(manifest.checkpoint), manifest)
     contents = Restorer(files, checkpoint).restore()
-    replay(files, checkpoint.position, contents)
+    replay(files, checkpoint.position, manifest.log, contents)
     return contents
 
 
@@ -1486,23 +1500,22 @@ PAUSE: Final = 0.02    # seconds, in which a writer goes on
 
 
 def read_store(directory: str) -> Contents:
-    """What a store holds. While a writer is at work it may take several attempts."""
-    seen = None  # the damage seen before, and under which manifest
+    """What a store holds. While a writer is at work it may take several attempts; what was read whole is kept."""
+    seen = None  # where damage was seen before, and under which checkpoint
     for attempt in range(ATTEMPTS):
         if attempt > 0:
             time.sleep(PAUSE)
         manifest_bytes = read_file(directory, "MANIFEST")
         if manifest_bytes is None:
             raise NoStore(f"no store: {directory}")
+        manifest = Manifest(manifest_bytes)
         try:
-            contents = read_once(directory, manifest_bytes)
-            if read_file(directory, "MANIFEST") == manifest_bytes:
-                return contents
+            return read_once(directory, manifest)
         except Unsupported:
             if read_file(directory, "MANIFEST") == manifest_bytes:
                 raise
         except Damage as damage:
-            now = manifest_bytes, damage.place
+            now = manifest.checkpoint, damage.place
             if now == seen or attempt == ATTEMPTS - 1:
                 raise
             seen = now
@@ -1510,7 +1523,7 @@ def read_store(directory: str) -> Contents:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The dump (DUMP.md)
+# The dump (README.md)
 # ---------------------------------------------------------------------------------------------------------------------
 
 def hexadecimal(value: bytes) -> str:
