@@ -5,15 +5,18 @@ public struct CompactionReport: Sendable, Equatable {
     /// Bytes of the segments that were rewritten, and of those that took their place: more only when something dropped
     /// was left out and the rest packs worse without it.
     public var bytesBefore = 0
+    /// See ``bytesBefore``.
     public var bytesAfter = 0
+    /// Segments that were rewritten.
     public var segmentsBefore = 0
+    /// Segments that took their place.
     public var segmentsAfter = 0
     /// Ended tasks in them that were kept.
     public var childrenKept: UInt64 = 0
     /// Dropped trees of which nothing is left.
     public var treesReclaimed = 0
 
-    public init() {}
+    init() {}
 
     init(_ round: CompactionRound) {
         for result in round.results {

@@ -13,7 +13,9 @@ extension MemoStore {
         public var logReserveBytes = 512 << 10
         /// An index segment is sealed when it has this many bytes.
         public var indexSegmentBytes = 128 << 20
-        /// Bytes of memory that the ended children of all live parents may take before blocks are written early.
+        /// Bytes of memory that the ended children of all live parents may take before blocks are written early, half of
+        /// them then. While a checkpoint is written it holds the blocks as they were: those that change meanwhile are
+        /// there twice. Live tasks and parents are not in it: see <doc:Sizing>.
         public var openBlockBytes = 32 << 20
         /// Bytes of log between checkpoints, or as many as the last checkpoint has when it has more: what a restart has
         /// to read, but for what was committed while the last checkpoint was being written.
@@ -43,7 +45,10 @@ extension MemoStore {
         var relocates = true
 
         /// Starts the threads of checkpoints and of housekeeping; tests run them when it suits them.
-        var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }
+        var startThread: @Sendable (@escaping @Sendable () -> Void) throws(StoreError) -> Void = {
+            (body) throws(StoreError) in
+            try SystemThread.start(body)
+        }
 
         /// Tails of at least this many bytes are replayed by several threads.
         var parallelReplayBytes = 256 << 10
@@ -51,14 +56,18 @@ extension MemoStore {
         /// For tests, which want many blocks of little.
         var blockSizes = BlockSizes()
 
+        /// The defaults: synced commits, no retention, compaction on demand alone.
         public init() {}
     }
 
     /// A retention policy with the clock that it looks at: the store has none of its own.
     public struct Retention: Sendable {
+        /// What is kept.
         public var policy: RetentionPolicy
+        /// The time to which ages refer. Called on a thread of the store's own.
         public var now: @Sendable () -> Timestamp
 
+        /// Retention by a policy and a clock.
         public init(_ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp) {
             self.policy = policy
             self.now = now

@@ -17,7 +17,7 @@ extension MemoStore {
 
     /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(1).
     public func status(of parent: TaskID) -> ParentStatus? {
-        shared.committed.withLock { $0.state.parents[parent]?.status }
+        shared.committed.withLock { $0.state.parents.status(of: parent) }
     }
 
     /// Counts over the whole store. O(1).
@@ -49,7 +49,7 @@ extension MemoStore {
     ///
     /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced.
     public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
-        func place() -> LogPlace? { shared.committed.withLock { $0.state.parents[task]?.handover } }
+        func place() -> LogPlace? { shared.committed.withLock { $0.state.parents.handovers[task] } }
         var known = place()
         while true {
             do throws(StoreError) { return try shared.bodies.handover(of: task, at: known) } catch {

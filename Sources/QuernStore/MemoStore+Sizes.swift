@@ -2,16 +2,22 @@
 import Synchronization
 import SystemPackage
 
-/// What a store takes on disk, and what of that housekeeping may give back.
+/// What a store takes on disk, and what of that housekeeping may give back; and what it takes in memory for what is
+/// live.
 public struct StoreSizes: Sendable, Equatable {
+    /// Files of one kind.
     public struct Files: Sendable, Equatable {
+        /// How many.
         public var count = 0
+        /// Their lengths added up.
         public var bytes = 0
-        public init() {}
     }
 
+    /// Log segments.
     public var log = Files()
+    /// Index segments.
     public var index = Files()
+    /// Checkpoints.
     public var checkpoints = Files()
     /// Bytes of log that live tasks still need.
     public var liveLogBytes = 0
@@ -19,17 +25,21 @@ public struct StoreSizes: Sendable, Equatable {
     public var droppedTrees = 0
     /// About what a compaction of them gives back, in bytes of sealed index segments.
     public var droppedBytes = 0
+    /// About what live tasks and parents take in memory, in bytes. While a checkpoint is written, what changes of that
+    /// is there twice.
+    public var liveMemoryBytes = 0
+    /// About what ended children take in memory that are in no index segment yet, in bytes. Between two commits it is
+    /// at most ``MemoStore/Configuration/openBlockBytes``.
+    public var openBlockBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
     /// What background work and compactions found damaged since the store was opened, by file. They leave these files
     /// as they are, dropped trees in them too, and go on with the others.
     public var damage: [StoreError] = []
-
-    public init() {}
 }
 
 extension MemoStore {
-    /// What the store takes on disk now. Blocking: it asks the file system for the size of each file.
+    /// What the store takes now. Blocking: it asks the file system for the size of each file.
     ///
     /// - Throws: ``StoreError/Code/inputOutput``; ``StoreError/Code/damaged`` when a directory of the index is.
     /// - Complexity: O(files + live runs), and a pass over the index's directories while trees are dropped.
@@ -50,7 +60,9 @@ extension MemoStore {
         }
         let setAside = shared.setAside
         try shared.lookUp {
-            (IndexContents($0, setAside: setAside), LogUse($0.state))
+            sizes.liveMemoryBytes = $0.state.liveFootprint
+            sizes.openBlockBytes = $0.state.openBytes
+            return (IndexContents($0, setAside: setAside), LogUse($0.state))
         } _: { (contents, use) throws(StoreError) in
             sizes.liveLogBytes = use.segments.values.reduce(0, +)
             sizes.droppedTrees = contents.dropped.count

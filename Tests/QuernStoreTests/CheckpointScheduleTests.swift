@@ -100,10 +100,10 @@ struct StateCopyTests {
                 map[task] = nil
                 model[task] = nil
             case 2:
-                map[task, default: 0] += 1
+                map.modify(task, default: 0) { $0 += 1 }
                 model[task, default: 0] += 1
             case 3:
-                map[task]? += 5
+                #expect((map.modify(task) { $0 += 5 } != nil) == (model[task] != nil))
                 model[task]? += 5
             default:
                 map[task] = step

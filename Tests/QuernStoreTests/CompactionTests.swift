@@ -243,7 +243,7 @@ struct CompactionTests {
     @Test("T12: dropped trees are reclaimed also where what is left packs worse than the whole did")
     func reclaimsWhatPacksWorse() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let roots = try await store.append(.spawning(1000)).spawned[0].map { $0 }
         var ending = Transaction()
         for root in roots { ending.end(.init(root, under: 0)) }
@@ -257,7 +257,7 @@ struct CompactionTests {
         #expect(try store.sizes().droppedTrees == 0)
         #expect(try store.children(of: .none).count == 1000 - dropped.count)
         try await store.close()
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: files)
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: files)
         #expect(try reopened.children(of: .none).count == 1000 - dropped.count)
         #expect(reopened.totals.endedRoots == UInt64(1000 - dropped.count))
         try await reopened.close()

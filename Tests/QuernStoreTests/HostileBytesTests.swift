@@ -59,7 +59,7 @@ import Testing
     @Test("F35: numbers at the end of their range in the manifest are damage", arguments: 0..<3)
     func manifestNumbers(field: Int) async throws {
         let files = SimulatedFileSystem()
-        try await MemoStore.open(at: "/store", fileSystem: files).close()
+        try await MemoStore.labelled(at: "/store", fileSystem: files).close()
         let bytes = try #require(files.contents("/store/MANIFEST"))
         var manifest = try bytes.withUnsafeBytesThrowing { (bytes) throws in try Manifest(bytes) }
         switch field {
@@ -69,7 +69,7 @@ import Testing
         }
         try files.open("/store/MANIFEST", .readWrite).write(manifest.encoded(), at: 0)
         do throws(StoreError) {
-            let store = try await MemoStore.open(at: "/store", fileSystem: files)
+            let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
             try await store.close()
             Issue.record("opened")
         } catch { #expect(error.code == .damaged, "\(error)") }
@@ -163,7 +163,7 @@ import Testing
             var changed = manifest
             changed.checkpointChecksum = encoder.checksum
             try copy.place(changed.encoded(), at: "/store/MANIFEST")
-            guard let store = try? await MemoStore.open(at: "/store", fileSystem: copy) else { continue }
+            guard let store = try? await MemoStore.labelled(at: "/store", fileSystem: copy) else { continue }
             opened += 1
             _ = store.totals
             for entry in store.liveTasks().runs {

@@ -258,12 +258,12 @@ struct HousekeepingTests {
 
     @Test("A hand-over that was replaced while it was read is not put back")
     func newerHandoverWins() async throws {
-        let store = try await MemoStore.open(at: "/store", fileSystem: SimulatedFileSystem())
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
         try await store.append(.spawning(1))
         var first = Transaction()
         first.advance(TaskID(1), to: 1, value: [1])
         try await store.append(first)
-        let place = try #require(store.shared.committed.withLock { $0.state.parents[TaskID(1)]?.handover })
+        let place = try #require(store.shared.committed.withLock { $0.state.parents.handovers[TaskID(1)] })
         var second = Transaction()
         second.advance(TaskID(1), to: 2, value: [2])
         second.relocateHandover(of: TaskID(1), from: place, value: [1])

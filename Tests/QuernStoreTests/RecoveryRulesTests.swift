@@ -16,7 +16,7 @@ import Testing
         let files = SimulatedFileSystem()
         var configuration = MemoStore.Configuration()
         configuration.logSegmentBytes = 1
-        let store = try await MemoStore.open(at: directory, configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: directory, configuration: configuration, fileSystem: files)
         for _ in 0..<rounds { try await store.append(.spawning(3)) }
         let remains = files.crash(keeping: .dropAll)
         await Workload.abandon(store, on: files)
@@ -25,7 +25,7 @@ import Testing
 
     static func failure(opening files: SimulatedFileSystem) async -> StoreError? {
         do throws(StoreError) {
-            let store = try await MemoStore.open(at: directory, fileSystem: files)
+            let store = try await MemoStore.labelled(at: directory, fileSystem: files)
             await Workload.abandon(store, on: files)
             return nil
         } catch { return error }
@@ -189,7 +189,7 @@ import Testing
     func missingManifest(openings: Int) async throws {
         let files = SimulatedFileSystem()
         for opening in 0..<openings {
-            let store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+            let store = try await MemoStore.labelled(at: Self.directory, fileSystem: files)
             if opening == 0 {
                 let tasks = try await store.append(.spawning(2)).spawned[0]
                 try await store.append(.ending(tasks, under: 0))
@@ -210,7 +210,7 @@ import Testing
         let foreign = ["resolv.conf.new", "log-1", "index-abc", "notes", "MANIFEST.bak", "checkpoint-0000000001.old"]
         for name in foreign { try files.place([1, 2, 3], at: Self.directory.appending(name)) }
         for _ in 0..<3 {
-            let store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+            let store = try await MemoStore.labelled(at: Self.directory, fileSystem: files)
             try await store.append(.spawning(1))
             try await store.close()
         }
@@ -262,15 +262,15 @@ import Testing
     @Test("S6: the report says whether the store was closed, what was replayed and what was torn")
     func report() async throws {
         let files = SimulatedFileSystem()
-        var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        var store = try await MemoStore.labelled(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery.created)
         try await store.append(.spawning(3))
         try await store.close()
-        store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        store = try await MemoStore.labelled(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery == RecoveryReport())
         // Opened and never closed, but nothing was committed.
         let untouched = files.crash(keeping: .keepAll)
-        var reopened = try await MemoStore.open(at: Self.directory, fileSystem: untouched)
+        var reopened = try await MemoStore.labelled(at: Self.directory, fileSystem: untouched)
         #expect(reopened.recovery == RecoveryReport())
         try await reopened.close()
 
@@ -278,7 +278,7 @@ import Testing
         let torn = files.crash(keeping: .keepAll)
         let length = try #require(torn.contents(Self.log(2))?.count)
         try torn.overwrite(Self.log(2), with: [1, 2, 3, 4, 5], at: length)
-        reopened = try await MemoStore.open(at: Self.directory, fileSystem: torn)
+        reopened = try await MemoStore.labelled(at: Self.directory, fileSystem: torn)
         #expect(!reopened.recovery.wasClean)
         #expect(reopened.recovery.replayedFrames == 1)
         #expect(reopened.recovery.replayedBytes == length - FileHeader.size)

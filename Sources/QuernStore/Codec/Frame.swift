@@ -55,6 +55,13 @@ struct FrameHeader: Equatable, Sendable {
     mutating func append(body: UnsafeRawBufferPointer, seed: UInt32, to writer: inout ByteWriter) {
         assert(body.count == storedLength)
         bodyChecksum = Checksum.crc32c(body, seed: seed)
+        appendHeader(seed: seed, to: &writer)
+        writer.append(contentsOf: body)
+        writer.append(zeros: (8 - storedLength & 7) & 7)
+    }
+
+    /// Appends the header alone, of a body whose checksum is set; sets its own checksum.
+    mutating func appendHeader(seed: UInt32, to writer: inout ByteWriter) {
         let start = writer.count
         writer.append(littleEndian: Self.magic)
         writer.append(kind.rawValue)
@@ -73,8 +80,6 @@ struct FrameHeader: Equatable, Sendable {
             Checksum.crc32c(UnsafeRawBufferPointer(rebasing: $0[start...]), seed: seed)
         }
         writer.append(littleEndian: checksum)
-        writer.append(contentsOf: body)
-        writer.append(zeros: (8 - storedLength & 7) & 7)
     }
 
     /// Reads the header at `offset`, or nil where there is none: other bytes, a wrong checksum, another place or

@@ -32,4 +32,19 @@ struct FrameEncoder: Sendable {
         checksum = header.checksum
         return header
     }
+
+    /// Appends only the header of a frame whose body is written apart, uncompressed.
+    ///
+    /// - Parameter bodyChecksum: of the whole body, seeded with the store's identity.
+    mutating func appendHeader(
+        _ kind: FrameHeader.Kind, bodyLength: Int, bodyChecksum: UInt32, to writer: inout ByteWriter
+    ) {
+        var header = FrameHeader(
+            kind: kind, codec: .raw, storedLength: bodyLength, rawLength: bodyLength, firstSequence: 0, firstID: 0,
+            offset: position, durableUpTo: 0, previousChecksum: checksum, segment: segment)
+        header.bodyChecksum = bodyChecksum
+        header.appendHeader(seed: identity.seed, to: &writer)
+        position += UInt64(header.totalLength)
+        checksum = header.checksum
+    }
 }

@@ -30,14 +30,13 @@ struct OutcomeBlock: Sendable, Equatable {
 
     var valueBytes: Int { memos.count + errors.count }
 
-    /// What it takes in memory, in bytes: room that its arrays keep in reserve and their headers too.
+    /// What it takes in memory, in bytes, with its place in a table, and with headers and room in reserve of its
+    /// arrays; 0 without rows.
     var footprint: Int {
-        Self.allocated(rows.capacity * MemoryLayout<OutcomeRow>.stride) + Self.allocated(memos.capacity)
-            + Self.allocated(errors.capacity)
+        guard !rows.isEmpty else { return 0 }
+        return MemoryLayout<TaskID>.stride + MemoryLayout<OutcomeBlock>.stride
+            + rows.footprint + memos.footprint + errors.footprint
     }
-
-    /// An array that is not empty has a header of 32 bytes, and the allocator takes up to 16 for itself.
-    private static func allocated(_ bytes: Int) -> Int { bytes == 0 ? 0 : bytes + 48 }
 
     /// About what it takes in a file before compression: header, bases of the columns, a few bytes a row.
     var rawSize: Int { 160 + rows.count * 8 + valueBytes }
@@ -104,4 +103,10 @@ struct OutcomeBlock: Sendable, Equatable {
         memos.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
     }
+}
+
+extension Array {
+    /// What it takes in memory, in bytes: one that is not empty has a header of 32 bytes, and the allocator takes up to
+    /// 16 for itself.
+    var footprint: Int { capacity == 0 ? 0 : capacity * MemoryLayout<Element>.stride + 48 }
 }

@@ -15,7 +15,7 @@ struct IndexContents: Sendable {
         self.setAside = setAside
         index = committed.index
         memory = committed.state.fullBlocks + committed.state.endedBlocks
-        if let roots = committed.state.parents[.none]?.openBlock, !roots.rows.isEmpty { memory.append(roots) }
+        if let roots = committed.state.openBlocks[.none] { memory.append(roots) }
         dropped = committed.state.dropped
     }
 

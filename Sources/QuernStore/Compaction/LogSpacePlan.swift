@@ -54,9 +54,7 @@ struct LogUse: Sendable {
         for run in state.stages.values.lazy.flatMap(\.runs) {
             segments[run.segment, default: 0] += Int(run.payloadBytes) + Int(run.count)
         }
-        for parent in state.parents.values {
-            if let place = parent.handover { segments[place.segment, default: 0] += Int(place.bytes) + 1 }
-        }
+        for place in state.parents.handovers.values { segments[place.segment, default: 0] += Int(place.bytes) + 1 }
     }
 
     private mutating func flush(_ last: inout (segment: UInt32, bytes: Int)) {
@@ -79,10 +77,8 @@ struct Relocation: Sendable {
     init(of segments: [UInt32], in state: borrowing StoreState) {
         let chosen = Set(segments)
         runs = state.live.runs.filter { $0.live != 0 && chosen.contains($0.run.segment) }
-        handovers = state.parents.values.compactMap { parent in
-            guard let place = parent.handover, chosen.contains(place.segment) else { return nil }
-            return (parent.status.id, place)
-        }
+        handovers = state.parents.handovers.filter { chosen.contains($0.value.segment) }
+            .map { ($0.key, $0.value) }
     }
 
     func transaction(reading bodies: LogBodies) throws(StoreError) -> Transaction {

@@ -5,6 +5,8 @@
 struct IndexWriter: Sendable {
     /// What one write gathers.
     private static let writeBytes = 1 << 20
+    /// Entries of a directory that are written at a time.
+    private static let directoryPiece = 4096
 
     private let files: StoreFiles
     private let segmentBytes: Int
@@ -112,16 +114,25 @@ struct IndexWriter: Sendable {
         }
     }
 
-    /// Writes the directory, syncs, and gives the sealed segment.
+    /// Writes the directory, syncs, and gives the sealed segment. A large directory is written piece by piece, and its
+    /// frame's header last: nobody looks for it before.
     private mutating func seal(_ segment: OpenIndexSegment) throws(FileError) -> SealedIndexSegment {
-        scratch.body.removeAll()
-        scratch.output.removeAll()
         let entries = segment.directory.sorted()
-        for entry in entries { entry.append(to: &scratch.body) }
         var encoder = segment.encoder
-        _ = scratch.body.bytes.withUnsafeBytes {
-            encoder.append(.directory, body: $0, compress: false, scratch: &scratch.compressed, to: &scratch.output)
+        var checksum = encoder.identity.seed
+        var end = segment.length + FrameHeader.size
+        for start in stride(from: 0, to: entries.count, by: Self.directoryPiece) {
+            scratch.output.removeAll()
+            for entry in entries[start..<min(start + Self.directoryPiece, entries.count)] {
+                entry.append(to: &scratch.output)
+            }
+            checksum = scratch.output.bytes.withUnsafeBytes { Checksum.crc32c($0, seed: checksum) }
+            try segment.output.write(scratch.output, at: end)
+            end += scratch.output.count
         }
+        scratch.output.removeAll()
+        encoder.appendHeader(
+            .directory, bodyLength: entries.count * DirectoryEntry.size, bodyChecksum: checksum, to: &scratch.output)
         try segment.output.write(scratch.output, at: segment.length)
         try segment.output.synchronize()
         scratch = IndexScratch()

@@ -29,7 +29,13 @@ struct OpenDirectory: Sendable {
     }
 
     /// All entries in the order of a sealed directory.
-    func sorted() -> [DirectoryEntry] { pieces.joined().sorted() }
+    func sorted() -> [DirectoryEntry] {
+        var entries: [DirectoryEntry] = []
+        entries.reserveCapacity(count)
+        for piece in pieces { entries.append(contentsOf: piece) }
+        entries.sort()
+        return entries
+    }
 
     /// The entries of one parent. A binary search in each piece.
     func entries(of parent: TaskID) -> [DirectoryEntry] {

@@ -15,12 +15,24 @@ struct ReaderView: Sendable {
         let checkpoint = try loader.readCheckpoint(manifest)
         let files = StoreFiles(
             directory: loader.directory, fileSystem: loader.fileSystem, identity: manifest.identity,
-            epoch: manifest.epoch)
+            epoch: manifest.epoch, lock: nil)
         self.manifest = manifest
         position = checkpoint.position
         committed = Committed(
             state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files))
         bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)
+    }
+
+    /// Whether a reader's answers are the same from both views, of which one is of a later moment. What is live and
+    /// what has ended is the same when no id and no sequence was given out in between. O(1) in most cases; O(parents)
+    /// where the log grew and gave out neither.
+    func shows(sameAs other: ReaderView) -> Bool {
+        // The chain of checksums is the same in a new segment, until a frame is added.
+        if position.checksum == other.position.checksum { return true }
+        let (new, old) = (committed.state, other.committed.state)
+        return new.nextID == old.nextID && new.nextSequence == old.nextSequence && new.labels == old.labels
+            && new.inFlight == old.inFlight && new.details.holds(sameAs: old.details) { $0 == $1 }
+            && new.parents.holds(sameAs: old.parents)
     }
 
     /// Goes on to the last whole batch in the log, of which `manifest` says how far it goes at least: the view's, or a

@@ -84,7 +84,7 @@ extension LiveTasks.Run {
     }
 }
 
-extension ParentState {
+extension ParentTable.Record {
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: status.id.rawValue)
         writer.append(littleEndian: root.rawValue)
@@ -98,7 +98,8 @@ extension ParentState {
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
-        self.init(id: TaskID(try reader.littleEndian()), root: TaskID(try reader.littleEndian()))
+        status = ParentStatus(id: TaskID(try reader.littleEndian()))
+        root = TaskID(try reader.littleEndian())
         status.phase = try reader.byte()
         status.cancelRequested = try reader.byte() == 1
         guard root <= status.id else { throw DecodingFailure("root of a tree") }

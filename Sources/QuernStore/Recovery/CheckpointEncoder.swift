@@ -59,8 +59,8 @@ struct CheckpointEncoder {
             $0.append(littleEndian: position.checksum)
             $0.append(littleEndian: index.numbers.next)
         }
-        for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            LogRecord.append(label, name: name, to: &body)
+        for (index, name) in state.labels.names.enumerated() {
+            LogRecord.append(Label(rawValue: UInt32(index + 1)), name: name, to: &body)
             try flushIfFull()
         }
         if !state.inFlight.isEmpty { LogRecord.append(.inFlight(state.inFlight), to: &body) }
@@ -85,11 +85,10 @@ struct CheckpointEncoder {
                 }
             }
         }
-        for task in state.parents.keys.sorted() {
-            guard let parent = state.parents[task] else { continue }
+        for parent in state.parents.records {
             try add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }
-            if !parent.openBlock.rows.isEmpty { try add(.openBlock, parent.openBlock) }
         }
+        for block in state.openBlocks.values { try add(.openBlock, block) }
         for block in state.endedBlocks { try add(.endedBlock, block) }
         let dropped = state.dropped.trees
         for start in stride(from: 0, to: dropped.count, by: 4096) {
@@ -97,8 +96,7 @@ struct CheckpointEncoder {
                 for tree in dropped[start..<min(start + 4096, dropped.count)] { tree.append(to: &$0) }
             }
         }
-        for task in state.details.keys.sorted() {
-            guard let detail = state.details[task] else { continue }
+        for (task, detail) in state.details {
             try add(CheckpointRecord.detail.rawValue) {
                 $0.append(littleEndian: task.rawValue)
                 $0.append(detail.phase)

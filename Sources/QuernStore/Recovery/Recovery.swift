@@ -9,6 +9,7 @@ struct Recovery {
     let directory: FilePath
     let fileSystem: any FileSystem
     let configuration: MemoStore.Configuration
+    let lock: any FileLock
 
     private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem, access: .readWrite) }
 
@@ -60,7 +61,7 @@ struct Recovery {
                 try fileSystem.remove(directory.appending(name))
             }
         }
-        let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1)
+        let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1, lock: lock)
         var state = StoreState()
         state.blockSizes = configuration.blockSizes
         let index = MemoIndex()
@@ -93,7 +94,8 @@ struct Recovery {
         // From here on the decision stands, and files may be written.
         let epoch = max(manifest.epoch, tails.map(\.header.epoch).max() ?? 0) + 1
         let files = StoreFiles(
-            directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch)
+            directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch,
+            lock: lock)
         try removeLeftovers(names, checkpoint: checkpoint, manifest: manifest)
         var state = checkpoint.state
         var index = try loader.openIndex(checkpoint, files: files)

@@ -16,5 +16,6 @@ public struct RecoveryReport: Sendable, Equatable {
     /// The segment with the torn bytes.
     public var tornFile: FilePath?
 
+    /// A report of nothing.
     public init() {}
 }

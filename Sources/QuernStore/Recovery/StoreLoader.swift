@@ -52,10 +52,14 @@ struct StoreLoader {
         }.sorted()
     }
 
+    /// The store's manifest, without which there is no store.
+    ///
+    /// - Throws: ``StoreError/Code/notFound`` or ``StoreError/Code/notAStore``.
     func readManifest() throws(StoreError) -> Manifest {
         let path = directory.appending(StoreFiles.manifestName)
-        let bytes = try wrapping("cannot read the manifest") { () throws(FileError) in
-            try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try fileSystem.open(path, .readOnly).read(count: 4096, at: 0) } catch {
+            throw StoreError("cannot read the manifest", opening: directory, error)
         }
         return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
             try bytes.withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in

@@ -31,9 +31,14 @@ struct TailReplay {
         let blocks = Channel<[OutcomeBlock]>(capacity: 4)
         let indexed = Handoff<Result<BlockOutput, StoreError>>()
         let tails = tails
-        SystemThread.start { Self.decode(tails, into: frames) }
+        try SystemThread.start { Self.decode(tails, into: frames) }
         let output = BlockOutput(index: index, writer: IndexWriter(files: files, configuration: configuration))
-        SystemThread.start { indexed.give(Self.write(blocks, to: output)) }
+        do throws(StoreError) {
+            try SystemThread.start { indexed.give(Self.write(blocks, to: output)) }
+        } catch {
+            frames.end()
+            throw error
+        }
         let applied = applyAll(frames, &state, blocks)
         frames.end()
         blocks.end()

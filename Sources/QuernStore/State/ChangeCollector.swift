@@ -42,7 +42,7 @@ struct ChangeCollector {
         var changes = CommitChanges()
         changes.spawned = runs
         changes.endedRoots = roots
-        changes.touched = touched.sorted().compactMap { state.parents[$0]?.status }
+        changes.touched = touched.sorted().compactMap { state.parents.status(of: $0) }
         return changes
     }
 }

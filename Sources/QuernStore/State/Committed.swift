@@ -13,7 +13,7 @@ struct Committed: Sendable {
         var tasks = LiveTasks()
         tasks.runs = state.live.runs.filter { $0.live != 0 }
         for (task, detail) in state.details { tasks.details[task] = detail }
-        tasks.parents = state.parents.values.map(\.status).filter { $0.id != .none }.sorted { $0.id < $1.id }
+        tasks.parents = state.parents.statuses
         tasks.inFlight = state.inFlight.filter { state.live.contains($0) }
         return tasks
     }
@@ -26,7 +26,7 @@ struct Committed: Sendable {
             var bits = entry.live
             while bits != 0 {
                 let task = entry.run.id(at: bits.trailingZeroBitCount)
-                if state.parents[task] != nil { above.insert(task) }
+                if state.parents.contains(task) { above.insert(task) }
                 bits &= bits - 1
             }
         }
@@ -34,7 +34,7 @@ struct Committed: Sendable {
     }
 
     var totals: (live: Int, endedRoots: UInt64) {
-        (state.live.count, state.parents[.none]?.status.counts.total ?? 0)
+        (state.live.count, state.parents.status(of: .none)?.counts.total ?? 0)
     }
 
     /// Where a parent's ended children are. O(blocks in memory that are ready or small); reads no file.

@@ -32,6 +32,9 @@ struct LiveTable: Sendable {
     /// Where the last task was found: children of a run tend to end together.
     private var lastHit = Place(chunk: 0, run: 0)
 
+    /// What it takes in memory, in bytes. O(runs / 100).
+    var footprint: Int { chunks.reduce(0) { $0 + $1.runs.footprint + MemoryLayout<Chunk>.stride } }
+
     /// In id order. Some may have no live task any more.
     var runs: some BidirectionalCollection<LiveTasks.Run> { chunks.lazy.flatMap(\.runs) }
 

@@ -4,17 +4,27 @@
 /// the small blocks of parents that ended, or in a block that is ready.
 extension StoreState {
     /// Adds rows to the parent's open block and hands over the blocks that are full.
-    mutating func gather(_ block: OutcomeBlock, into parent: inout ParentState) {
-        openBytes -= parent.openBlock.footprint
-        parent.openBlock.fill(from: block, sizes: blockSizes) { fullBlocks.append($0.take()) }
-        openBytes += parent.openBlock.footprint
+    mutating func gather(_ block: OutcomeBlock, below root: TaskID) {
+        let sizes = blockSizes
+        var full: [OutcomeBlock] = []
+        let (before, after) = openBlocks.modify(
+            block.parent, default: OutcomeBlock(parent: block.parent, root: root)
+        ) { open in
+            let before = open.footprint
+            open.fill(from: block, sizes: sizes) { full.append($0.take()) }
+            return (before, open.footprint)
+        }
+        openBytes += after - before
+        if after == 0 { openBlocks.removeValue(forKey: block.parent) }
+        fullBlocks.append(contentsOf: full)
     }
 
     /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
     /// bounds.
     mutating func finishBatch(openLimit: Int) {
         for task in endedParents {
-            guard let block = parents.removeValue(forKey: task)?.openBlock, !block.rows.isEmpty else { continue }
+            parents.remove(task)
+            guard let block = openBlocks.removeValue(forKey: task) else { continue }
             if block.rawSize < blockSizes.small {
                 endedBlocks.append(block)
                 endedSize += block.rawSize
@@ -42,7 +52,7 @@ extension StoreState {
     /// Hands over what waits for more: the small blocks of ended parents, and the open block of the root tasks.
     mutating func releaseWaiting() {
         releaseEnded()
-        guard let roots = parents[.none]?.openBlock.take(), !roots.rows.isEmpty else { return }
+        guard let roots = openBlocks.removeValue(forKey: .none) else { return }
         openBytes -= roots.footprint
         fullBlocks.append(roots)
     }
@@ -50,9 +60,8 @@ extension StoreState {
     /// Releases the largest open blocks. The small ones among them will share frames, neighbours with neighbours.
     private mutating func releaseLargest(downTo limit: Int) {
         var order: [(id: TaskID, size: Int)] = []
-        for parent in parents.values where !parent.openBlock.rows.isEmpty {
-            order.append((parent.status.id, parent.openBlock.footprint))
-        }
+        order.reserveCapacity(openBlocks.count)
+        for (parent, block) in openBlocks { order.append((parent, block.footprint)) }
         order.sort { ($0.size, $0.id) > ($1.size, $1.id) }
         var rest = openBytes
         let kept = order.firstIndex { candidate in
@@ -62,7 +71,7 @@ extension StoreState {
         }
         openBytes = rest
         for (id, _) in order[..<(kept ?? order.count)].sorted(by: { $0.id < $1.id }) {
-            if let block = parents[id]?.openBlock.take() { fullBlocks.append(block) }
+            if let block = openBlocks.removeValue(forKey: id) { fullBlocks.append(block) }
         }
     }
 
@@ -75,20 +84,20 @@ extension StoreState {
 
     /// Takes the open block of a live parent back from a checkpoint.
     mutating func restoreOpen(_ block: OutcomeBlock) throws(DecodingFailure) {
-        guard let parent = parents[block.parent], parent.openBlock.rows.isEmpty else {
+        guard let root = parents.root(of: block.parent), !openBlocks.contains(block.parent) else {
             throw DecodingFailure("open block without parent")
         }
         var block = block
-        block.root = parent.root
+        block.root = root
         openBytes += block.footprint
-        parents[block.parent]?.openBlock = block
+        openBlocks[block.parent] = block
     }
 
     /// What is in memory of a parent's ended children. O(blocks that are ready or small).
     func blocks(of parent: TaskID) -> [OutcomeBlock] {
         var found = fullBlocks.filter { $0.parent == parent }
         found.append(contentsOf: endedBlocks.lazy.filter { $0.parent == parent })
-        if let open = parents[parent]?.openBlock, !open.rows.isEmpty { found.append(open) }
+        if let open = openBlocks[parent] { found.append(open) }
         return found
     }
 }

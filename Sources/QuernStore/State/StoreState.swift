@@ -6,11 +6,12 @@
 /// reopened cannot differ from one that went on. It holds no file and knows no clock.
 struct StoreState: Sendable {
     var live = LiveTable()
-    var parents = TaskMap<ParentState>()
+    var parents = ParentTable()
+    /// Of live parents, the children that ended last and are in no index segment yet (S8). None is without rows.
+    var openBlocks = TaskMap<OutcomeBlock>()
     /// Only for live tasks with something to tell.
     var details = TaskMap<LiveTasks.Detail>()
-    var labels: [String: Label] = [:]
-    var names: [Label: String] = [:]
+    var labels = LabelTable()
     /// The tasks of the last in-flight note.
     var inFlight: [TaskID] = []
     var nextID: UInt64 = 1
@@ -33,9 +34,8 @@ struct StoreState: Sendable {
     /// Parents that ended in the frame being applied.
     var endedParents: [TaskID] = []
 
-    init() {
-        parents[.none] = ParentState(id: .none, root: .none)
-    }
+    /// What is known of live tasks and parents takes in memory, in bytes, without the open blocks. O(live / 100).
+    var liveFootprint: Int { live.footprint + parents.footprint + details.footprint }
 
     // MARK: Applying a frame
 
@@ -58,6 +58,7 @@ struct StoreState: Sendable {
         case .spawn:
             let record = try SpawnRecord(fields)
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
+            try labels.check(record.label)
             spawn(
                 record.run(
                     segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)),
@@ -70,32 +71,35 @@ struct StoreState: Sendable {
         case .advance:
             let task = TaskID(try reader.littleEndian())
             let phase = try reader.byte()
-            details[task, default: LiveTasks.Detail()].phase = phase
-            details[task]?.attempts = 0
-            details[task]?.notBefore = LiveTasks.Detail().notBefore
-            let handover = LogPlace(place, bytes: reader.remaining)
-            withParent(task) {
-                $0.status.phase = phase
-                $0.handover = handover
+            details.modify(task, default: LiveTasks.Detail()) {
+                $0.phase = phase
+                $0.attempts = 0
+                $0.notBefore = LiveTasks.Detail().notBefore
             }
+            insertParent(task)
+            parents.advance(task, to: phase, handover: LogPlace(place, bytes: reader.remaining))
             changes.touch(task)
         case .attempt:
             let task = TaskID(try reader.littleEndian())
-            details[task, default: LiveTasks.Detail()].attempts = try reader.littleEndian()
-            details[task]?.notBefore = Timestamp(milliseconds: try reader.littleEndian())
+            let attempts: UInt32 = try reader.littleEndian()
+            let notBefore = Timestamp(milliseconds: try reader.littleEndian())
+            details.modify(task, default: LiveTasks.Detail()) {
+                $0.attempts = attempts
+                $0.notBefore = notBefore
+            }
         case .cancel:
             let task = TaskID(try reader.littleEndian())
-            details[task, default: LiveTasks.Detail()].cancelRequested = true
-            parents[task]?.status.cancelRequested = true
+            details.modify(task, default: LiveTasks.Detail()) { $0.cancelRequested = true }
+            parents.requestCancel(task)
             changes.touch(task)
         case .crash:
             let task = TaskID(try reader.littleEndian())
-            details[task, default: LiveTasks.Detail()].crashes = try reader.byte()
+            let crashes = try reader.byte()
+            details.modify(task, default: LiveTasks.Detail()) { $0.crashes = crashes }
         case .define:
             let label = Label(rawValue: try reader.littleEndian())
             let name = String(decoding: try reader.take(reader.remaining), as: UTF8.self)
-            labels[name] = label
-            names[label] = name
+            try labels.define(name, as: label)
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
@@ -107,9 +111,7 @@ struct StoreState: Sendable {
         case .relocatedHandover:
             let task = TaskID(try reader.littleEndian())
             let old = try LogPlace(&reader)
-            // The task may have been advanced since its hand-over was read.
-            guard parents[task]?.handover == old else { return }
-            parents[task]?.handover = LogPlace(place, bytes: reader.remaining)
+            parents.relocateHandover(of: task, from: old, to: LogPlace(place, bytes: reader.remaining))
         case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
         case .stageCommit: try applyStageCommit(&reader, changes: &changes)
         case .stageAbort: stages[try reader.littleEndian()] = nil
@@ -122,62 +124,46 @@ struct StoreState: Sendable {
             throw DecodingFailure("drop of \(tree.root), which has not ended")
         }
         guard dropped.insert(tree) else { return }
-        guard let count = parents[.none]?.status.counts[tree.kind], count > 0 else {
+        guard parents.dropRoot(tree.kind) else {
             throw DecodingFailure("drop of \(tree.root), which is no ended root task")
         }
-        parents[.none]?.status.counts[tree.kind] = count - 1
     }
 
     mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
         live.append(run)
         nextID = run.firstID.rawValue + UInt64(run.count)
-        withParent(run.parent) { $0.status.liveChildren += UInt64(run.count) }
+        insertParent(run.parent)
+        parents.spawn(UInt64(run.count), under: run.parent)
         changes.spawned(run)
         changes.touch(run.parent)
     }
 
     /// Applies outcomes of one parent's children. The bits may be cleared already: commit does that when it checks.
     mutating func end(_ block: OutcomeBlock, changes: inout ChangeCollector) throws(DecodingFailure) {
-        guard var parent = parents[block.parent] else {
+        guard let root = parents.root(of: block.parent) else {
             throw DecodingFailure("outcomes under \(block.parent), which is not live")
         }
-        // Taken out of the dictionary, so that its arrays grow in place.
-        parents[block.parent]?.openBlock = OutcomeBlock(parent: block.parent, root: parent.root)
-        var counts = parent.status.counts
-        for row in block.rows {
-            live.end(TaskID(row.task))
-            counts[row.kind] += 1
-            if row.kind.isFailure, parent.status.firstFailure == .none {
-                parent.status.firstFailure = TaskID(row.task)
-            }
-            if !details.isEmpty { details[TaskID(row.task)] = nil }
-            if parents.count > 1, parents[TaskID(row.task)] != nil { endedParents.append(TaskID(row.task)) }
-        }
-        let ended = UInt64(block.rows.count)
+        for row in block.rows { try labels.check(row.label) }
         let last = block.rows[block.rows.count - 1].sequence
         guard last <= Limits.number else { throw DecodingFailure("sequence \(last)") }
-        guard parent.status.liveChildren >= ended else { throw DecodingFailure("more outcomes than children") }
-        parent.status.counts = counts
-        parent.status.liveChildren -= ended
+        guard parents.end(block.rows, under: block.parent) else { throw DecodingFailure("more outcomes than children") }
+        for row in block.rows {
+            let task = TaskID(row.task)
+            live.end(task)
+            if !details.isEmpty { details.removeValue(forKey: task) }
+            if parents.contains(task) { endedParents.append(task) }
+        }
         nextSequence = max(nextSequence, last + 1)
-        gather(block, into: &parent)
-        parents[block.parent] = parent
+        gather(block, below: root)
         changes.touch(block.parent)
         if block.parent == .none { changes.endedRoots(block) }
     }
 
-    /// The root of a live task's tree, which is itself for a root task.
-    private func root(of task: TaskID) -> TaskID {
-        guard let above = live.run(of: task)?.run.parent, above != .none else { return task }
-        return parents[above]?.root ?? task
-    }
-
-    mutating func withParent(_ task: TaskID, _ body: (inout ParentState) -> Void) {
-        if parents[task] == nil {
-            var parent = ParentState(id: task, root: root(of: task))
-            parent.status.cancelRequested = details[task]?.cancelRequested ?? false
-            parents[task] = parent
-        }
-        body(&parents[task]!)
+    private mutating func insertParent(_ task: TaskID) {
+        guard !parents.contains(task) else { return }
+        // The root of its tree is itself for a root task.
+        let above = live.run(of: task)?.run.parent ?? .none
+        let root = above == .none ? task : parents.root(of: above) ?? task
+        parents.insertIfAbsent(task, root: root, cancelRequested: details[task]?.cancelRequested ?? false)
     }
 }

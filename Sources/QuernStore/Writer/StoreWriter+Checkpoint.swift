@@ -26,8 +26,8 @@ extension StoreWriter {
             housekeeping.didCheckpoint()
             carryOut(schedule.handle(.finished(bytes: outcome.bytes)))
         case .failure(let error):
-            // Without space the log just grows longer; the next try comes with the next interval.
-            if error.code != .noSpace { poison(error) }
+            // Without space, or a thread, the log just grows longer; the next try comes with the next interval.
+            if !error.isTransient { poison(error) }
             carryOut(schedule.handle(.finished(bytes: nil)))
         }
     }
@@ -49,13 +49,15 @@ extension StoreWriter {
             compactionsInCheckpoint += compactionsDone
             compactionsDone = []
             let queue = shared.queue
-            configuration.startThread {
-                let result = job.run()
-                queue.withLock {
-                    $0.checkpointEnded(result)
-                    return true
+            do throws(StoreError) {
+                try configuration.startThread {
+                    let result = job.run()
+                    queue.withLock {
+                        $0.checkpointEnded(result)
+                        return true
+                    }
                 }
-            }
+            } catch { adopt(.failure(error)) }
         case .finish: finish()
         }
     }

@@ -30,8 +30,7 @@ extension StoreWriter {
             $0.beginBackground()
             return false
         }
-        configuration.startThread {
-            let result = work()
+        let end = { @Sendable (result: Result<Value, StoreError>) in
             shared.queue.withLock {
                 $0.endBackground { writer in
                     finish(&writer, result)
@@ -40,6 +39,7 @@ extension StoreWriter {
                 return true
             }
         }
+        do throws(StoreError) { try configuration.startThread { end(work()) } } catch { end(.failure(error)) }
     }
 
     /// Notes why background work failed. Nothing has changed; it is tried again after a checkpoint, but for files that
@@ -110,7 +110,7 @@ extension StoreWriter {
             compactionRequests = []
             // Without space the open segment is left out.
             if let error = usingReserve({ $0.sealIndex() }), error.code != .noSpace {
-                poison(error)
+                if !error.isTransient { poison(error) }
                 failRunningCompactions(error)
                 return housekeeping.didFinish()
             }

@@ -79,31 +79,26 @@ struct StoreWriter: Sendable {
 
     // MARK: Writing
 
+    /// Writes what the queue gathered as one batch; while there is no space, drops apart from what finds none either.
     mutating func write(_ pending: [CommitQueue.Pending]) {
+        guard isOutOfSpace else { return writeBatch(pending) }
         var start = 0
         while start < pending.count {
-            var bytes = 0
-            var end = start
             let frees = pending[start].transaction.freesSpace
-            while end < pending.count, end == start || bytes < Limits.batchBytes,
-                !isOutOfSpace || pending[end].transaction.freesSpace == frees
-            {
-                bytes += pending[end].bytes
-                end += 1
-            }
-            writeBatch(pending[start..<end])
+            let end = pending[start...].firstIndex { $0.transaction.freesSpace != frees } ?? pending.count
+            writeBatch(Array(pending[start..<end]))
             start = end
         }
     }
 
-    private mutating func writeBatch(_ pending: ArraySlice<CommitQueue.Pending>) {
+    private mutating func writeBatch(_ pending: [CommitQueue.Pending]) {
         if let poison {
             return fail(
                 pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
         let frees = pending.allSatisfy(\.transaction.freesSpace)
         if let blocked = prepare(frees: frees) {
-            if blocked.code != .noSpace { poison(blocked) }
+            if !blocked.isTransient { poison(blocked) }
             isOutOfSpace = blocked.code == .noSpace
             return fail(pending, blocked)
         }
@@ -128,16 +123,18 @@ struct StoreWriter: Sendable {
         }
         isOutOfSpace = failure?.code == .noSpace
         if failure != nil { forgetAborted(pending) }
-        for (offset, receipt) in receipts.enumerated() {
-            guard let completion = pending[pending.startIndex + offset].completion else { continue }
+        var wakeups = CommitWakeups()
+        for (index, receipt) in receipts.enumerated() {
+            guard let completion = pending[index].completion else { continue }
             // What was rejected is told so, whatever became of the rest of the batch.
-            completion(receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
+            wakeups.add(completion, receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
         }
+        wakeups.send()
     }
 
     /// Writes, syncs and applies the batch. Returns why nothing of it counts.
     private mutating func persist(
-        _ pending: ArraySlice<CommitQueue.Pending>, firstID: UInt64, firstSequence: UInt64
+        _ pending: [CommitQueue.Pending], firstID: UInt64, firstSequence: UInt64
     ) -> StoreError? {
         let written: [LogWriter.Written]
         do throws(FileError) {
@@ -145,17 +142,20 @@ struct StoreWriter: Sendable {
         } catch {
             let error = StoreError("cannot append to the log", error)
             undo()
-            if error.code != .noSpace { poison(error) }
+            if !error.isTransient { poison(error) }
             return error
         }
         let needsSync = pending.contains { $0.durability == .synced }
         do throws(FileError) {
             if needsSync { try synchronize() } else { noteUnsynced(pending) }
+            // Whoever could take the lock since may not have read this batch (S1).
+            try lock.check()
         } catch {
             undo()
             let error = StoreError(
-                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path,
-                cause: error)
+                error.isLockLost ? .lockLost : .indeterminate,
+                "\(error.isLockLost ? FileError.lockLost : "a sync failed"): whether this batch counts is unknown",
+                file: error.path, cause: error)
             poison(error)
             return error
         }
@@ -169,7 +169,7 @@ struct StoreWriter: Sendable {
 
     /// A stage that is aborted goes, also when the log has no room to say so: nobody can commit it any more, and the
     /// segments that it holds may be what fills the disk.
-    private func forgetAborted(_ pending: ArraySlice<CommitQueue.Pending>) {
+    private func forgetAborted(_ pending: [CommitQueue.Pending]) {
         shared.committed.withLock { committed in
             for item in pending {
                 for case .abortStage(let stage) in item.transaction.notes { committed.state.stages[stage] = nil }
@@ -202,11 +202,11 @@ struct StoreWriter: Sendable {
                 shared.bodies.insert(frame.body, at: .init(segment: segment, offset: frame.offset))
             }
         }
-        if let error = flushIndex(), error.code != .noSpace { poison(error) }
+        if let error = flushIndex(), !error.isTransient { poison(error) }
         shared.currentObserver?.storeDidCommit(changes)
     }
 
-    private func fail(_ pending: ArraySlice<CommitQueue.Pending>, _ error: StoreError) {
+    private func fail(_ pending: [CommitQueue.Pending], _ error: StoreError) {
         forgetAborted(pending)
         for item in pending { item.completion?(.failure(error)) }
     }

@@ -10,9 +10,7 @@ struct StoreDump {
 
     init(_ store: MemoStore) throws(StoreError) {
         let state = store.shared.committed.withLock { $0.state }
-        for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            line("label", label.rawValue, Self.hex(name.utf8))
-        }
+        for (index, name) in state.labels.names.enumerated() { line("label", index + 1, Self.hex(name.utf8)) }
         try dumpLive(store, state)
         for task in store.liveTasks().inFlight { line("inflight", task) }
         try dumpParents(store, state)
@@ -40,8 +38,9 @@ struct StoreDump {
     }
 
     private mutating func dumpParents(_ store: MemoStore, _ state: StoreState) throws(StoreError) {
-        for (task, parent) in state.parents.sorted(by: { $0.key < $1.key }) {
+        for parent in state.parents.records {
             let status = parent.status
+            let task = status.id
             let handover = parent.handover == nil ? "-" : Self.hex(try store.handover(of: task))
             let counts = OutcomeKind.allCases.map { String(status.counts[$0]) }.joined(separator: " ")
             line(

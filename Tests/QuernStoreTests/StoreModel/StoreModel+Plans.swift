@@ -32,7 +32,7 @@ extension StoreModel {
                 value: memo())
             plan.transaction.end(
                 .init(
-                    task: TaskID(task), parent: TaskID(info.parent), label: Label(rawValue: info.label),
+                    task: TaskID(task), parent: TaskID(info.parent), label: labels[Int(info.label) - 1],
                     kind: child.kind, attempts: child.attempts,
                     startedAt: Timestamp(milliseconds: child.startedAt), endedAt: Timestamp(milliseconds: clock))
             ) { $0.append(contentsOf: child.value) }
