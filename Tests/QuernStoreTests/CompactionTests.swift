@@ -166,14 +166,14 @@ struct CompactionTests {
         try await forest.open()
         // The first trees are in other segments than the victim; with them work comes in the background.
         let roots = forest.ended.prefix(3)
+        var transaction = Transaction()
         for root in roots {
             let row = try #require(forest.trees[root]?.row)
-            var transaction = Transaction()
             let sequence = try #require(forest.sequences[root])
             transaction.drop(DroppedTree(root: TaskID(root), sequence: sequence, kind: row.kind), generation: 0)
-            try await forest.store.append(transaction)
         }
-        await forest.store.settle()
+        try await forest.store.append(transaction)
+        await forest.store.rest()
         var failure: StoreError?
         let before = try forest.store.sizes().index.bytes
         do throws(StoreError) { try await forest.store.compact() } catch { failure = error }
