@@ -53,8 +53,8 @@ public final class MemoStore: Sendable {
     /// - Throws: ``StoreError/Code/locked`` when another writer has it; ``StoreError/Code/damaged`` naming file, offset
     ///   and what is wrong, with nothing changed; ``StoreError/Code/notAStore`` also when the path is not a directory;
     ///   ``StoreError/Code/notFound`` when it is a link that leads nowhere; ``StoreError/Code/unsupportedVersion``,
-    ///   ``StoreError/Code/inputOutput`` or ``StoreError/Code/noThread``; ``StoreError/Code/noSpace`` when a store is to
-    ///   be created. One that exists opens on a full disk too, and trees can be dropped there and reclaimed as far as
+    ///   ``StoreError/Code/inputOutput`` or ``StoreError/Code/noThread``; ``StoreError/Code/noSpace`` when one is to be
+    ///   created. One that exists opens on a full disk too, and trees can be dropped there and reclaimed as far as
     ///   ``Configuration/reserveBytes`` goes.
     public static func open(
         at directory: FilePath, configuration: Configuration = Configuration(),

@@ -166,14 +166,14 @@ struct CompactionTests {
         try await forest.open()
         // The first trees are in other segments than the victim; with them work comes in the background.
         let roots = forest.ended.prefix(3)
+        var transaction = Transaction()
         for root in roots {
             let row = try #require(forest.trees[root]?.row)
-            var transaction = Transaction()
             let sequence = try #require(forest.sequences[root])
             transaction.drop(DroppedTree(root: TaskID(root), sequence: sequence, kind: row.kind), generation: 0)
-            try await forest.store.append(transaction)
         }
-        await forest.store.settle()
+        try await forest.store.append(transaction)
+        await forest.store.rest()
         var failure: StoreError?
         let before = try forest.store.sizes().index.bytes
         do throws(StoreError) { try await forest.store.compact() } catch { failure = error }
@@ -184,8 +184,8 @@ struct CompactionTests {
         #expect(sizes.housekeepingFailure?.code == .damaged)
         #expect(sizes.index.bytes < before)
         #expect(forest.fileSystem.contents(path) != nil)
-        // What is left of dropped trees is known where the directory is.
-        #expect(sizes.droppedTrees == (inDirectory ? 3 : 0))
+        // What is left of dropped trees is known where the directory is; what the segment itself has of them stays.
+        #expect(inDirectory ? sizes.droppedTrees == 3 : sizes.droppedTrees < 3)
         #expect(try await forest.store.compact() == CompactionReport())
         try await forest.store.close()
         try forest.fileSystem.flipBit(in: path, atByte: place, bit: 3)

@@ -167,6 +167,7 @@ import Testing
     func namesSegmentFirst() async throws {
         let files = SimulatedFileSystem()
         var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        _ = try await store.label(for: "a")
         try await store.append(.spawning(3))
         try await store.close()
         store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)

@@ -41,6 +41,9 @@ struct Housekeeping: Sendable {
     /// A compaction rewrote something: there may be more to do.
     mutating func didCompact() { if compacts { add(.compact) } }
 
+    /// Whether nothing is under way and nothing is due.
+    var isIdle: Bool { !isBusy && due.isEmpty }
+
     /// What to begin now, if anything.
     mutating func next() -> Work? {
         guard !isBusy, !due.isEmpty else { return nil }

@@ -50,13 +50,21 @@ extension StoreModel {
 
     /// A reader that is a few commits behind catches up.
     mutating func read() async throws {
-        if let reader {
-            _ = try await reader.refresh()
-        } else {
-            reader = try await MemoReader.open(at: files.store, fileSystem: files.fileSystem)
-        }
         readerExpected = expected
-        if let reader { try check(reader) }
+        while true {
+            if let reader {
+                _ = try await reader.refresh()
+            } else {
+                reader = try await MemoReader.open(at: files.store, fileSystem: files.fileSystem)
+            }
+            do {
+                if let reader { try check(reader) }
+                return
+            } catch let error as StoreError where error.code == .storeChanged {
+                // Housekeeping went on meanwhile. It comes to an end.
+                await store.rest()
+            }
+        }
     }
 
     /// A reader that is behind answers as it did, also when the files that it would look into are gone since.

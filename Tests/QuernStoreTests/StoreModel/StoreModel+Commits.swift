@@ -107,7 +107,7 @@ extension StoreModel {
 
     /// The death of the process, at rest.
     private mutating func killProcess() async throws {
-        await store.settle()
+        await store.rest()
         let copy = try files.copy()
         try await store.close()
         files = copy

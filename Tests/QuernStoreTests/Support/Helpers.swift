@@ -43,6 +43,22 @@ extension MemoStore {
     /// Returns when the writer thread is done with the checkpoint that may follow a commit.
     func settle() async { _ = await failure(of: Transaction()) }
 
+    /// Returns when the writer thread has nothing to do: no checkpoint, and no housekeeping that follows from one.
+    func rest() async {
+        var isIdle = false
+        while !isIdle {
+            isIdle = await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+                let isTaken = shared.queue.update { queue, wakes in
+                    wakes = true
+                    return queue.post { writer in
+                        continuation.resume(returning: writer.schedule.state == .idle && writer.housekeeping.isIdle)
+                    }
+                }
+                if !isTaken { continuation.resume(returning: true) }
+            }
+        }
+    }
+
     /// Commits transactions as one batch: they are handed over while the writer thread is kept busy.
     func appendTogether(_ transactions: [Transaction]) async -> [Result<Commit, StoreError>] {
         let results = MutexBox<[Int: Result<Commit, StoreError>]>([:])
