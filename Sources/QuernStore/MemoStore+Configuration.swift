@@ -13,9 +13,9 @@ extension MemoStore {
         public var logReserveBytes = 512 << 10
         /// An index segment is sealed when it has this many bytes.
         public var indexSegmentBytes = 128 << 20
-        /// Bytes of memory that the ended children of all live parents may take before blocks are written early, half of
-        /// them then. While a checkpoint is written it holds the blocks as they were: those that change meanwhile are
-        /// there twice. Live tasks and parents are not in it: see <doc:Sizing>.
+        /// Bytes of memory that the ended children of all live parents may take before blocks are written early, half
+        /// of them then. While a checkpoint is written it holds the blocks as they were: those that change meanwhile
+        /// are there twice. Live tasks and parents are not in it: see <doc:Sizing>.
         public var openBlockBytes = 32 << 20
         /// Bytes of log between checkpoints, or as many as the last checkpoint has when it has more: what a restart has
         /// to read, but for what was committed while the last checkpoint was being written.
