@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Byte shuffle by squares: eight columns of sixteen records sit in eight pairs of 64-bit words, and three rounds of
-// exchanges turn rows into columns. A square may lie anywhere in the records, so any width of eight or more is
-// covered: the last square in each direction overlaps the one before it and writes the same bytes again. A narrower
-// record is covered by a square that reaches into the records behind it, and the last records go byte by byte.
+// Byte shuffle by squares: eight columns of sixteen records are eight vectors of sixteen bytes. Interleaving the first
+// four with the last four, byte by byte, rotates the seven bits of a byte's place among the 128 by one: three rounds
+// turn planes (three bits of column, four of row) into records (row, column), and four more are the way back. A square
+// may lie anywhere in the records, so any width of eight or more is covered: the last square in each direction
+// overlaps the one before it and writes the same bytes again. A narrower record is covered by a square that reaches
+// into the records behind it, and the last records go byte by byte.
 
 #include "CQuernKernels.h"
 #include <string.h>
@@ -14,59 +16,66 @@ enum {
     /// Rows that one group of columns goes through before the next: few enough to stay in the first cache, a whole
     /// cache line a plane, and only eight planes written at a time, whatever power of two lies between them.
     stripe_rows = 64,
+    widest = 64,
 };
 
-/// Two words side by side, one of a record and one of the eighth record after it: a vector register where the
-/// processor has them.
-typedef uint64_t word_pair __attribute__((vector_size(16)));
+/// A vector register where the processor has them: the compiler knows how each interleaves.
+typedef uint8_t bytes __attribute__((vector_size(16)));
 
 #define INLINE static inline __attribute__((always_inline))
 
-/// Exchanges the bytes of `upper` that `mask << distance` selects with those of `lower` that `mask` selects.
-INLINE void exchange(word_pair *upper, word_pair *lower, unsigned distance, uint64_t mask) {
-    word_pair difference = ((*upper >> distance) ^ *lower) & mask;
-    *lower ^= difference;
-    *upper ^= difference << distance;
+INLINE void interleave(bytes square[square_columns]) {
+    bytes turned[square_columns];
+    for (int i = 0; i < 4; i++) {
+        turned[2 * i] = __builtin_shufflevector(
+            square[i], square[i + 4], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        turned[2 * i + 1] = __builtin_shufflevector(
+            square[i], square[i + 4], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+    memcpy(square, turned, sizeof turned);
 }
 
-/// Byte `b` of word `r` becomes byte `r` of word `b`, in both halves. Its own inverse.
-INLINE void transpose(word_pair words[square_columns]) {
-    for (int i = 0; i < 4; i++) exchange(&words[i], &words[i + 4], 32, 0x00000000FFFFFFFFu);
-    for (int i = 0; i < 8; i += 4) {
-        exchange(&words[i], &words[i + 2], 16, 0x0000FFFF0000FFFFu);
-        exchange(&words[i + 1], &words[i + 3], 16, 0x0000FFFF0000FFFFu);
-    }
-    for (int i = 0; i < 8; i += 2) exchange(&words[i], &words[i + 1], 8, 0x00FF00FF00FF00FFu);
+/// Byte `row` of plane `column` lies at `start[column] + (row & step[column])`: the step is all ones for a plane that
+/// is there, and zero for one that is sixteen bytes for all rows.
+struct planes {
+    uint8_t *start[widest];
+    size_t step[widest];
+};
+
+INLINE uint8_t *place(const struct planes *planes, size_t column, size_t row) {
+    return planes->start[column] + (row & planes->step[column]);
 }
 
-INLINE void shuffle_square(const uint8_t *records, uint8_t *planes, size_t count, size_t width) {
-    word_pair words[square_columns];
-    for (size_t r = 0; r < 8; r++) {
-        uint64_t halves[2];
-        memcpy(&halves[0], records + r * width, 8);
-        memcpy(&halves[1], records + (r + 8) * width, 8);
-        words[r] = (word_pair){halves[0], halves[1]};
+INLINE void shuffle_square(
+    const uint8_t *source, const struct planes *planes, size_t column, size_t row, size_t width
+) {
+    bytes square[square_columns];
+    const uint8_t *record = source + row * width + column;
+    for (size_t i = 0; i < square_columns; i++, record += 2 * width) {
+        memcpy(&square[i], record, 8);
+        memcpy((uint8_t *)&square[i] + 8, record + width, 8);
     }
-    transpose(words);
-    for (size_t c = 0; c < square_columns && c < width; c++) memcpy(planes + c * count, &words[c], square_rows);
+    for (int round = 0; round < 4; round++) interleave(square);
+    for (size_t i = 0; i < square_columns; i++) memcpy(place(planes, column + i, row), &square[i], square_rows);
 }
 
 /// Writes the records in their order: what reaches into a following narrow record is overwritten with its own bytes.
-INLINE void unshuffle_square(const uint8_t *planes, uint8_t *records, size_t count, size_t width) {
-    word_pair words[square_columns] = {0};
-    for (size_t c = 0; c < square_columns && c < width; c++) memcpy(&words[c], planes + c * count, square_rows);
-    transpose(words);
-    for (size_t half = 0; half < 2; half++)
-        for (size_t r = 0; r < 8; r++) {
-            uint64_t word = words[r][half];
-            memcpy(records + (r + 8 * half) * width, &word, 8);
-        }
+INLINE void unshuffle_square(
+    const struct planes *planes, uint8_t *target, size_t column, size_t row, size_t width
+) {
+    bytes square[square_columns];
+    for (size_t i = 0; i < square_columns; i++) memcpy(&square[i], place(planes, column + i, row), square_rows);
+    for (int round = 0; round < 3; round++) interleave(square);
+    uint8_t *record = target + row * width + column;
+    for (size_t i = 0; i < square_columns; i++, record += 2 * width) {
+        memcpy(record, &square[i], 8);
+        memcpy(record + width, (const uint8_t *)&square[i] + 8, 8);
+    }
 }
 
-/// How many leading records squares cover: all, but for narrow ones whose word would reach beyond the last byte, and
-/// none where a word's first byte in memory is not its lowest.
+/// How many leading records squares cover: all, but for narrow ones whose word would reach beyond the last byte.
 INLINE size_t rows_in_squares(size_t count, size_t width) {
-    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__ || count < square_rows) return 0;
+    if (count < square_rows) return 0;
     size_t rows = (count * width - square_columns) / width + 1;
     return rows < square_rows ? 0 : rows;
 }
@@ -79,54 +88,90 @@ INLINE size_t next_square(size_t start, size_t side, size_t end) {
 
 INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-INLINE void shuffle(const uint8_t *restrict source, uint8_t *restrict target, size_t count, size_t width) {
+INLINE int varies(uint64_t varying, size_t column) { return (int)(varying >> column & 1); }
+
+/// Which of `side` columns, at most sixteen, differ from the first record's in rows of `first..<end`.
+INLINE bytes differences(
+    const uint8_t *source, size_t column, size_t side, size_t width, size_t first, size_t end
+) {
+    bytes reference = {0}, record = {0}, difference = {0};
+    memcpy(&reference, source + column, side);
+    for (size_t row = first; row < end; row++) {
+        memcpy(&record, source + row * width + column, side);
+        difference |= record ^ reference;
+    }
+    return difference;
+}
+
+uint64_t quern_varying_planes(const uint8_t *source, size_t count, size_t width) {
+    uint64_t all = width < widest ? ((uint64_t)1 << width) - 1 : ~(uint64_t)0;
+    uint64_t varying = 0;
+    size_t side = smaller(width, sizeof(bytes));
+    // In stripes, so that what is no small number is left early.
+    for (size_t first = 0; first < count && varying != all; first += 4 * stripe_rows) {
+        size_t end = smaller(first + 4 * stripe_rows, count);
+        for (size_t column = 0; column < width; column = next_square(column, side, width)) {
+            // A length that the compiler knows is one load.
+            bytes difference = side == sizeof(bytes)
+                ? differences(source, column, sizeof(bytes), width, first, end)
+                : differences(source, column, side, width, first, end);
+            for (size_t i = 0; i < side; i++) varying |= (uint64_t)(difference[i] != 0) << (column + i);
+        }
+    }
+    return varying;
+}
+
+void quern_shuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width, uint64_t varying) {
+    if (count == 0 || width == 0) return;
+    struct planes planes;
+    uint8_t nowhere[square_rows];
+    for (size_t column = 0; column < widest; column++) {
+        planes.start[column] = nowhere;
+        planes.step[column] = 0;
+        if (column >= width) continue;
+        if (varies(varying, column)) {
+            planes.start[column] = target;
+            planes.step[column] = ~(size_t)0;
+            target += count;
+        } else {
+            *target++ = source[column];
+        }
+    }
     size_t rows = rows_in_squares(count, width);
     for (size_t first = 0; first < rows; first += stripe_rows) {
         size_t end = smaller(first + stripe_rows, rows);
         for (size_t column = 0; column < width; column = next_square(column, square_columns, width))
             for (size_t row = smaller(first, rows - square_rows); row < end; row = next_square(row, square_rows, end))
-                shuffle_square(source + row * width + column, target + column * count + row, count, width);
+                shuffle_square(source, &planes, column, row, width);
     }
     for (size_t row = rows; row < count; row++)
-        for (size_t column = 0; column < width; column++) target[column * count + row] = source[row * width + column];
+        for (size_t column = 0; column < width; column++)
+            *place(&planes, column, row) = source[row * width + column];
 }
 
-INLINE void unshuffle(const uint8_t *restrict source, uint8_t *restrict target, size_t count, size_t width) {
+void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width, uint64_t varying) {
+    if (count == 0 || width == 0) return;
+    struct planes planes;
+    uint8_t constant[widest][square_rows];
+    for (size_t column = 0; column < widest; column++) {
+        if (column < width && varies(varying, column)) {
+            planes.start[column] = (uint8_t *)source;
+            planes.step[column] = ~(size_t)0;
+            source += count;
+        } else {
+            memset(constant[column], column < width ? *source++ : 0, square_rows);
+            planes.start[column] = constant[column];
+            planes.step[column] = 0;
+        }
+    }
     size_t rows = rows_in_squares(count, width);
     for (size_t first = 0; first < rows; first += stripe_rows) {
         size_t end = smaller(first + stripe_rows, rows);
         for (size_t column = 0; column < width; column = next_square(column, square_columns, width))
             for (size_t row = smaller(first, rows - square_rows); row < end; row = next_square(row, square_rows, end))
-                unshuffle_square(source + column * count + row, target + row * width + column, count, width);
+                unshuffle_square(&planes, target, column, row, width);
     }
     for (size_t row = rows; row < count; row++)
-        for (size_t column = 0; column < width; column++) target[row * width + column] = source[column * count + row];
-}
-
-// A width that the compiler knows is unrolled; 24 is three 64-bit integers.
-
-void quern_shuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width) {
-    if (count == 0 || width == 0) return;
-    switch (width) {
-        case 1: memcpy(target, source, count); break;
-        case 2: shuffle(source, target, count, 2); break;
-        case 4: shuffle(source, target, count, 4); break;
-        case 8: shuffle(source, target, count, 8); break;
-        case 16: shuffle(source, target, count, 16); break;
-        case 24: shuffle(source, target, count, 24); break;
-        default: shuffle(source, target, count, width); break;
-    }
-}
-
-void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width) {
-    if (count == 0 || width == 0) return;
-    switch (width) {
-        case 1: memcpy(target, source, count); break;
-        case 2: unshuffle(source, target, count, 2); break;
-        case 4: unshuffle(source, target, count, 4); break;
-        case 8: unshuffle(source, target, count, 8); break;
-        case 16: unshuffle(source, target, count, 16); break;
-        case 24: unshuffle(source, target, count, 24); break;
-        default: unshuffle(source, target, count, width); break;
-    }
+        for (size_t column = 0; column < width; column++)
+            target[row * width + column] = *place(&planes, column, row);
 }

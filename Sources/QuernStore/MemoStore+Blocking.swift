@@ -19,11 +19,15 @@ extension MemoStore {
     ///
     /// - Throws: as ``append(_:durability:)``, but for ``StoreError/Code/cancelled``.
     @discardableResult
-    public func appendBlocking(_ transaction: Transaction, durability: Durability? = nil) throws(StoreError) -> Commit {
+    public func appendBlocking(
+        _ transaction: consuming Transaction, durability: Durability? = nil
+    ) throws(StoreError) -> Commit {
         let handoff = Handoff<Result<Commit, StoreError>>()
-        if !submit(transaction, durability: durability, .ifThereIsRoom, completion: .handoff(handoff)) {
+        var left: Transaction? = transaction
+        submit(&left, durability: durability, .ifThereIsRoom, completion: .handoff(handoff))
+        if left != nil {
             let ticket = shared.queue.update { queue, _ in queue.makeTicket() }
-            submit(transaction, durability: durability, .whenThereIsRoom(ticket), completion: .handoff(handoff))
+            submit(&left, durability: durability, .whenThereIsRoom(ticket), completion: .handoff(handoff))
         }
         return try handoff.take().get()
     }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Synchronization
-
 extension MemoStore {
     /// A snapshot of a parent's ended children: exactly those that are committed now (S11). Use ``TaskID/none`` for the
     /// root tasks. A parent that never had children gives an empty snapshot; so does one in a tree that was dropped.
@@ -11,13 +9,10 @@ extension MemoStore {
     ///   read.
     /// - Complexity: O(log directory) in each index segment, and O(blocks of the parent). Reads no child.
     public func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot {
-        // Commits wait for this lock: it gets references alone, and what takes time follows without it.
-        let places = shared.committed.withLock { $0.childPlaces(of: parent) }
-        do throws(StoreError) { return try places.snapshot(shared.files.identity) } catch {
-            // A compaction may have removed a file between the two.
-            let replacements = shared.committed.withLock { $0.index.replacements }
-            guard replacements != places.index.replacements else { throw error }
-            return try children(of: parent)
+        try shared.lookUp {
+            $0.childPlaces(of: parent)
+        } _: { (places) throws(StoreError) in
+            try places.snapshot(shared.files.identity)
         }
     }
 

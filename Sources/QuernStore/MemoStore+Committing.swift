@@ -16,27 +16,28 @@ extension MemoStore {
     ///   has joined the queue is committed whatever becomes of the task.
     @discardableResult
     public func append(
-        _ transaction: Transaction, durability: Durability? = nil
+        _ transaction: consuming Transaction, durability: Durability? = nil
     ) async throws(StoreError) -> Commit {
-        // Unchecked: the core completes each transaction once, or says that there is no room and does not keep it.
+        var left: Transaction? = transaction
+        // Unchecked: the core completes each transaction once, or gives it back because there is no room.
         let result = await withUnsafeContinuation { continuation in
-            let isTaken = submit(
-                transaction, durability: durability, .ifThereIsRoom, completion: .continuation(continuation))
-            if !isTaken { continuation.resume(returning: nil) }
+            submit(&left, durability: durability, .ifThereIsRoom, completion: .continuation(continuation))
+            if left != nil { continuation.resume(returning: nil) }
         }
         if let result { return try result.get() }
-        return try await appendWhenThereIsRoom(transaction, durability: durability)
+        return try await appendWhenThereIsRoom(left, durability: durability)
     }
 
     /// The slow path of ``append(_:durability:)``, which alone pays for a cancellation handler.
     private func appendWhenThereIsRoom(
-        _ transaction: Transaction, durability: Durability?
+        _ transaction: consuming Transaction?, durability: Durability?
     ) async throws(StoreError) -> Commit {
         let ticket = shared.queue.update { queue, _ in queue.makeTicket() }
+        var left = transaction
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Commit, StoreError>, Never>) in
                 submit(
-                    transaction, durability: durability, .whenThereIsRoom(ticket),
+                    &left, durability: durability, .whenThereIsRoom(ticket),
                     completion: .closure { continuation.resume(returning: $0) })
                 // The handler may have run before there was anything to withdraw.
                 if Task.isCancelled { withdraw(ticket) }
@@ -58,41 +59,40 @@ extension MemoStore {
     ///   returns, when the store is closed or a stage is another store's. It must be short and must not wait for the
     ///   store.
     public func enqueue(
-        _ transaction: Transaction, durability: Durability? = nil,
+        _ transaction: consuming Transaction, durability: Durability? = nil,
         completion: (@Sendable (Result<Commit, StoreError>) -> Void)? = nil
     ) {
-        submit(transaction, durability: durability, .always, completion: completion.map { .closure($0) })
+        var left: Transaction? = transaction
+        submit(&left, durability: durability, .always, completion: completion.map { .closure($0) })
     }
 
     /// Bytes of transactions that wait for the writer: what ``enqueue(_:durability:completion:)`` should keep within
     /// bounds, since it does not wait by itself. Callers that wait for room are not counted. O(1).
     public var pendingBytes: Int { shared.queue.update { queue, _ in queue.pendingBytes } }
 
-    /// Hands a transaction to the writer. Returns false when there is no room for it and it was not to wait for room;
-    /// otherwise `completion` is called once.
-    @discardableResult
+    /// Takes a transaction to the writer and leaves nil behind; `completion` is then called once. Leaves the
+    /// transaction when there is no room for it and it was not to wait for room.
     func submit(
-        _ transaction: Transaction, durability: Durability?, _ entry: CommitQueue.Entry,
+        _ transaction: inout Transaction?, durability: Durability?, _ entry: CommitQueue.Entry,
         completion: CommitCompletion?
-    ) -> Bool {
-        for case .commitStage(let stage) in transaction.notes where stage.store !== self {
+    ) {
+        guard let offered = transaction.take() else { preconditionFailure("nothing to submit") }
+        for case .commitStage(let stage) in offered.notes where stage.store !== self {
             completion?(.failure(StoreError(.rejected, "the stage is another store's")))
-            return true
+            return
         }
-        let item = CommitQueue.Pending(
-            transaction: transaction, durability: durability ?? configuration.durability, completion: completion)
+        var item: CommitQueue.Pending? = CommitQueue.Pending(
+            transaction: offered, durability: durability ?? configuration.durability, completion: completion)
         let admission = shared.queue.update { queue, wakes in
-            let admission = queue.add(item, entry)
+            let admission = queue.add(&item, entry)
             // One wake-up a batch: those who come later find the writer awake, or about to be.
             wakes = admission == .taken(isFirst: true)
             return admission
         }
         switch admission {
-        case .taken, .waits: return true
-        case .full: return false
-        case .closed:
-            completion?(.failure(StoreError(.closed, "the store is closed")))
-            return true
+        case .taken, .waits: break
+        case .full: transaction = item?.transaction
+        case .closed: completion?(.failure(StoreError(.closed, "the store is closed")))
         }
     }
 

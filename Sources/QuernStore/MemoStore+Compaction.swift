@@ -5,38 +5,49 @@ public struct CompactionReport: Sendable, Equatable {
     /// Bytes of the segments that were rewritten, and of those that took their place: more only when something dropped
     /// was left out and the rest packs worse without it.
     public var bytesBefore = 0
+    /// See ``bytesBefore``.
     public var bytesAfter = 0
+    /// Segments that were rewritten.
     public var segmentsBefore = 0
+    /// Segments that took their place.
     public var segmentsAfter = 0
     /// Ended tasks in them that were kept.
     public var childrenKept: UInt64 = 0
     /// Dropped trees of which nothing is left.
     public var treesReclaimed = 0
 
-    public init() {}
+    init() {}
 
-    init(_ result: Compaction.Result) {
-        bytesBefore = result.bytesBefore
-        bytesAfter = result.bytesAfter
-        segmentsBefore = result.inputs.count
-        segmentsAfter = result.outputs.count
-        childrenKept = result.childrenKept
-        treesReclaimed = result.gone.count
+    init(_ round: CompactionRound) {
+        for result in round.results {
+            bytesBefore += result.bytesBefore
+            bytesAfter += result.bytesAfter
+            segmentsBefore += result.inputs.count
+            segmentsAfter += result.outputs.count
+            childrenKept += result.childrenKept
+        }
+        treesReclaimed = round.gone.count
     }
 }
 
 extension MemoStore {
-    /// Rewrites the whole index: each parent's children lie side by side afterwards, and dropped trees are gone.
-    /// Commits and walks go on meanwhile; snapshots keep the segments that they read.
+    /// Gives back what dropped trees take, and merges what is small: neighbouring segments of the index that are not
+    /// half full or whose blocks are small, in which each parent's children lie side by side afterwards. What is full
+    /// and has nothing dropped in it stays as it is. Commits and walks go on meanwhile; snapshots keep the segments
+    /// that they read.
     ///
-    /// It needs as much free space as the index takes, until it is done. It may be interrupted at any moment, by a kill
-    /// too: what it wrote counts with its last step alone. A checkpoint makes it durable, before it returns.
+    /// It needs as much free space as what it rewrites, until it is done; for segments in which everything is dropped
+    /// none, and these go first. It may be interrupted at any moment, by a kill too: what it wrote counts with its last
+    /// step alone. A checkpoint makes it durable, before it returns.
     ///
-    /// - Returns: what it did; zeros when there was nothing to gain.
-    /// - Throws: ``StoreError/Code/damaged`` naming file and offset of what is wrong in the index,
+    /// - Returns: what it did; zeros when there was nothing to gain. When the disk is full, what took no space: ask
+    ///   again for the rest.
+    /// - Throws: ``StoreError/Code/damaged`` naming file and offset of what it found wrong in the index: that segment
+    ///   is set aside (``StoreSizes/damage``), and all others were compacted all the same;
     ///   ``StoreError/Code/noSpace`` or ``StoreError/Code/inputOutput``, with nothing changed;
     ///   ``StoreError/Code/closed``.
-    /// - Complexity: O(bytes of index), without an I/O budget; memory for a few blocks and a segment's directory.
+    /// - Complexity: O(bytes of the segments that it rewrites), without an I/O budget; memory for a few blocks and a
+    ///   segment's directory.
     @discardableResult
     public func compact() async throws(StoreError) -> CompactionReport {
         let result = await withCheckedContinuation { continuation in

@@ -25,6 +25,10 @@ extension MemoStore {
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
         public var payloadCacheBytes = 2 << 20
+        /// Bytes of disk that the store holds back, from its first checkpoint in the background or its second opening
+        /// on, and gives back when it has filled its disk: so that trees can still be dropped, and what they took be
+        /// reclaimed. Best more than a checkpoint takes. 0 to hold back nothing.
+        public var reserveBytes = 512 << 10
         /// Bytes a second that compaction may read and write beside commits and walks; nil when it runs only when
         /// ``MemoStore/compact()`` asks for it. It looks for work after each checkpoint and after a drop.
         ///
@@ -41,7 +45,10 @@ extension MemoStore {
         var relocates = true
 
         /// Starts the threads of checkpoints and of housekeeping; tests run them when it suits them.
-        var startThread: @Sendable (@escaping @Sendable () -> Void) -> Void = { SystemThread.start($0) }
+        var startThread: @Sendable (@escaping @Sendable () -> Void) throws(StoreError) -> Void = {
+            (body) throws(StoreError) in
+            try SystemThread.start(body)
+        }
 
         /// Tails of at least this many bytes are replayed by several threads.
         var parallelReplayBytes = 256 << 10
@@ -49,14 +56,18 @@ extension MemoStore {
         /// For tests, which want many blocks of little.
         var blockSizes = BlockSizes()
 
+        /// The defaults: synced commits, no retention, compaction on demand alone.
         public init() {}
     }
 
     /// A retention policy with the clock that it looks at: the store has none of its own.
     public struct Retention: Sendable {
+        /// What is kept.
         public var policy: RetentionPolicy
+        /// The time to which ages refer. Called on a thread of the store's own.
         public var now: @Sendable () -> Timestamp
 
+        /// Retention by a policy and a clock.
         public init(_ policy: RetentionPolicy, now: @escaping @Sendable () -> Timestamp) {
             self.policy = policy
             self.now = now

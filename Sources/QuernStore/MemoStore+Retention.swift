@@ -17,7 +17,7 @@ extension MemoStore {
     public func dropTree(
         _ root: TaskID, endedAt sequence: UInt64? = nil, durability: Durability? = nil
     ) async throws(StoreError) {
-        try await SystemThread.run { () throws(StoreError) in
+        try await ThreadPool.blocking.run { () throws(StoreError) in
             try self.dropTreeBlocking(root, endedAt: sequence, durability: durability)
         }
     }
@@ -49,7 +49,7 @@ extension MemoStore {
     public func applyRetention(
         _ policy: RetentionPolicy, now: Timestamp
     ) async throws(StoreError) -> RetentionReport {
-        try await SystemThread.run { () throws(StoreError) in try self.applyRetentionBlocking(policy, now: now) }
+        try await ThreadPool.blocking.run { () throws(StoreError) in try self.applyRetentionBlocking(policy, now: now) }
     }
 
     /// Applies retention as ``applyRetention(_:now:)`` does, on the caller's thread, which it blocks.

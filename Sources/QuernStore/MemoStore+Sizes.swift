@@ -5,14 +5,19 @@ import SystemPackage
 /// What a store takes on disk, and what of that housekeeping may give back; and what it takes in memory for what is
 /// live.
 public struct StoreSizes: Sendable, Equatable {
+    /// Files of one kind.
     public struct Files: Sendable, Equatable {
+        /// How many.
         public var count = 0
+        /// Their lengths added up.
         public var bytes = 0
-        public init() {}
     }
 
+    /// Log segments.
     public var log = Files()
+    /// Index segments.
     public var index = Files()
+    /// Checkpoints.
     public var checkpoints = Files()
     /// Bytes of log that live tasks still need.
     public var liveLogBytes = 0
@@ -28,8 +33,9 @@ public struct StoreSizes: Sendable, Equatable {
     public var openBlockBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
-
-    public init() {}
+    /// What background work and compactions found damaged since the store was opened, by file. They leave these files
+    /// as they are, dropped trees in them too, and go on with the others.
+    public var damage: [StoreError] = []
 }
 
 extension MemoStore {
@@ -52,15 +58,18 @@ extension MemoStore {
             case .manifest: break
             }
         }
-        let (contents, use) = shared.committed.withLock { committed in
-            sizes.liveMemoryBytes = committed.state.liveFootprint
-            sizes.openBlockBytes = committed.state.openBytes
-            return (IndexContents(committed), LogUse(committed.state))
+        let setAside = shared.setAside
+        try shared.lookUp {
+            sizes.liveMemoryBytes = $0.state.liveFootprint
+            sizes.openBlockBytes = $0.state.openBytes
+            return (IndexContents($0, setAside: setAside), LogUse($0.state))
+        } _: { (contents, use) throws(StoreError) in
+            sizes.liveLogBytes = use.segments.values.reduce(0, +)
+            sizes.droppedTrees = contents.dropped.count
+            sizes.droppedBytes = try contents.segments().reduce(0) { $0 + $1.droppedBytes }
         }
-        sizes.liveLogBytes = use.segments.values.reduce(0, +)
-        sizes.droppedTrees = contents.dropped.count
-        sizes.droppedBytes = try contents.segments().reduce(0) { $0 + $1.droppedBytes }
         sizes.housekeepingFailure = shared.housekeepingFailure.withLock { $0 }
+        sizes.damage = shared.damage.withLock { $0.values.sorted { "\($0.file ?? "")" < "\($1.file ?? "")" } }
         return sizes
     }
 

@@ -15,8 +15,13 @@ public import SystemPackage
 /// let root = TaskID(try await store.append(spawn).spawned[0].lowerBound)
 /// ```
 ///
-/// All calls may be made from any thread. One process at a time may open a store to write. A store that is released
-/// without ``close()`` closes by itself, but a moment later: until then it is ``StoreError/Code/locked``.
+/// All calls may be made from any thread. A store that is released without ``close()`` closes by itself, but a moment
+/// later: until then it is ``StoreError/Code/locked``.
+///
+/// One writer at a time, of all processes, has a store, by a lock on the file `LOCK` in it. Whoever removes or replaces
+/// that file lets another writer in. This one notices before it acknowledges its next commit and before it replaces a
+/// file, fails with ``StoreError/Code/lockLost``, and takes no more: so the other one has read all that was
+/// acknowledged. Only the instant between the look at the lock and the rename of a file is not covered.
 public final class MemoStore: Sendable {
     let shared: StoreShared
     let configuration: Configuration
@@ -40,19 +45,22 @@ public final class MemoStore: Sendable {
 
     // MARK: Opening and closing
 
-    /// Opens the store in a directory, or creates it. Recovery runs on a thread of its own.
+    /// Opens the store in a directory, or creates both, with the directories above. Recovery runs on a thread that may
+    /// block. The path may be a symbolic link to the directory.
     ///
     /// The time it takes depends on the log behind the last checkpoint and on the live tasks, not on history.
     ///
     /// - Throws: ``StoreError/Code/locked`` when another writer has it; ``StoreError/Code/damaged`` naming file, offset
-    ///   and what is wrong, with nothing changed; ``StoreError/Code/notAStore``,
-    ///   ``StoreError/Code/unsupportedVersion`` or ``StoreError/Code/inputOutput``; ``StoreError/Code/noSpace``, since
-    ///   each opening begins a log segment.
+    ///   and what is wrong, with nothing changed; ``StoreError/Code/notAStore`` also when the path is not a directory;
+    ///   ``StoreError/Code/notFound`` when it is a link that leads nowhere; ``StoreError/Code/unsupportedVersion``,
+    ///   ``StoreError/Code/inputOutput`` or ``StoreError/Code/noThread``; ``StoreError/Code/noSpace`` when a store is to
+    ///   be created. One that exists opens on a full disk too, and trees can be dropped there and reclaimed as far as
+    ///   ``Configuration/reserveBytes`` goes.
     public static func open(
         at directory: FilePath, configuration: Configuration = Configuration(),
         fileSystem: any FileSystem = PosixFileSystem()
     ) async throws(StoreError) -> MemoStore {
-        try await SystemThread.run { () throws(StoreError) in
+        try await ThreadPool.blocking.run { () throws(StoreError) in
             try openBlocking(at: directory, configuration: configuration, fileSystem: fileSystem)
         }
     }
@@ -69,8 +77,9 @@ public final class MemoStore: Sendable {
         precondition(configuration.compactionBytesPerSecond ?? 1 > 0, "compactionBytesPerSecond must be positive")
         let lock = try acquireLock(directory, fileSystem)
         do throws(StoreError) {
-            let recovered = try Recovery(directory: directory, fileSystem: fileSystem, configuration: configuration)
-                .run()
+            let recovered = try Recovery(
+                directory: directory, fileSystem: fileSystem, configuration: configuration, lock: lock
+            ).run()
             let shared = StoreShared(
                 files: recovered.files, state: recovered.state, index: recovered.index,
                 bodies: LogBodies(files: recovered.files, capacity: configuration.payloadCacheBytes))
@@ -79,7 +88,7 @@ public final class MemoStore: Sendable {
                 return false
             }
             let writer = StoreWriter(shared: shared, configuration: configuration, lock: lock, recovered: recovered)
-            SystemThread.start {
+            try SystemThread.start {
                 var writer = writer
                 writer.run()
             }
@@ -94,10 +103,18 @@ public final class MemoStore: Sendable {
         _ directory: FilePath, _ fileSystem: any FileSystem
     ) throws(StoreError) -> any FileLock {
         let path = directory.appending(StoreFiles.lockName)
+        do throws(FileError) { try fileSystem.createDirectory(directory) } catch {
+            // Something else is in its place.
+            var error = error
+            if error.errno == .fileExists { error.errno = .notDirectory }
+            throw StoreError("cannot create the store's directory", opening: directory, error)
+        }
         do throws(FileError) {
-            try fileSystem.createDirectory(directory)
             let lock = try fileSystem.lock(path)
-            try lock.write(LockHolder.current)
+            do throws(FileError) { try lock.write(LockHolder.current) } catch {
+                // A second writer hears of no holder then; a full disk must be no reason not to open.
+                guard error.isNoSpace else { throw error }
+            }
             return lock
         } catch {
             guard error.errno == .resourceTemporarilyUnavailable || error.errno == .wouldBlock else {
@@ -117,11 +134,11 @@ public final class MemoStore: Sendable {
 
     /// The number of a name that the store has already.
     public func knownLabel(for name: String) -> Label? {
-        shared.committed.withLock { $0.state.labels[name] }
+        shared.committed.withLock { $0.state.labels.label(for: name) }
     }
 
     /// The name behind a label.
     public func name(of label: Label) -> String? {
-        shared.committed.withLock { $0.state.names[label] }
+        shared.committed.withLock { $0.state.labels.name(of: label) }
     }
 }

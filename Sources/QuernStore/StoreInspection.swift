@@ -11,6 +11,7 @@ public struct StoreInspection: Sendable {
     public var openings: UInt64
     /// Whether the last writer closed it in order. False while a writer has it.
     public var wasClosedInOrder: Bool
+    /// The number of the checkpoint that counts.
     public var checkpoint: UInt64
     /// Tasks without an outcome.
     public var liveTasks: Int
@@ -22,12 +23,16 @@ public struct StoreInspection: Sendable {
     public var droppedTrees: Int
     /// The names behind the labels, in the order of their numbers.
     public var names: [String]
+    /// In the order of their numbers.
     public var logSegments: [File]
+    /// In the order of their numbers.
     public var indexSegments: [File]
     /// Bytes of log behind the checkpoint: what the next opening reads.
     public var logBytesAfterCheckpoint: Int
 
+    /// A segment.
     public struct File: Sendable, Equatable {
+        /// Its name in the directory.
         public var name: String
         /// In bytes; a log segment without the zeros that are written ahead of it.
         public var size: Int
@@ -35,35 +40,21 @@ public struct StoreInspection: Sendable {
 
     /// Reads a store's state, also while a writer is at work on it. Blocking. O(live tasks).
     ///
-    /// - Throws: ``StoreError/Code/notFound`` when there is no store, else as ``MemoReader/open(at:fileSystem:)``.
+    /// - Throws: as ``MemoReader/open(at:fileSystem:)``.
     public init(of directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()) throws(StoreError) {
         let loader = StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
         var attempts = ReadAttempts()
         while true {
             var generation: UInt64?
             do throws(StoreError) {
-                try Self.checkPresence(of: loader)
                 let manifest = try loader.readManifest()
-                generation = manifest.generation
+                generation = manifest.checkpointNumber
                 self = try StoreInspection(manifest, loader)
                 return
             } catch {
                 // The writer may have removed the checkpoint under way: then there is another manifest (F27).
                 if let final = attempts.failure(error, generation: generation) { throw final }
             }
-        }
-    }
-
-    private static func checkPresence(of loader: StoreLoader) throws(StoreError) {
-        let names: [String]
-        do throws(FileError) { names = try loader.fileSystem.list(loader.directory) } catch {
-            guard error.errno == .noSuchFileOrDirectory || error.errno == .notDirectory else {
-                throw StoreError("cannot list the store", error)
-            }
-            throw StoreError(.notFound, "there is no directory", file: loader.directory)
-        }
-        guard names.contains(StoreFiles.manifestName) else {
-            throw StoreError(.notFound, "there is no store in the directory", file: loader.directory)
         }
     }
 
@@ -77,7 +68,7 @@ public struct StoreInspection: Sendable {
         liveParents = checkpoint.state.parents.count - 1
         endedRoots = checkpoint.state.parents.status(of: .none)?.counts ?? OutcomeCounts()
         droppedTrees = checkpoint.state.dropped.count
-        self.names = checkpoint.state.names.sorted { $0.key.rawValue < $1.key.rawValue }.map(\.value)
+        self.names = checkpoint.state.labels.names
         var files: [FileHeader.Kind: [(number: UInt64, file: File)]] = [:]
         let present = try StoreError.wrapping("cannot list the store") { () throws(FileError) in
             try loader.fileSystem.list(loader.directory)

@@ -29,7 +29,8 @@ struct BackPressureTests {
     private static func open(_ limit: Int = limit) async throws -> MemoStore {
         var configuration = MemoStore.Configuration()
         configuration.queueBytes = limit
-        return try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: SimulatedFileSystem())
+        return try await MemoStore.labelled(
+            at: "/store", configuration: configuration, fileSystem: SimulatedFileSystem())
     }
 
     /// A transaction that spawns one task with a payload of this size.
@@ -148,7 +149,7 @@ struct BackPressureTests {
             }
             for _ in 0..<4 {
                 group.addTask {
-                    try await SystemThread.run { () throws(StoreError) in
+                    try await ThreadPool.blocking.run { () throws(StoreError) in
                         for number in 0..<300 {
                             let commit = try store.appendBlocking(.spawning(1 + number % 5, under: root.rawValue))
                             committed.change { $0 += commit.spawned.flatMap(Array.init) }
@@ -168,8 +169,8 @@ struct BackPressureTests {
     @Test("The blocking calls do what the asynchronous ones do")
     func blocking() async throws {
         let files = SimulatedFileSystem()
-        try await SystemThread.run { () throws(StoreError) in
-            let store = try MemoStore.openBlocking(at: "/store", fileSystem: files)
+        try await ThreadPool.blocking.run { () throws(StoreError) in
+            let store = try MemoStore.labelledBlocking(at: "/store", fileSystem: files)
             let label = try store.labelBlocking(for: "a")
             #expect(store.name(of: label) == "a")
             #expect(try store.labelBlocking(for: "a") == label)
@@ -177,7 +178,7 @@ struct BackPressureTests {
             let commit = try store.appendBlocking(.spawning(3))
             #expect(commit.spawned == [1..<4])
             #expect(throws: StoreError.self) { try store.appendBlocking(.ending([9], under: 0)) }
-            #expect(throws: StoreError.self) { _ = try MemoStore.openBlocking(at: "/store", fileSystem: files) }
+            #expect(throws: StoreError.self) { _ = try MemoStore.labelledBlocking(at: "/store", fileSystem: files) }
             try store.closeBlocking()
             try store.closeBlocking()
             do throws(StoreError) {
@@ -185,7 +186,7 @@ struct BackPressureTests {
                 Issue.record("a closed store took a transaction")
             } catch { #expect(error.code == .closed) }
         }
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         #expect(store.totals.live == 3 && store.recovery.wasClean)
         try await store.close()
     }
@@ -201,7 +202,7 @@ struct BackPressureTests {
                 for number in 0..<6 {
                     while Self.outside(store) < number { await Task.yield() }
                     group.addTask {
-                        await SystemThread.run {
+                        try? await ThreadPool.blocking.run {
                             let commit = try? store.appendBlocking(Self.spawn(9000))
                             ids.change { $0[number] = commit?.spawned[0].lowerBound }
                         }

@@ -23,7 +23,7 @@ struct BackgroundCheckpointTests {
         }
 
         func open() async throws(StoreError) -> MemoStore {
-            try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+            try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         }
 
         func close(_ store: MemoStore) async {
@@ -57,8 +57,8 @@ struct BackgroundCheckpointTests {
         await store.settle()
         expectSame(try StoreFacts(store), before, "the open store")
         for policy in [CrashPolicy.dropAll, .keepAll] {
-            let reopened = try await MemoStore.open(at: "/store", fileSystem: setup.files.crash(keeping: policy))
-            #expect(reopened.recovery.replayedFrames == 4)
+            let reopened = try await MemoStore.labelled(at: "/store", fileSystem: setup.files.crash(keeping: policy))
+            #expect(reopened.recovery.replayedFrames == 5)
             expectSame(try StoreFacts(reopened), before, "\(policy)")
             try await reopened.close()
         }
@@ -108,7 +108,7 @@ struct BackgroundCheckpointTests {
             #expect(next?.code == .poisoned, "\(call) \(ordinal)")
             let remains = setup.files.crash(keeping: .dropAll)
             await setup.close(store)
-            let reopened = try await MemoStore.open(at: "/store", fileSystem: remains)
+            let reopened = try await MemoStore.labelled(at: "/store", fileSystem: remains)
             #expect(reopened.totals.live == 3, "\(call) \(ordinal)")
             try await reopened.close()
         }
@@ -151,7 +151,7 @@ struct BackgroundCheckpointTests {
             let files = setup.files
             let configuration = setup.configuration
             #expect(throws: StoreError.self) {
-                try MemoStore.openBlocking(at: "/store", configuration: configuration, fileSystem: files)
+                try MemoStore.labelledBlocking(at: "/store", configuration: configuration, fileSystem: files)
             }
             #expect(!closed.value)
             setup.threads.open()
@@ -206,7 +206,7 @@ struct BackgroundCheckpointTests {
         setup.threads.release()
         let remains = setup.files.crash(keeping: .dropAll)
         await setup.close(store)
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: remains)
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: remains)
         #expect(try reopened.children(of: TaskID(root)).count >= acknowledged)
         _ = try StoreFacts(reopened)
         try await reopened.close()
@@ -229,7 +229,7 @@ struct BackgroundCheckpointTests {
         let next = await store.failure(of: .ending(roots[40...], under: 0))
         #expect(next?.code == .poisoned)
         try? await store.close()
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: setup.files.crash(keeping: .dropAll))
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: setup.files.crash(keeping: .dropAll))
         #expect(try reopened.children(of: .none).count == 40)
         _ = try StoreFacts(reopened)
         try await reopened.close()
@@ -245,7 +245,7 @@ struct BackgroundCheckpointTests {
         await store.settle()
         try await store.append(.spawning(4))
         setup.threads.release()
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: setup.files.crash(keeping: .dropAll))
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: setup.files.crash(keeping: .dropAll))
         #expect(reopened.totals.live >= 3)
         try await reopened.close()
         await setup.close(store)
@@ -262,7 +262,7 @@ struct ParallelReplayTests {
         configuration.parallelReplayBytes = threads ? 0 : .max
         let image = files.crash(keeping: .keepAll)
         do throws(StoreError) {
-            let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: image)
+            let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: image)
             let facts = try StoreFacts(store)
             let report = store.recovery
             await Workload.abandon(store, on: image)
@@ -301,9 +301,9 @@ struct ParallelReplayTests {
     }
 
     @Test("A channel gives everything in order and then its end, and a sender hears that nobody listens")
-    func channel() {
+    func channel() throws {
         let channel = Channel<Int>(capacity: 3)
-        SystemThread.start {
+        try SystemThread.start {
             for number in 0..<50_000 where !channel.send(number) { return }
             channel.end()
         }

@@ -84,6 +84,7 @@ import Testing
         var block = OutcomeBlock(parent: TaskID(random.next() >> 4))
         let uniform = random.coin()
         let extreme = random.coin()
+        let holdsIntegers = random.coin()
         let memoLength = random.pick([0, 1, 2, 7, 8, 24, 64, 65, 300])
         var sequence = random.next() >> 8
         for _ in 0..<(1 + random.below(100)) {
@@ -96,7 +97,8 @@ import Testing
                 task: extreme ? random.next() : UInt64(random.below(1000)), sequence: sequence, startedAt: time(),
                 endedAt: time(), label: uniform ? 7 : UInt32(truncatingIfNeeded: random.next()),
                 attempts: extreme ? random.pick([0, UInt32.max]) : 1, valueLength: UInt32(length), kind: kind)
-            let value = random.coin() ? random.bytes(length) : [UInt8](repeating: 3, count: length)
+            var value = random.coin() ? random.bytes(length) : [UInt8](repeating: 3, count: length)
+            if holdsIntegers { for place in value.indices where place % 8 > 0 { value[place] = 0 } }
             value.withUnsafeBytes { block.append(row, value: $0) }
             sequence += UInt64(1 + random.below(3))
         }
@@ -132,6 +134,50 @@ import Testing
             direct.fill(from: block, columns: .all)
             #expect(read.uniform?.label == direct.uniform?.label, "seed \(seed)")
             #expect(read.uniform?.memoLength == direct.uniform?.memoLength, "seed \(seed)")
+            // Of a uniform block the facts are decoded as far as they say that it is.
+            let memos = try Self.decoded(Self.encoded(block, compress: compress), .memos)
+            #expect(memos.uniform?.memoLength == read.uniform?.memoLength, "seed \(seed)")
+            let areSame = memos.memos == read.memos && memos.count == read.count
+            #expect(areSame, "seed \(seed), compressed \(compress)")
+        }
+    }
+
+    @Test("S9: bytes that all memos have alike take one byte, however many memos a block has")
+    func planes() throws {
+        func size(_ count: Int) -> Int {
+            var block = OutcomeBlock(parent: TaskID(1))
+            for index in 0..<count {
+                let row = OutcomeRow(
+                    task: UInt64(index + 2), sequence: UInt64(index), startedAt: 5, endedAt: 5, label: 1, attempts: 1,
+                    valueLength: 24, kind: .completed)
+                let memo = [UInt8(index % 200)] + [UInt8](repeating: 0, count: 15) + [UInt8](repeating: 7, count: 8)
+                memo.withUnsafeBytes { block.append(row, value: $0) }
+            }
+            return Self.encoded(block, compress: false).count
+        }
+        #expect(size(2) - size(1) == 1)
+        #expect(size(1002) - size(2) == 1000)
+    }
+
+    @Test("F30: planes of bytes that memos do not have, or of memos too long to have any, are refused")
+    func wrongPlanes() throws {
+        var random = SeededGenerator(seed: 1)
+        var block = OutcomeBlock(parent: TaskID(1))
+        for task in 2...9 as ClosedRange<UInt64> {
+            let row = OutcomeRow(
+                task: task, sequence: task, startedAt: 5, endedAt: 5, label: 1, attempts: 1, valueLength: 8,
+                kind: .completed)
+            random.bytes(8).withUnsafeBytes { block.append(row, value: $0) }
+        }
+        let bytes = Self.encoded(block, compress: false)
+        // Fewer planes, more, one beyond the memo, none shuffled but planes, a memo of 65 bytes.
+        for (place, value) in [(40, 0x7F), (41, 1), (47, 1), (36, 0), (32, 65)] as [(Int, UInt8)] {
+            var wrong = bytes
+            #expect(wrong[place] != value)
+            wrong[place] = value
+            for columns in [.all, .memos] as [ChildColumns] {
+                #expect(throws: DecodingFailure.self, "byte \(place)") { try Self.decoded(wrong, columns) }
+            }
         }
     }
 
@@ -173,7 +219,8 @@ import Testing
         let manifest = Manifest(
             generation: random.next() % Limits.number, identity: identity, epoch: random.next() % Limits.number,
             checkpointNumber: random.next() % Limits.number,
-            checkpointChecksum: UInt32(truncatingIfNeeded: random.next()), isClean: random.coin())
+            checkpointChecksum: UInt32(truncatingIfNeeded: random.next()), isClean: random.coin(),
+            newestLog: UInt32(truncatingIfNeeded: random.next()))
         let again = try manifest.encoded().withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
             try Manifest(bytes)
         }
@@ -262,11 +309,11 @@ import Testing
         var state = StoreState()
         for number in 1...9000 as ClosedRange<UInt32> {
             let name = "\(number)" + String(repeating: "n", count: 240)
-            state.names[Label(rawValue: number)] = name
-            state.labels[name] = Label(rawValue: number)
+            try state.labels.define(name, as: Label(rawValue: number))
         }
         let identity = StoreIdentity(high: 1, low: 2)
-        let files = StoreFiles(directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1)
+        let files = StoreFiles(
+            directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1, lock: nil)
         var encoder = CheckpointEncoder(identity: identity, number: 1)
         let header = files.header(.checkpoint, number: 1)
         try files.put(header) { (file) throws(FileError) in
@@ -286,7 +333,7 @@ import Testing
             }
             #expect(frames > 2 && offset == bytes.count)
             let read = try CheckpointDecoder.decode(bytes, header: header, checksum: encoder.checksum)
-            #expect(read.state.names.count == 9000)
+            #expect(read.state.labels.names.count == 9000)
         }
     }
 }

@@ -20,12 +20,20 @@ private struct QueueTable {
     }
 
     mutating func add(_ bytes: Int, _ entry: CommitQueue.Entry = .ifThereIsRoom) -> CommitQueue.Admission {
-        queue.add(item(bytes), entry)
+        offer(bytes, entry)
     }
 
     mutating func wait(_ bytes: Int) -> (CommitQueue.Ticket, CommitQueue.Admission) {
         let ticket = queue.makeTicket()
-        return (ticket, queue.add(item(bytes), .whenThereIsRoom(ticket)))
+        return (ticket, offer(bytes, .whenThereIsRoom(ticket)))
+    }
+
+    /// What the queue does not keep stays with the caller.
+    private mutating func offer(_ bytes: Int, _ entry: CommitQueue.Entry) -> CommitQueue.Admission {
+        var offered: CommitQueue.Pending? = item(bytes)
+        let admission = queue.add(&offered, entry)
+        #expect((offered == nil) == (admission != .full && admission != .closed))
+        return admission
     }
 
     /// The sizes of what is written next; nil when there is nothing.

@@ -150,6 +150,70 @@ struct CompactionTests {
         try forest.check("repaired and compacted")
     }
 
+    @Test(
+        "F33: damage is set aside and told, in a block or a directory, and the rest is compacted",
+        arguments: [true, false])
+    func goesOnBesideDamage(inDirectory: Bool) async throws {
+        var forest = try await Forest(seed: 22)
+        for _ in 0..<12 { try await forest.grow(children: 40) }
+        let segments = forest.store.shared.committed.withLock { $0.index.sealed }
+        let victim = try #require(segments.dropFirst(segments.count / 2).first)
+        let path = victim.file.path
+        let place = inDirectory ? victim.length - 20 : FileHeader.size + FrameHeader.size + 20
+        try await forest.store.close()
+        try forest.fileSystem.flipBit(in: path, atByte: place, bit: 3)
+        forest.configuration.compactionBytesPerSecond = 1 << 40
+        try await forest.open()
+        // The first trees are in other segments than the victim; with them work comes in the background.
+        let roots = forest.ended.prefix(3)
+        for root in roots {
+            let row = try #require(forest.trees[root]?.row)
+            var transaction = Transaction()
+            let sequence = try #require(forest.sequences[root])
+            transaction.drop(DroppedTree(root: TaskID(root), sequence: sequence, kind: row.kind), generation: 0)
+            try await forest.store.append(transaction)
+        }
+        await forest.store.settle()
+        var failure: StoreError?
+        let before = try forest.store.sizes().index.bytes
+        do throws(StoreError) { try await forest.store.compact() } catch { failure = error }
+        // The background met the directory first; a block is met when something is merged with it.
+        #expect(failure == nil ? inDirectory : !inDirectory && failure?.file == path)
+        let sizes = try forest.store.sizes()
+        #expect(sizes.damage.map(\.file) == [path])
+        #expect(sizes.housekeepingFailure?.code == .damaged)
+        #expect(sizes.index.bytes < before)
+        #expect(forest.fileSystem.contents(path) != nil)
+        // What is left of dropped trees is known where the directory is.
+        #expect(sizes.droppedTrees == (inDirectory ? 3 : 0))
+        #expect(try await forest.store.compact() == CompactionReport())
+        try await forest.store.close()
+        try forest.fileSystem.flipBit(in: path, atByte: place, bit: 3)
+        try await forest.open()
+        for root in roots { forest.trees[root]?.isDropped = true }
+        try forest.check("repaired")
+        try await forest.store.compact()
+        try forest.check("repaired and compacted")
+        #expect(try forest.store.sizes().droppedTrees == 0)
+    }
+
+    @Test("What is full and live stays as it is when a compaction is asked for, and nothing is done twice")
+    func leavesFullSegments() async throws {
+        var forest = try await Forest(seed: 23)
+        forest.configuration.blockSizes = BlockSizes()
+        for _ in 0..<12 { try await forest.grow(children: 60) }
+        try await forest.store.compact()
+        func numbers() -> [UInt32] { forest.store.shared.committed.withLock { $0.index.sealed.map(\.file.number) } }
+        let before = numbers()
+        #expect(try await forest.store.compact() == CompactionReport())
+        #expect(numbers() == before)
+        try await forest.grow(children: 60)
+        let report = try await forest.store.compact()
+        #expect(report.segmentsBefore < before.count)
+        #expect(Set(numbers()).isSuperset(of: before.dropLast(2)))
+        try forest.check("compacted again")
+    }
+
     @Test("Without space nothing is lost, and the compaction runs once there is space")
     func survivesFullDisk() async throws {
         var forest = try await Forest(seed: 15)
@@ -158,7 +222,7 @@ struct CompactionTests {
         var failing = 1
         var failures = 0
         while failing < 200 {
-            forest.fileSystem.faults = .failing(.write, at: failing, with: .noSpace)
+            forest.fileSystem.faults = .failing(.write, at: failing, with: .noSpace, .fromThenOn)
             do throws(StoreError) {
                 try await forest.store.compact()
                 forest.fileSystem.faults = FaultPlan()
@@ -179,7 +243,7 @@ struct CompactionTests {
     @Test("T12: dropped trees are reclaimed also where what is left packs worse than the whole did")
     func reclaimsWhatPacksWorse() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let roots = try await store.append(.spawning(1000)).spawned[0].map { $0 }
         var ending = Transaction()
         for root in roots { ending.end(.init(root, under: 0)) }
@@ -193,7 +257,7 @@ struct CompactionTests {
         #expect(try store.sizes().droppedTrees == 0)
         #expect(try store.children(of: .none).count == 1000 - dropped.count)
         try await store.close()
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: files)
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: files)
         #expect(try reopened.children(of: .none).count == 1000 - dropped.count)
         #expect(reopened.totals.endedRoots == UInt64(1000 - dropped.count))
         try await reopened.close()

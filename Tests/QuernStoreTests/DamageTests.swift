@@ -25,7 +25,7 @@ import Testing
             let path = Workload.directory.appending(name)
             try damage(copy, path)
             do throws(StoreError) {
-                let store = try await MemoStore.open(
+                let store = try await MemoStore.labelled(
                     at: Workload.directory, configuration: configuration, fileSystem: copy)
                 let found: Result<StoreFacts, StoreError>
                 do throws(StoreError) { found = .success(try StoreFacts(store)) } catch { found = .failure(error) }
@@ -52,12 +52,12 @@ import Testing
         configuration.indexSegmentBytes = 300
         configuration.openBlockBytes = 1
         configuration.payloadCacheBytes = 1
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = try await store.append(.spawning(2)).spawned[0].lowerBound
         let children = try await store.append(.spawning(4, under: root)).spawned[0]
         for child in children.dropLast() { try await store.append(.ending([child], under: root)) }
         try await store.close()
-        let again = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let again = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         var facts = [try StoreFacts(again)]
         if !closed {
             var handover = Transaction()
@@ -163,7 +163,7 @@ import Testing
         let files = SimulatedFileSystem()
         var configuration = MemoStore.Configuration()
         configuration.openBlockBytes = 1
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let roots = try await store.append(.spawning(2)).spawned[0]
         var blocks: [Int] = []
         for root in roots {
@@ -175,7 +175,7 @@ import Testing
         }
         try await store.close()
         try files.flipBit(in: "/store/index-0000000001", atByte: blocks[1] + FrameHeader.size + 60, bit: 3)
-        let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let reopened = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         var cursor = try reopened.children(of: TaskID(roots.lowerBound)).makeCursor()
         var block = ChildBlock()
         #expect(try cursor.next(into: &block))
@@ -192,18 +192,19 @@ import Testing
     @Test("S6: a damaged payload is an error of its log segment, with the place of its frame")
     func damagedPayload() async throws {
         let files = SimulatedFileSystem()
-        var store = try await MemoStore.open(at: "/store", fileSystem: files)
+        var store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         try await store.append(.spawning(3))
+        let offset = Int(store.liveTasks().runs[0].run.frameOffset)
         try await store.close()
-        try files.flipBit(in: "/store/log-0000000001", atByte: FileHeader.size + FrameHeader.size + 2, bit: 0)
-        store = try await MemoStore.open(at: "/store", fileSystem: files)
+        try files.flipBit(in: "/store/log-0000000001", atByte: offset + FrameHeader.size + 2, bit: 0)
+        store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let entry = store.liveTasks().runs[0]
         let error = #expect(throws: StoreError.self) {
             try store.withPayloads(of: entry.run, indexes: entry.live) { _, _ in }
         }
         #expect(error?.code == .damaged)
         #expect(error?.file == "/store/log-0000000001")
-        #expect(error?.offset == FileHeader.size)
+        #expect(error?.offset == offset)
         try await store.close()
     }
 }

@@ -59,7 +59,7 @@ import Testing
     @Test("F35: numbers at the end of their range in the manifest are damage", arguments: 0..<3)
     func manifestNumbers(field: Int) async throws {
         let files = SimulatedFileSystem()
-        try await MemoStore.open(at: "/store", fileSystem: files).close()
+        try await MemoStore.labelled(at: "/store", fileSystem: files).close()
         let bytes = try #require(files.contents("/store/MANIFEST"))
         var manifest = try bytes.withUnsafeBytesThrowing { (bytes) throws in try Manifest(bytes) }
         switch field {
@@ -69,7 +69,7 @@ import Testing
         }
         try files.open("/store/MANIFEST", .readWrite).write(manifest.encoded(), at: 0)
         do throws(StoreError) {
-            let store = try await MemoStore.open(at: "/store", fileSystem: files)
+            let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
             try await store.close()
             Issue.record("opened")
         } catch { #expect(error.code == .damaged, "\(error)") }
@@ -163,7 +163,7 @@ import Testing
             var changed = manifest
             changed.checkpointChecksum = encoder.checksum
             try copy.place(changed.encoded(), at: "/store/MANIFEST")
-            guard let store = try? await MemoStore.open(at: "/store", fileSystem: copy) else { continue }
+            guard let store = try? await MemoStore.labelled(at: "/store", fileSystem: copy) else { continue }
             opened += 1
             _ = store.totals
             for entry in store.liveTasks().runs {
@@ -204,7 +204,8 @@ import Testing
         var random = SeededGenerator(seed: seed)
         let identity = StoreIdentity(high: 1, low: 2)
         let manifest = Manifest(
-            generation: 3, identity: identity, epoch: 4, checkpointNumber: 5, checkpointChecksum: 6, isClean: true)
+            generation: 3, identity: identity, epoch: 4, checkpointNumber: 5, checkpointChecksum: 6, isClean: true,
+            newestLog: 7)
         for _ in 0..<1000 {
             let bytes = Self.mutated(manifest.encoded(), &random)
             bytes.withUnsafeBytes { bytes in

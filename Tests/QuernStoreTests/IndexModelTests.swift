@@ -27,7 +27,7 @@ private struct IndexModel {
         configuration.indexSegmentBytes = random.pick([1, 2 << 10, 64 << 10])
         configuration.checkpointBytes = random.pick([4 << 10, 1 << 20])
         configuration.logSegmentBytes = 16 << 10
-        store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
     }
 
     /// Spawns parents and children, ends some of both.
@@ -80,7 +80,7 @@ private struct IndexModel {
             await Workload.abandon(store, on: files)
             files = remains
         }
-        store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
     }
 
     func check(_ place: String) throws {
@@ -145,7 +145,7 @@ struct IndexModelTests {
     func manySmallParents(withMemos: Bool) async throws {
         var configuration = MemoStore.Configuration()
         configuration.openBlockBytes = 256 << 10
-        let store = try await MemoStore.open(
+        let store = try await MemoStore.labelled(
             at: "/store", configuration: configuration, fileSystem: SimulatedFileSystem())
         let parents = try await store.append(.spawning(2000)).spawned[0]
         for _ in 0..<3 {
@@ -182,7 +182,7 @@ struct IndexModelTests {
         var configuration = MemoStore.Configuration()
         configuration.blockSizes = BlockSizes(full: 200, rows: 8, small: 500, sharedFrame: 600)
         configuration.indexSegmentBytes = 1500
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         var expected: [UInt64] = []
         var refused = 0
@@ -205,7 +205,7 @@ struct IndexModelTests {
         #expect(refused > 0)
         files.faults = FaultPlan()
         try await store.close()
-        let again = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let again = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let found = try StoreFacts.children(of: TaskID(root), in: again).map(\.id)
         #expect(found == expected)
         try await again.close()
@@ -217,7 +217,7 @@ struct IndexModelTests {
         var configuration = MemoStore.Configuration()
         configuration.openBlockBytes = 1
         configuration.indexSegmentBytes = 1
-        var store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        var store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let roots = try await store.append(.spawning(2)).spawned[0]
         for root in roots {
             let children = try await store.append(.spawning(2, under: root)).spawned[0]
@@ -227,7 +227,7 @@ struct IndexModelTests {
         var plan = FaultPlan()
         plan.fail(.open, at: 1, with: .tooManyOpenFiles, .fromThenOn, in: "index-0000000001")
         files.faults = plan
-        store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let error = #expect(throws: StoreError.self) { try store.children(of: TaskID(roots.lowerBound)) }
         #expect(error?.code == .inputOutput && error?.file == "/store/index-0000000001")
         // The trouble passes.

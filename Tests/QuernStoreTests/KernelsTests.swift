@@ -86,48 +86,77 @@ struct ShuffleTests {
         for count in 0...70 { expectShuffle(width: width, count: count) }
     }
 
-    @Test("So they do for large counts of any width")
+    @Test("So they do for large counts of any width, wherever they lie in memory")
     func largeCounts() {
         var random = SplitMix64(seed: 7)
-        for width in [1, 2, 3, 4, 7, 8, 12, 16, 17, 24, 31, 32, 100, 255, 1_024] {
-            for _ in 0..<3 {
-                expectShuffle(width: width, count: Int.random(in: 71...40_000 / width + 100, using: &random))
+        for width in [1, 2, 3, 4, 7, 8, 12, 16, 17, 24, 31, 32, 63, 64] {
+            for count in [71, 127, 128, 255, 256, 257, Int.random(in: 258...1000, using: &random)] {
+                expectShuffle(width: width, count: count)
             }
         }
     }
 
     @Test("No record, or records without bytes, touch nothing")
     func nothingToDo() {
-        quern_shuffle(nil, nil, 0, 24)
-        quern_unshuffle(nil, nil, 0, 24)
-        quern_shuffle(nil, nil, 5, 0)
-        quern_unshuffle(nil, nil, 5, 0)
-    }
-
-    /// Compares with the definition, and looks at the bytes around the target.
-    private func expectShuffle(width: Int, count: Int) {
-        let records = pseudorandomBytes(count: width * count, seed: UInt64(width * 100_000 + count))
-        var planes = [UInt8](repeating: 0, count: records.count)
-        for record in 0..<count {
-            for column in 0..<width { planes[column * count + record] = records[record * width + column] }
+        for (count, width) in [(0, 24), (5, 0)] {
+            #expect(quern_varying_planes(nil, count, width) == 0)
+            quern_shuffle(nil, nil, count, width, 0)
+            quern_unshuffle(nil, nil, count, width, 0)
         }
-        #expect(guarded(records, { quern_shuffle($0, $1, count, width) }) == planes, "\(count) records of \(width)")
-        #expect(guarded(planes, { quern_unshuffle($0, $1, count, width) }) == records, "\(count) records of \(width)")
     }
 
-    /// What `kernel` writes, after a look at 32 bytes on each side that it must leave alone.
-    private func guarded(
-        _ source: [UInt8], _ kernel: (UnsafePointer<UInt8>?, UnsafeMutablePointer<UInt8>?) -> Void
-    ) -> [UInt8] {
-        let margin = [UInt8](repeating: 0xA5, count: 32)
-        var target = margin + [UInt8](repeating: 0, count: source.count) + margin
-        source.withUnsafeBufferPointer { input in
-            target.withUnsafeMutableBufferPointer { output in
-                kernel(input.baseAddress, output.baseAddress.map { $0 + margin.count })
+    /// Compares with the definition, for records of which no byte, some bytes and all bytes are alike.
+    private func expectShuffle(width: Int, count: Int) {
+        let seed = UInt64(width * 100_000 + count)
+        var records = pseudorandomBytes(count: width * count, seed: seed)
+        var random = SplitMix64(seed: seed)
+        for varying in [UInt64.max, random.next(), 0] {
+            for place in records.indices where varying >> UInt64(place % width) & 1 == 0 {
+                records[place] = records[place % width]
+            }
+            expectPlanes(of: records, width: width, count: count)
+        }
+    }
+
+    /// Also looks at the bytes around the target.
+    private func expectPlanes(of records: [UInt8], width: Int, count: Int) {
+        var varying: UInt64 = 0
+        var planes: [UInt8] = []
+        if count > 0 {
+            for column in 0..<width {
+                let plane = (0..<count).map { records[$0 * width + column] }
+                let isConstant = plane.allSatisfy { $0 == plane[0] }
+                if !isConstant { varying |= 1 << UInt64(column) }
+                planes += isConstant ? plane.prefix(1) : plane[...]
             }
         }
-        #expect(Array(target.prefix(margin.count)) == margin)
-        #expect(Array(target.suffix(margin.count)) == margin)
+        let place = "\(count) records of \(width)"
+        #expect(quern_varying_planes(records, count, width) == varying, "\(place)")
+        for offset in [0, 1, 5] {
+            let shuffled = guarded(records, planes.count, offset) { quern_shuffle($0, $1, count, width, varying) }
+            #expect(shuffled == planes, "\(place)")
+            let back = guarded(planes, records.count, offset) { quern_unshuffle($0, $1, count, width, varying) }
+            #expect(back == records, "\(place)")
+        }
+    }
+
+    /// What `kernel` writes from and to places so far from alignment, after a look at the bytes on each side that it
+    /// must leave alone.
+    private func guarded(
+        _ source: [UInt8], _ size: Int, _ offset: Int,
+        _ kernel: (UnsafePointer<UInt8>?, UnsafeMutablePointer<UInt8>?) -> Void
+    ) -> [UInt8] {
+        let margin = [UInt8](repeating: 0xA5, count: 32 + offset)
+        let input = margin + source
+        var target = margin + [UInt8](repeating: 0, count: size) + margin
+        input.withUnsafeBufferPointer { input in
+            target.withUnsafeMutableBufferPointer { output in
+                kernel(
+                    input.baseAddress.map { $0 + margin.count }, output.baseAddress.map { $0 + margin.count })
+            }
+        }
+        #expect(target.prefix(margin.count) == margin[...])
+        #expect(target.suffix(margin.count) == margin[...])
         return Array(target.dropFirst(margin.count).dropLast(margin.count))
     }
 }

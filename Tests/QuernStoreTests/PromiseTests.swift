@@ -18,9 +18,9 @@ import Testing
     func lockInOneProcess() async throws {
         let directory = try TemporaryDirectory()
         let path = directory.path.appending("store")
-        let store = try await MemoStore.open(at: path)
+        let store = try await MemoStore.labelled(at: path)
         do {
-            _ = try await MemoStore.open(at: path)
+            _ = try await MemoStore.labelled(at: path)
             Issue.record("a second writer was let in")
         } catch {
             #expect(error.code == .locked)
@@ -28,7 +28,7 @@ import Testing
             #expect(error.file == path.appending(StoreFiles.lockName))
         }
         try await store.close()
-        let second = try await MemoStore.open(at: path)
+        let second = try await MemoStore.labelled(at: path)
         #expect(second.recovery.wasClean)
         try await second.close()
     }
@@ -36,12 +36,12 @@ import Testing
     @Test("S1: a second writer in another process is refused and told who holds the store")
     func lockAcrossProcesses() async throws {
         let directory = try TemporaryDirectory()
-        let store = try await MemoStore.open(at: directory.path)
+        let store = try await MemoStore.labelled(at: directory.path)
         let path = directory.path.string
         let holder = LockHolder.current
         await #expect(processExitsWith: .exitCode(7)) { [path = path as String, holder = holder as String] in
             do {
-                _ = try await MemoStore.open(at: FilePath(path))
+                _ = try await MemoStore.labelled(at: FilePath(path))
             } catch let error as StoreError {
                 let isTold = error.code == .locked && error.message.contains(holder.dropLast())
                 exit(isTold ? 7 : 8)
@@ -53,7 +53,7 @@ import Testing
     @Test("S1: the lock is given back when opening fails, and when a store is let go without a close")
     func lockIsGivenBack() async throws {
         let files = SimulatedFileSystem()
-        var store: MemoStore? = try await MemoStore.open(at: "/store", fileSystem: files)
+        var store: MemoStore? = try await MemoStore.labelled(at: "/store", fileSystem: files)
         try await store?.append(.spawning(1))
         store = nil
         files.faults = .failing(.map, at: 1, with: .ioError)
@@ -68,7 +68,7 @@ import Testing
 
     @Test("Closing twice is no error, and every call after it says that the store is closed")
     func closing() async throws {
-        let store = try await MemoStore.open(at: "/store", fileSystem: SimulatedFileSystem())
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
         try await store.append(.spawning(1))
         async let first: Void = store.close()
         async let second: Void = store.close()
@@ -83,14 +83,14 @@ import Testing
     @Test("What was handed over before a close is committed by it")
     func closeCommits() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let results = MutexBox<[StoreError.Code?]>([])
         for _ in 0..<50 {
             store.enqueue(.spawning(1), durability: .buffered) { result in results.change { $0.append(result.code) } }
         }
         try await store.close()
         #expect(results.value == Array(repeating: nil, count: 50))
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: files.crash(keeping: .dropAll))
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: files.crash(keeping: .dropAll))
         #expect(reopened.totals.live == 50)
         #expect(reopened.recovery.wasClean)
         try await reopened.close()
@@ -105,7 +105,7 @@ import Testing
             var configuration = MemoStore.Configuration()
             configuration.logSegmentBytes = 700
             configuration.durability = .buffered
-            let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+            let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
             var synced = 0
             let count = 5 + Int(seed) % 12
             for index in 1...count {
@@ -117,7 +117,8 @@ import Testing
                 (CrashPolicy.keepAll, "kept"), (.dropAll, "dropped"), (.random(seed: seed, tearing: .bytes), "torn"),
             ] {
                 let remains = files.crash(keeping: policy)
-                let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
+                let reopened = try await MemoStore.labelled(
+                    at: "/store", configuration: configuration, fileSystem: remains)
                 let ids = try StoreFacts(reopened).live.keys.sorted()
                 #expect(ids == Array(1..<UInt64(ids.count + 1)), "seed \(seed), \(name)")
                 #expect(ids.count >= (policy == .keepAll ? count : synced), "seed \(seed), \(name)")
@@ -130,13 +131,13 @@ import Testing
     @Test("S3: an interval commit reaches the disk by itself")
     func interval() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let before = files.calls(of: .synchronize)
         try await store.append(.spawning(1), durability: .interval(.milliseconds(1)))
         // Waits for the sync itself: a test that hangs here has found that nobody syncs.
         while files.calls(of: .synchronize) == before { await Task.yield() }
         while true {
-            let reopened = try await MemoStore.open(at: "/store", fileSystem: files.crash(keeping: .dropAll))
+            let reopened = try await MemoStore.labelled(at: "/store", fileSystem: files.crash(keeping: .dropAll))
             let live = reopened.totals.live
             try await reopened.close()
             if live == 1 { break }
@@ -147,7 +148,7 @@ import Testing
     @Test("S4: when the sync of an interval commit fails, the observer is told and later commits are refused")
     func intervalFails() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let recorder = Recorder()
         store.setObserver(recorder)
         files.faults = .failing(.synchronize, at: 1)
@@ -164,7 +165,7 @@ import Testing
     @Test("F5: values of 0 bytes and of the largest size are kept, in every place that takes one")
     func extremeValues() async throws {
         let files = SimulatedFileSystem()
-        var store = try await MemoStore.open(at: "/store", fileSystem: files)
+        var store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let large = [UInt8](repeating: 0xAB, count: Limits.valueBytes)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         var transaction = Transaction()
@@ -189,7 +190,7 @@ import Testing
         let remains = files.crash(keeping: .dropAll)
         try await store.close()
         for files in [remains, files] {
-            store = try await MemoStore.open(at: "/store", fileSystem: files)
+            store = try await MemoStore.labelled(at: "/store", fileSystem: files)
             expectSame(try StoreFacts(store), facts, "reopened")
             try await store.close()
         }
@@ -199,7 +200,7 @@ import Testing
     func manySpawns() async throws {
         let count = 300_000
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", configuration: .exactLog, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         var transaction = Transaction()
         for index in 0..<count {
@@ -221,14 +222,14 @@ import Testing
             let torn = before.crash(keeping: .keepAll)
             let end = share == 99 ? bytes.count - 1 : start + (bytes.count - start) * share / 100
             try torn.overwrite(path, with: Array(bytes[..<end]))
-            let reopened = try await MemoStore.open(at: "/store", fileSystem: torn)
+            let reopened = try await MemoStore.labelled(at: "/store", fileSystem: torn)
             #expect(reopened.totals.live == 1, "\(share) % of the transaction")
             // Zeros at the end may have been written ahead.
             let used = (bytes[..<end].lastIndex { $0 != 0 }! + 8) & ~7
             #expect(reopened.recovery.tornBytes == max(0, min(used, end) - start), "\(share) % of the transaction")
             await Workload.abandon(reopened, on: torn)
         }
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: whole)
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: whole)
         #expect(reopened.totals.live == count + 1)
         #expect(reopened.status(of: TaskID(root))?.liveChildren == UInt64(count))
         let runs = reopened.liveTasks().runs
@@ -251,7 +252,7 @@ import Testing
         configuration.logSegmentBytes = 1
         configuration.checkpointBytes = 1
         configuration.startThread = { $0() }
-        var store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        var store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let roots = try await store.append(.spawning(2)).spawned[0]
         var handover = Transaction()
         handover.advance(TaskID(roots.lowerBound), to: 1, value: [7])
@@ -267,7 +268,7 @@ import Testing
         #expect(try names("checkpoint").count == 1)
         try await store.append(.ending(roots.dropFirst(), under: 0))
         try await store.close()
-        store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         #expect(try store.handover(of: TaskID(roots.lowerBound)) == [7])
         #expect(try StoreFacts(store).live[roots.lowerBound] != nil)
         try await store.append(.ending([roots.lowerBound], under: 0))

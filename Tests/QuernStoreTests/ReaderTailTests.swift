@@ -16,7 +16,7 @@ import Testing
         let log: FilePath = "/store/log-0000000001"
 
         init() async throws {
-            let store = try await MemoStore.open(at: "/store", configuration: .exactLog, fileSystem: files)
+            let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
             note(try StoreFacts(store), store)
             let root = try await store.append(.spawning(1)).spawned[0].lowerBound
             note(try StoreFacts(store), store)
@@ -119,7 +119,7 @@ import Testing
     @Test("F27: a reader forgets a frame that the writer cut off, since its write failed in the end")
     func cutOff() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", configuration: .exactLog, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
         try await store.append(.spawning(2))
         let reader = try await open(files)
         files.faults.fail(.write, at: 1, with: .noSpace, in: "log", bytesWritten: .max)

@@ -21,8 +21,15 @@ import Testing
         var workload = Workload(kind)
         let result = try await workload.run(on: files) { store in
             let fresh = try MemoReader.openBlocking(at: Workload.directory, fileSystem: readOnly)
-            if let reader = kept.value { _ = try reader.refreshBlocking() } else { kept.change { $0 = fresh } }
             let facts = try StoreFacts(store)
+            if let reader = kept.value {
+                let before = try? StoreFacts(reader)
+                let isOther = try reader.refreshBlocking()
+                // Payloads and hand-overs of the moment before may be gone.
+                if let before { #expect(isOther == (before != facts), "says whether it shows anything else") }
+            } else {
+                kept.change { $0 = fresh }
+            }
             expectSame(try StoreFacts(fresh), facts, "opened")
             if let reader = kept.value { expectSame(try StoreFacts(reader), facts, "refreshed") }
         }
@@ -37,12 +44,61 @@ import Testing
         #expect(readOnly.refusedCalls == [])
     }
 
+    @Test("A refresh over frames in which there is nothing to see says that nothing has changed")
+    func nothingToSee() async throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration.exactLog
+        configuration.vouchDelay = .zero
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        let tasks = try await store.append(.spawning(2)).spawned[0].map { TaskID($0) }
+        var cancel = Transaction()
+        cancel.requestCancel(tasks[0])
+        try await store.append(cancel)
+        let reader = try await Self.open(files)
+        _ = try await reader.refresh()
+        // One more task of a stage, and frames that vouch: the log grows, and the answers stay.
+        let log: FilePath = "/store/log-0000000001"
+        let before = files.contents(log)?.count ?? 0
+        let stage = store.makeStage()
+        try await stage.append(spawns: .spawning(1))
+        // Asked for a second time, and on disk, so that there is something to vouch for.
+        try await store.append(cancel)
+        while files.contents(log)!.suffix(FrameHeader.size).prefix(4) != [0x51, 0x46, 0x52, 0x1A] {
+            await store.settle()
+        }
+        #expect((files.contents(log)?.count ?? 0) > before + 2 * FrameHeader.size)
+        #expect(try await !reader.refresh())
+        var commit = Transaction()
+        commit.commit(stage)
+        var notes = [commit] + (0..<5).map { _ in Transaction() }
+        notes[1].requestCancel(tasks[1])
+        notes[2].noteAttempt(tasks[0], attempts: 1, notBefore: Timestamp(milliseconds: 5), error: [])
+        notes[3].noteInFlight(tasks)
+        notes[4].advance(tasks[1], to: 0, value: [1])
+        notes[5].noteCrash(tasks[1], count: 1)
+        for (index, note) in notes.enumerated() {
+            try await store.append(note)
+            #expect(try await reader.refresh(), "note \(index)")
+            #expect(try await !reader.refresh(), "note \(index)")
+        }
+        _ = try await store.label(for: "new")
+        #expect(try await reader.refresh())
+        try await store.append(.ending([tasks[0].rawValue], under: 0))
+        #expect(try await reader.refresh())
+        try await store.dropTree(tasks[0])
+        #expect(try await reader.refresh())
+        await store.settle()
+        #expect(try await !reader.refresh())
+        try await store.close()
+        #expect(try await !reader.refresh())
+    }
+
     @Test("F26: on the operating system's files too, beside the writer, with permission to read alone")
     func realFiles() async throws {
         let directory = try TemporaryDirectory()
         let path = directory.path.appending("store")
         let readOnly = ReaderFiles(PosixFileSystem())
-        let store = try await MemoStore.open(at: path, configuration: ReaderScript.configuration)
+        let store = try await MemoStore.labelled(at: path, configuration: ReaderScript.configuration)
         let reader = try await MemoReader.open(at: path, fileSystem: readOnly)
         #expect(try await !reader.refresh())
         let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
@@ -204,7 +260,7 @@ import Testing
     @Test("S11: children that are in the log's tail alone are shown in every view as the writer shows them")
     func tailViews() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         var random = SeededGenerator(seed: 11)
         for _ in 0..<6 {
@@ -265,12 +321,12 @@ import Testing
         #expect(await code { () throws(StoreError) in _ = try await Self.open(files) } == .notFound)
         try files.createDirectory("/store")
         #expect(await code { () throws(StoreError) in _ = try await Self.open(files) } == .notFound)
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let reader = try await Self.open(files)
         try await store.close()
         for name in try files.list("/store") { try files.remove(FilePath("/store").appending(name)) }
         #expect(await code { () throws(StoreError) in _ = try await reader.refresh() } == .notFound)
-        let other = try await MemoStore.open(at: "/store", fileSystem: files)
+        let other = try await MemoStore.labelled(at: "/store", fileSystem: files)
         #expect(await code { () throws(StoreError) in _ = try await reader.refresh() } == .notAStore)
         #expect(reader.totals.live == 0, "what was read before stays")
         try await other.close()

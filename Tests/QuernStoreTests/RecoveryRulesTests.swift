@@ -16,7 +16,7 @@ import Testing
         let files = SimulatedFileSystem()
         var configuration = MemoStore.Configuration()
         configuration.logSegmentBytes = 1
-        let store = try await MemoStore.open(at: directory, configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: directory, configuration: configuration, fileSystem: files)
         for _ in 0..<rounds { try await store.append(.spawning(3)) }
         let remains = files.crash(keeping: .dropAll)
         await Workload.abandon(store, on: files)
@@ -25,7 +25,7 @@ import Testing
 
     static func failure(opening files: SimulatedFileSystem) async -> StoreError? {
         do throws(StoreError) {
-            let store = try await MemoStore.open(at: directory, fileSystem: files)
+            let store = try await MemoStore.labelled(at: directory, fileSystem: files)
             await Workload.abandon(store, on: files)
             return nil
         } catch { return error }
@@ -140,12 +140,56 @@ import Testing
         }
     }
 
+    @Test("F13: the loss of the newest log segment is damage, to the writer and to readers, as soon as it has a batch")
+    func newestLogIsMissing() async throws {
+        for steps in 2...Workload(.everything).steps.count {
+            let files = SimulatedFileSystem()
+            var workload = Workload(.everything)
+            workload.steps = Array(workload.steps.prefix(steps))
+            let result = try await workload.run(on: files)
+            let remains = files.crash(keeping: .keepAll)
+            await Workload.abandon(result.store, on: files)
+            let newest = UInt64(try #require(StoreLoader.logSegments(try remains.list(Self.directory)).last))
+            try remains.remove(Self.log(newest))
+            let error = await Self.failure(opening: remains)
+            #expect(error?.code == .damaged, "\(steps) steps")
+            #expect(error?.file == Self.log(newest), "\(steps) steps")
+            do throws(StoreError) {
+                _ = try await MemoReader.open(at: Self.directory, fileSystem: remains)
+                Issue.record("a reader saw nothing after \(steps) steps")
+            } catch {
+                #expect(error.code == .damaged && error.file == Self.log(newest), "\(steps) steps")
+            }
+        }
+    }
+
+    @Test("S4: opening writes no log, and the first commit names its segment in the manifest before it is written")
+    func namesSegmentFirst() async throws {
+        let files = SimulatedFileSystem()
+        var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        try await store.append(.spawning(3))
+        try await store.close()
+        store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        let manifest = files.contents("/store/MANIFEST")
+        #expect(files.contents(Self.log(2)) == nil)
+        var plan = FaultPlan()
+        plan.fail(.rename, at: 1, with: .noSpace, in: "MANIFEST")
+        files.faults = plan
+        #expect(await store.failure(of: .spawning(1))?.code == .noSpace)
+        #expect(files.contents(Self.log(2))?.count == FileHeader.size)
+        #expect(files.contents("/store/MANIFEST") == manifest)
+        try await store.append(.spawning(1))
+        #expect(files.contents("/store/MANIFEST") != manifest)
+        #expect(StoreLoader.logSegments(try files.list(Self.directory)) == [1, 2])
+        try await store.close()
+    }
+
     @Test(
         "S6: a store whose manifest is missing is damaged, and not one of its files is touched", arguments: [1, 2, 3])
     func missingManifest(openings: Int) async throws {
         let files = SimulatedFileSystem()
         for opening in 0..<openings {
-            let store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+            let store = try await MemoStore.labelled(at: Self.directory, fileSystem: files)
             if opening == 0 {
                 let tasks = try await store.append(.spawning(2)).spawned[0]
                 try await store.append(.ending(tasks, under: 0))
@@ -166,7 +210,7 @@ import Testing
         let foreign = ["resolv.conf.new", "log-1", "index-abc", "notes", "MANIFEST.bak", "checkpoint-0000000001.old"]
         for name in foreign { try files.place([1, 2, 3], at: Self.directory.appending(name)) }
         for _ in 0..<3 {
-            let store = try await MemoStore.open(at: Self.directory, fileSystem: files)
+            let store = try await MemoStore.labelled(at: Self.directory, fileSystem: files)
             try await store.append(.spawning(1))
             try await store.close()
         }
@@ -218,24 +262,23 @@ import Testing
     @Test("S6: the report says whether the store was closed, what was replayed and what was torn")
     func report() async throws {
         let files = SimulatedFileSystem()
-        var store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        var store = try await MemoStore.labelled(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery.created)
         try await store.append(.spawning(3))
         try await store.close()
-        store = try await MemoStore.open(at: Self.directory, configuration: .exactLog, fileSystem: files)
+        store = try await MemoStore.labelled(at: Self.directory, configuration: .exactLog, fileSystem: files)
         #expect(store.recovery == RecoveryReport())
-        // Opened and never closed: not in order, though nothing was lost.
+        // Opened and never closed, but nothing was committed.
         let untouched = files.crash(keeping: .keepAll)
-        var reopened = try await MemoStore.open(at: Self.directory, fileSystem: untouched)
-        #expect(!reopened.recovery.wasClean)
-        #expect(reopened.recovery.replayedFrames == 0)
+        var reopened = try await MemoStore.labelled(at: Self.directory, fileSystem: untouched)
+        #expect(reopened.recovery == RecoveryReport())
         try await reopened.close()
 
         try await store.append(.spawning(1))
         let torn = files.crash(keeping: .keepAll)
         let length = try #require(torn.contents(Self.log(2))?.count)
         try torn.overwrite(Self.log(2), with: [1, 2, 3, 4, 5], at: length)
-        reopened = try await MemoStore.open(at: Self.directory, fileSystem: torn)
+        reopened = try await MemoStore.labelled(at: Self.directory, fileSystem: torn)
         #expect(!reopened.recovery.wasClean)
         #expect(reopened.recovery.replayedFrames == 1)
         #expect(reopened.recovery.replayedBytes == length - FileHeader.size)

@@ -13,7 +13,7 @@ struct ReduceTests {
     private static func store(children: Int) async throws -> (store: MemoStore, root: TaskID, ids: [UInt64]) {
         var configuration = MemoStore.Configuration()
         configuration.openBlockBytes = 2 << 10
-        let store = try await MemoStore.open(
+        let store = try await MemoStore.labelled(
             at: "/store", configuration: configuration, fileSystem: SimulatedFileSystem())
         let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
         if children == 0 { return (store, root, []) }
@@ -37,7 +37,7 @@ struct ReduceTests {
             let found = try await children.reduce(
                 into: [], columns: .facts, threads: threads, Self.gather, combine: { $0 += $1 })
             #expect(found == ids)
-            let backwards = try await SystemThread.run { () -> Result<[UInt64], any Error> in
+            let backwards = try await ThreadPool.blocking.run { () -> Result<[UInt64], any Error> in
                 Result {
                     try children.reversed().reduceBlocking(
                         into: [], columns: .facts, threads: threads, Self.gather, combine: { $0 += $1 })
@@ -101,7 +101,7 @@ struct ReduceTests {
         let files = SimulatedFileSystem()
         var configuration = MemoStore.Configuration()
         configuration.openBlockBytes = 2 << 10
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
         let ids = Array(try await store.append(.spawning(1000, under: root.rawValue)).spawned[0])
         for start in stride(from: 0, to: 1000, by: 50) {

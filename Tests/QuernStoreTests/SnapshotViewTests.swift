@@ -24,7 +24,7 @@ private struct ViewModel {
             if place == .disk { configuration.blockSizes.small = 0 }
         }
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = TaskID(try await store.append(.spawning(2)).spawned[0].lowerBound)
         let other = TaskID(root.rawValue + 1)
         let ids = Array(try await store.append(.spawning(700, under: root.rawValue)).spawned[0])
@@ -163,7 +163,7 @@ struct SnapshotViewTests {
 
     @Test("Memos that lie side by side do so in every view")
     func uniform() async throws {
-        let store = try await MemoStore.open(at: "/store", fileSystem: SimulatedFileSystem())
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
         let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
         let ids = Array(try await store.append(.spawning(10_000, under: root.rawValue)).spawned[0])
         var transaction = Transaction()
@@ -220,7 +220,7 @@ struct SnapshotViewTests {
         var configuration = MemoStore.Configuration()
         configuration.openBlockBytes = 500
         configuration.indexSegmentBytes = 4 << 10
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
         let ids = Array(try await store.append(.spawning(500, under: root.rawValue)).spawned[0])
         for (number, id) in ids.enumerated() {
@@ -266,7 +266,7 @@ struct SnapshotViewTests {
         configuration.openBlockBytes = 4 << 10
         configuration.indexSegmentBytes = 32 << 10
         configuration.checkpointBytes = 64 << 10
-        let store = try await MemoStore.open(
+        let store = try await MemoStore.labelled(
             at: "/store", configuration: configuration, fileSystem: SimulatedFileSystem())
         let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
         let ids = Array(try await store.append(.spawning(6000, under: root.rawValue)).spawned[0])

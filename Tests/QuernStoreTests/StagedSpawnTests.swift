@@ -16,7 +16,7 @@ import Testing
         var configuration = MemoStore.Configuration()
         configuration.logSegmentBytes = logBytes
         configuration.checkpointBytes = logBytes
-        return try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        return try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
     }
 
     static func commit(_ stage: SpawnStage) -> Transaction {
@@ -144,7 +144,7 @@ import Testing
         var both = Self.commit(stage)
         both.commit(orphans)
         #expect(await store.failure(of: both)?.code == .rejected, "a parent that is not live")
-        let elsewhere = try await MemoStore.open(at: "/other", fileSystem: SimulatedFileSystem())
+        let elsewhere = try await MemoStore.labelled(at: "/other", fileSystem: SimulatedFileSystem())
         #expect(await store.failure(of: Self.commit(elsewhere.makeStage()))?.code == .rejected)
         try await elsewhere.close()
         expectSame(try StoreFacts(store), before, "after refusals")
@@ -214,7 +214,7 @@ import Testing
         let facts = try StoreFacts(store)
         let remains = files.crash(keeping: .dropAll)
         try await store.close()
-        store = try await MemoStore.open(at: "/store", fileSystem: remains)
+        store = try await MemoStore.labelled(at: "/store", fileSystem: remains)
         expectSame(try StoreFacts(store), facts, "after a loss of power")
         #expect(facts.live[ids.lowerBound + 109]?.payload == Digest([9, 0, 0, 0]))
         try await store.close()
@@ -257,14 +257,14 @@ import Testing
         let remains = files.crash(keeping: .keepAll)
         try await store.close()
         for image in [files, remains] {
-            store = try await MemoStore.open(at: "/store", fileSystem: image)
+            store = try await MemoStore.labelled(at: "/store", fileSystem: image)
             #expect(Self.state(store).stages.isEmpty)
             expectSame(try StoreFacts(store), before, "left")
             let next = store.makeStage()
             #expect(next.number > left.number)
             try await next.append(spawns: .spawning(2, under: root))
             let copy = image.crash(keeping: .keepAll)
-            let after = try await MemoStore.open(at: "/store", fileSystem: copy)
+            let after = try await MemoStore.labelled(at: "/store", fileSystem: copy)
             expectSame(try StoreFacts(after), before, "left again")
             try await after.close()
             #expect(try await store.append(Self.commit(next)).staged == [2..<4])

@@ -165,7 +165,7 @@ import Testing
     )
     func poisonsAfterAFailedSync() async throws {
         let files = SimulatedFileSystem()
-        let store = try await MemoStore.open(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let label = try await store.label(for: "a")
         let observer = Recorder()
         store.setObserver(observer)
@@ -195,7 +195,7 @@ import Testing
         var configuration = MemoStore.Configuration()
         configuration.logSegmentBytes = 1
         configuration.durability = .buffered
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         var transaction = Transaction()
         transaction.spawn(under: .none, label: Label(rawValue: 1), at: Timestamp(milliseconds: 1)) { _ in }
         try await store.append(transaction)
@@ -204,7 +204,7 @@ import Testing
         #expect(await store.failure(of: transaction)?.code == .poisoned)
         try? await store.close()
         // Without the acknowledged commit or with it, but not damaged.
-        let reopened = try await MemoStore.open(at: "/store", fileSystem: files.crash(keeping: .dropAll))
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: files.crash(keeping: .dropAll))
         #expect(reopened.totals.live <= 1)
         try await reopened.close()
     }
@@ -215,7 +215,7 @@ import Testing
         var configuration = MemoStore.Configuration()
         configuration.indexSegmentBytes = 1
         configuration.openBlockBytes = 1
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let tasks = try await store.append(.spawning(4)).spawned[0].map { $0 }
         try await store.append(.ending([tasks[0]], under: 0))
         // The second block finds no space to seal the segment of the first, and waits in memory.
@@ -230,7 +230,7 @@ import Testing
         #expect(before.children[0]?.map(\.id) == [tasks[0], tasks[1]])
         let remains = files.crash(keeping: .dropAll)
         try? await store.close()
-        let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
+        let reopened = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: remains)
         expectSame(try StoreFacts(reopened), before, "reopened")
         try await reopened.close()
     }
@@ -242,7 +242,7 @@ import Testing
                 let files = SimulatedFileSystem()
                 var configuration = MemoStore.Configuration()
                 configuration.checkpointBytes = 1
-                let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+                let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
                 var plan = FaultPlan()
                 plan.fail(call, at: 1, .fromThenOn, in: name)
                 files.faults = plan
@@ -253,7 +253,7 @@ import Testing
                 let live = await store.failure(of: transaction) == nil ? 2 : 1
                 let remains = files.crash(keeping: .dropAll)
                 await Workload.abandon(store, on: files)
-                let reopened = try await MemoStore.open(at: "/store", fileSystem: remains)
+                let reopened = try await MemoStore.labelled(at: "/store", fileSystem: remains)
                 #expect(reopened.totals.live == live, "\(name) \(call)")
                 try await reopened.close()
             }

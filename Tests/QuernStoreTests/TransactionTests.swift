@@ -13,7 +13,7 @@ import Testing
     func open(_ change: (inout MemoStore.Configuration) -> Void = { _ in }) async throws -> MemoStore {
         var configuration = MemoStore.Configuration()
         change(&configuration)
-        return try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        return try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
     }
 
     /// A root task with two children, of which one has a child.
@@ -173,7 +173,7 @@ import Testing
         var seen: Set<UInt64> = []
         var files = SimulatedFileSystem()
         for round in 0..<12 {
-            let store = try await MemoStore.open(at: "/store", fileSystem: files)
+            let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
             for count in [1, 70, 3] {
                 let ids = try await store.append(.spawning(count)).spawned.flatMap { Array($0) }
                 #expect(ids.count == count && seen.isDisjoint(with: ids))
@@ -211,7 +211,7 @@ import Testing
             await Workload.abandon(store, on: files)
             files = remains
         }
-        store = try await MemoStore.open(at: "/store", fileSystem: files)
+        store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         for (name, label) in zip(names, labels) {
             #expect(store.knownLabel(for: name) == label)
             #expect(store.name(of: label) == name)
@@ -241,10 +241,10 @@ import Testing
         try await store.append(note)
         try await store.append(.ending([ids[1].rawValue], under: 0))
         let crashed = files.crash(keeping: .dropAll)
-        var reopened = try await MemoStore.open(at: "/store", fileSystem: crashed)
+        var reopened = try await MemoStore.labelled(at: "/store", fileSystem: crashed)
         #expect(reopened.liveTasks().inFlight == [ids[0], ids[2]])
         try await reopened.close()
-        reopened = try await MemoStore.open(at: "/store", fileSystem: crashed)
+        reopened = try await MemoStore.labelled(at: "/store", fileSystem: crashed)
         #expect(reopened.liveTasks().inFlight.isEmpty)
         try await reopened.close()
         try await store.close()

@@ -15,7 +15,7 @@ import Testing
         var configuration = MemoStore.Configuration()
         configuration.indexSegmentBytes = 4 << 10
         configuration.openBlockBytes = 1
-        var store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        var store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         let other = try await store.append(.spawning(1)).spawned[0].lowerBound
         var expected: [StoreFacts.Child] = []
@@ -25,7 +25,7 @@ import Testing
                 // The last block stays in memory.
                 try await store.close()
                 configuration.openBlockBytes = 1 << 20
-                store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+                store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
             }
             let children = try await store.append(.spawning(20, under: root)).spawned[0]
             let aside = try await store.append(.spawning(5, under: other)).spawned[0]
@@ -102,7 +102,7 @@ import Testing
         var (store, parent, expected) = try await Self.store(seed: 3, on: files)
         if reopened {
             try await store.close()
-            store = try await MemoStore.open(at: "/store", fileSystem: files)
+            store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         }
         for columns in [ChildColumns.all, [.memos]] {
             var cursor = try store.children(of: parent).makeCursor(columns: columns)
@@ -166,7 +166,7 @@ import Testing
         configuration.indexSegmentBytes = 1 << 10
         configuration.openBlockBytes = 700
         configuration.checkpointBytes = 2 << 10
-        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
         var snapshots: [(ChildSnapshot, Int)] = []
         var cursors: [(ChildCursor, Int)] = []

@@ -12,7 +12,9 @@ struct All: ParsableCommand {
         if !json { print(Machine.description + "\n") }
         let benchmarks = [
             ["scan", "--repeat", "20"], ["insert"], ["complete"], ["bytes"], ["callers", "--repeat", "3"],
-            ["open", "--repeat", "3"], ["memory"],
+            ["open", "--repeat", "3"], ["segments", "--repeat", "3"],
+            ["compact", "--repeat", "3"],
+            ["memory"],
         ]
         for benchmark in benchmarks { try OwnProcess.run(benchmark + (json ? ["--json"] : [])) }
     }

@@ -23,7 +23,7 @@ struct Open: AsyncParsableCommand {
         var killed: [Opening.Figures] = []
         for _ in 0..<measuring.repetitions {
             let copy = try TemporaryDirectory()
-            try copyStore(bench.path, to: copy.path)
+            try StoreCopy.copy(bench.path, to: copy.path)
             killed.append(try Opening.measured(copy.path))
         }
         try await bench.store.close()
@@ -56,26 +56,6 @@ struct Open: AsyncParsableCommand {
                 parent.rawValue, under: .none, label: bench.label, milliseconds: 0, memos: .counters, from: &random)
             try await bench.store.append(transaction)
             left -= count
-        }
-    }
-
-    private func copyStore(_ source: FilePath, to target: FilePath) throws {
-        let fileSystem = PosixFileSystem()
-        var chunk = [UInt8](repeating: 0, count: 4 << 20)
-        for name in try fileSystem.list(source) {
-            let from = try fileSystem.open(source.appending(name), .readOnly)
-            let to = try fileSystem.open(target.appending(name), .createNew)
-            var offset = 0
-            while true {
-                let count = try chunk.withUnsafeMutableBytes { bytes throws(FileError) in
-                    try from.read(into: bytes, at: offset)
-                }
-                guard count > 0 else { break }
-                try to.write(chunk, count: count, at: offset)
-                offset += count
-            }
-            // As in a store that was in use for a while: its old bytes are on disk already.
-            try to.synchronize()
         }
     }
 }

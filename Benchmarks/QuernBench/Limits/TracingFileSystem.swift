@@ -8,6 +8,10 @@ import SystemPackage
 final class TracingFileSystem: FileSystem {
     private let base = PosixFileSystem()
     fileprivate let trace = Mutex(WriteTrace())
+    /// False leaves out the syncs, for what only has to be there.
+    fileprivate let synchronizes: Bool
+
+    init(synchronizes: Bool = true) { self.synchronizes = synchronizes }
 
     /// Begins a new trace and returns the one so far.
     @discardableResult
@@ -20,14 +24,17 @@ final class TracingFileSystem: FileSystem {
 
     func open(_ path: FilePath, _ mode: FileOpenMode) throws(FileError) -> any StoreFile {
         let file = try base.open(path, mode)
-        return path.lastComponent?.string.hasPrefix("log-") == true ? TracingFile(file, self) : file
+        let isLog = path.lastComponent?.string.hasPrefix("log-") == true
+        return isLog || !synchronizes ? TracingFile(file, self) : file
     }
 
     func list(_ directory: FilePath) throws(FileError) -> [String] { try base.list(directory) }
     func createDirectory(_ path: FilePath) throws(FileError) { try base.createDirectory(path) }
     func rename(_ source: FilePath, to target: FilePath) throws(FileError) { try base.rename(source, to: target) }
     func remove(_ path: FilePath) throws(FileError) { try base.remove(path) }
-    func synchronizeDirectory(_ path: FilePath) throws(FileError) { try base.synchronizeDirectory(path) }
+    func synchronizeDirectory(_ path: FilePath) throws(FileError) {
+        if synchronizes { try base.synchronizeDirectory(path) }
+    }
     func lock(_ path: FilePath) throws(FileError) -> any FileLock { try base.lock(path) }
 }
 
@@ -54,6 +61,7 @@ private final class TracingFile: StoreFile {
     }
 
     func synchronize() throws(FileError) {
+        guard fileSystem.synchronizes else { return }
         fileSystem.trace.withLock { $0.calls.append(.synchronize(path)) }
         try file.synchronize()
     }

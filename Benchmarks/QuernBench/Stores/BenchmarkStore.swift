@@ -11,9 +11,9 @@ struct BenchmarkStore {
     let label: Label
     let parent: TaskID
 
-    init(configuration: MemoStore.Configuration = .init()) async throws {
+    init(configuration: MemoStore.Configuration = .init(), synchronizes: Bool = true) async throws {
         directory = try TemporaryDirectory()
-        fileSystem = TracingFileSystem()
+        fileSystem = TracingFileSystem(synchronizes: synchronizes)
         store = try await MemoStore.open(
             at: directory.path.appending("store"), configuration: configuration, fileSystem: fileSystem)
         label = try await store.label(for: "benchmark.child")

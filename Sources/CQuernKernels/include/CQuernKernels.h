@@ -14,12 +14,16 @@ uint32_t quern_crc32c_portable(uint32_t crc, const void *bytes, size_t length);
 /// The name of the implementation that `quern_crc32c` chose: "sse4.2", "armv8" or "portable".
 const char *quern_crc32c_implementation(void);
 
-/// Byte shuffle: `count` records of `width` bytes become `width` planes of `count` bytes.
-/// `source` and `target` hold `count * width` bytes each and do not overlap.
-void quern_shuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width);
+/// Which bytes of `count` records of `width` bytes differ between records: bit j stands for byte j. Widths up to 64.
+uint64_t quern_varying_planes(const uint8_t *source, size_t count, size_t width);
+
+/// Byte shuffle: `count` records of `width` bytes, at most 64, become planes in the order of the bytes: `count` bytes
+/// for a byte whose bit is set in `varying`, one byte for another, which all records have alike. The memory of records
+/// and planes does not overlap.
+void quern_shuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width, uint64_t varying);
 
 /// The inverse of `quern_shuffle`.
-void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width);
+void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_t width, uint64_t varying);
 
 /// The length of `bytes` without the zeros at its end. Looks at those zeros alone.
 size_t quern_length_without_zeros(const void *bytes, size_t length);

@@ -16,7 +16,7 @@ final class SchedulerCore: CommitObserver {
     /// Nil for no quarantine.
     let crashLimit: UInt8?
     /// For `finalize` and for handlers that block.
-    let threads: ThreadPool
+    let threads: ThreadPoolExecutor
     private let state: Mutex<CoreState>
 
     init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
@@ -27,7 +27,7 @@ final class SchedulerCore: CommitObserver {
         cancelHookLimit = configuration.cancelHookLimit
         crashLimit = configuration.crashLimit
         let concurrency = max(1, configuration.concurrency)
-        threads = ThreadPool(limit: concurrency + 1)
+        threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
         let limits = Dispatcher.Limits(
             concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency))
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))

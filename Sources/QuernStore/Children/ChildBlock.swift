@@ -12,6 +12,7 @@ public struct ChildBlock: Sendable {
 
     /// Children in the block.
     public internal(set) var count = 0
+    /// Whose children they are.
     public private(set) var parent = TaskID.none
     /// The commit position up to which this block and those before it reach, whatever columns and view the walk has:
     /// give it to ``ChildSnapshot/after(_:)`` to go on behind this block another time.
@@ -30,6 +31,7 @@ public struct ChildBlock: Sendable {
     /// Whether the walk asked for facts: only then do the rows hold them.
     var hasFacts = false
 
+    /// A block without children, for a cursor to fill.
     public init() {}
 
     /// Begins another block. The memos stay until they are replaced, so that room for the next need not be cleared.

@@ -11,5 +11,6 @@ public struct ChildColumns: OptionSet, Sendable {
     public static let errors = ChildColumns(rawValue: 2)
     /// Ids, sequences, attempts and times.
     public static let facts = ChildColumns(rawValue: 4)
+    /// Everything.
     public static let all: ChildColumns = [.memos, .errors, .facts]
 }

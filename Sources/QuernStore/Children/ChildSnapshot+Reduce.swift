@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ChildSnapshot {
-    /// Folds all children of this view on several threads of the store's own.
+    /// Folds all children of this view on several threads that may block.
     ///
     /// ```swift
     /// let totals = try await children.reduce(into: Totals(), columns: .memos) { totals, block in
@@ -14,12 +14,13 @@ extension ChildSnapshot {
     ///
     /// - Parameters:
     ///   - columns: what to decode; leave out what `body` does not read.
-    ///   - threads: how many threads read and fold, fewer when there are fewer blocks; one for each processor when nil.
+    ///   - threads: how many threads read and fold at most; one for each processor when nil.
     ///   - body: adds a block to a result. It runs on several threads, on different results, and may block.
     ///   - combine: adds a result to the one of the parts before it. It runs in the caller's context.
     /// - Returns: `initial` when the view is empty.
     /// - Throws: what `body` or `combine` throws, `StoreError` as ``ChildCursor/next(into:)`` (of several errors that
-    ///   of the first part), `CancellationError` when the caller's task was cancelled before all was read.
+    ///   of the first part) and ``StoreError/Code/noThread``, `CancellationError` when the caller's task was
+    ///   cancelled before all was read.
     /// - Precondition: `threads` is nil or positive.
     /// - Complexity: O(children); memory for a block a thread and a result a part, at most four parts a thread.
     public func reduce<Result: Sendable>(
@@ -29,8 +30,8 @@ extension ChildSnapshot {
     ) async throws -> Result {
         let reduction = ParallelReduction(self, initial: initial, columns: columns, threads: threads, body)
         if !isEmpty {
-            await withTaskCancellationHandler {
-                await SystemThread.run { reduction.run() }
+            try await withTaskCancellationHandler {
+                try await ThreadPool.blocking.run { reduction.run() }
             } onCancel: {
                 reduction.cancel()
             }

@@ -21,6 +21,7 @@
 ///
 /// A view is a snapshot itself: it shows the same children whatever is written meanwhile.
 public struct ChildSnapshot: Sendable {
+    /// Whose children they are.
     public let parent: TaskID
     /// How many of the children that this view shows ended how. Known without a scan, in every view.
     public let counts: OutcomeCounts

@@ -7,8 +7,10 @@ final class ParallelReduction<Value: Sendable>: Sendable {
         var results: [Value?]
         var failure: (part: Int, error: any Error)?
         var isCancelled = false
-        /// Threads other than the one that waits.
+        /// Threads at work other than the one that waits.
         var helpers = 0
+        /// Who comes now comes too late.
+        var isOver = false
 
         var isStopped: Bool { failure != nil || isCancelled }
     }
@@ -38,23 +40,33 @@ final class ParallelReduction<Value: Sendable>: Sendable {
         state = Monitor(State(results: Array(repeating: nil, count: parts.count)))
     }
 
-    /// Folds on this thread and on helpers; returns when all have ended.
+    /// Folds on this thread and on those that are free to help; returns when all have ended.
+    ///
+    /// It waits for nobody who has not begun: so it ends also when all threads are taken by others like it.
     func run() {
         for _ in 1..<max(threads, 1) {
-            state.withLock {
-                $0.helpers += 1
-                return false
-            }
-            SystemThread.start { [self] in
-                work()
-                state.withLock {
-                    $0.helpers -= 1
-                    return $0.helpers == 0
-                }
-            }
+            // Without a thread to be had there is a helper less.
+            guard (try? ThreadPool.blocking.submit { self.help() }) != nil else { break }
         }
         work()
+        state.withLock {
+            $0.isOver = true
+            return false
+        }
         state.wait { state, _ in state.helpers == 0 ? () : nil }
+    }
+
+    private func help() {
+        let isWelcome = state.update { state, _ in
+            if !state.isOver { state.helpers += 1 }
+            return !state.isOver
+        }
+        guard isWelcome else { return }
+        work()
+        state.withLock {
+            $0.helpers -= 1
+            return $0.helpers == 0
+        }
     }
 
     /// Makes the threads stop before their next block.

@@ -9,20 +9,26 @@ public struct ByteWriter: Sendable {
     /// What was appended.
     @inlinable public var bytes: [UInt8] { storage }
 
+    /// An empty buffer.
     @inlinable public init() { storage = [] }
+    /// An empty buffer with room for `capacity` bytes.
     @inlinable public init(reservingCapacity capacity: Int) {
         storage = []
         storage.reserveCapacity(capacity)
     }
 
+    /// Bytes appended. O(1).
     @inlinable public var count: Int { storage.count }
 
+    /// Appends a byte.
     @inlinable public mutating func append(_ byte: UInt8) { storage.append(byte) }
 
+    /// Appends bytes.
     @inlinable public mutating func append(contentsOf other: some Sequence<UInt8>) {
         storage.append(contentsOf: other)
     }
 
+    /// Appends a copy of bytes.
     public mutating func append(contentsOf other: UnsafeRawBufferPointer) { storage.append(contentsOf: other) }
 
     /// Appends the bytes of a span.
@@ -56,7 +62,7 @@ public struct ByteWriter: Sendable {
     }
 
     /// Overwrites bytes that were appended before.
-    public mutating func replace<Integer: FixedWidthInteger & BitwiseCopyable>(
+    package mutating func replace<Integer: FixedWidthInteger & BitwiseCopyable>(
         at offset: Int, littleEndian value: Integer
     ) {
         storage.withUnsafeMutableBytes { $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self) }
@@ -72,9 +78,10 @@ public struct ByteWriter: Sendable {
     }
 
     /// Drops everything behind the first `count` bytes.
-    public mutating func truncate(to count: Int) { storage.removeLast(storage.count - count) }
+    package mutating func truncate(to count: Int) { storage.removeLast(storage.count - count) }
 
-    public mutating func removeAll() { storage.removeAll(keepingCapacity: true) }
+    /// Drops everything and keeps the memory.
+    mutating func removeAll() { storage.removeAll(keepingCapacity: true) }
 }
 
 extension [UInt8] {

@@ -88,6 +88,12 @@ enum IntegerColumn {
         }
     }
 
+    /// Reads a column of equal values; nil when the next one is another.
+    static func constant(from reader: inout ByteReader) throws(DecodingFailure) -> Int64? {
+        guard try reader.byte() == 0 else { return nil }
+        return try reader.littleEndian(Int64.self)
+    }
+
     /// Reads a column of `count` values, checked to lie in the reader's bytes.
     static func decode(count: Int, from reader: inout ByteReader) throws(DecodingFailure) -> View {
         let width = Int(try reader.byte())

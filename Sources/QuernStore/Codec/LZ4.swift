@@ -26,16 +26,22 @@ enum LZ4 {
         return writer.count > start
     }
 
-    /// Fills `target` from the compressed bytes. Throws unless they decode to exactly its length.
+    /// Fills `target` from the compressed bytes. Throws unless they decode to exactly its length; or to at least that,
+    /// when they are known to be `whole` bytes and `target` takes only the first of them.
     static func decompress(
-        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer, of whole: Int? = nil
     ) throws(DecodingFailure) {
         guard !source.isEmpty, !target.isEmpty else { throw DecodingFailure("empty compressed section") }
-        let written = LZ4_decompress_safe(
-            source.baseAddress!.assumingMemoryBound(to: CChar.self),
-            target.baseAddress!.assumingMemoryBound(to: CChar.self),
-            CInt(source.count), CInt(target.count))
-        guard written == target.count else { throw DecodingFailure("compressed bytes do not decode") }
+        let from = source.baseAddress!.assumingMemoryBound(to: CChar.self)
+        let to = target.baseAddress!.assumingMemoryBound(to: CChar.self)
+        let count = CInt(target.count)
+        let written =
+            if let whole, whole > target.count {
+                LZ4_decompress_safe_partial(from, to, CInt(source.count), count, count)
+            } else {
+                LZ4_decompress_safe(from, to, CInt(source.count), count)
+            }
+        guard written == count else { throw DecodingFailure("compressed bytes do not decode") }
     }
 
     /// Whether `stored` bytes can decode to `raw` bytes at all: the format's ratio is below 255 (F30).

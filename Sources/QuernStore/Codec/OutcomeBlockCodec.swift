@@ -18,7 +18,8 @@ struct OutcomeBlockHeader: Equatable {
     var failureCount: Int
     /// The length of every memo, when they are equal.
     var memoLength: UInt32
-    var isShuffled: Bool
+    /// Set when memos are shuffled: which of their bytes differ between rows and so have a whole plane.
+    var varyingPlanes: UInt64?
     var factsCodec: FrameHeader.Codec
     var memosCodec: FrameHeader.Codec
     var factsRaw: Int
@@ -33,10 +34,11 @@ struct OutcomeBlockHeader: Equatable {
         writer.append(littleEndian: UInt32(rowCount))
         writer.append(littleEndian: UInt32(failureCount))
         writer.append(littleEndian: memoLength)
-        writer.append(isShuffled ? 1 : 0)
+        writer.append(varyingPlanes == nil ? 0 : 1)
         writer.append(factsCodec.rawValue)
         writer.append(memosCodec.rawValue)
-        writer.append(zeros: 9)
+        writer.append(zeros: 1)
+        writer.append(littleEndian: varyingPlanes ?? 0)
         writer.append(littleEndian: UInt32(factsRaw))
         writer.append(littleEndian: UInt32(factsStored))
         writer.append(littleEndian: UInt32(memosRaw))
@@ -52,13 +54,14 @@ struct OutcomeBlockHeader: Equatable {
         memoLength = try reader.littleEndian()
         let flags = try reader.byte()
         guard flags <= 1 else { throw DecodingFailure("block flags \(flags)") }
-        isShuffled = flags == 1
         guard let facts = FrameHeader.Codec(rawValue: try reader.byte()),
             let memos = FrameHeader.Codec(rawValue: try reader.byte())
         else { throw DecodingFailure("block codec") }
         factsCodec = facts
         memosCodec = memos
-        guard try reader.take(9).allSatisfy({ $0 == 0 }) else { throw DecodingFailure("reserved bytes are not zero") }
+        guard try reader.byte() == 0 else { throw DecodingFailure("reserved bytes are not zero") }
+        let planes: UInt64 = try reader.littleEndian()
+        varyingPlanes = flags == 1 ? planes : nil
         factsRaw = Int(try reader.littleEndian(UInt32.self))
         factsStored = Int(try reader.littleEndian(UInt32.self))
         memosRaw = Int(try reader.littleEndian(UInt32.self))
@@ -75,16 +78,21 @@ struct OutcomeBlockHeader: Equatable {
             case .lz4: guard LZ4.isPlausible(raw: raw, stored: stored) else { throw DecodingFailure("block ratio") }
             }
         }
-        if isShuffled {
-            guard memoLength != Self.variableLength, memoLength > 0, memosRaw % Int(memoLength) == 0 else {
-                throw DecodingFailure("shuffled memos of unequal length")
+        if flags == 1 {
+            guard memoLength > 0, memoLength <= OutcomeBlockCodec.shuffleLimit else {
+                throw DecodingFailure("shuffled memos of \(memoLength) bytes")
             }
+        }
+        // Shifting by 64 gives 0.
+        guard flags == 1 ? planes >> UInt64(memoLength) == 0 : planes == 0 else {
+            throw DecodingFailure("planes of bytes that are not there")
         }
     }
 
     init(
         parent: UInt64, root: UInt64, lastSequence: UInt64, rowCount: Int, failureCount: Int, memoLength: UInt32,
-        isShuffled: Bool, factsCodec: FrameHeader.Codec, memosCodec: FrameHeader.Codec, factsRaw: Int, factsStored: Int,
+        varyingPlanes: UInt64?, factsCodec: FrameHeader.Codec, memosCodec: FrameHeader.Codec, factsRaw: Int,
+        factsStored: Int,
         memosRaw: Int, memosStored: Int
     ) {
         self.parent = parent
@@ -93,13 +101,26 @@ struct OutcomeBlockHeader: Equatable {
         self.rowCount = rowCount
         self.failureCount = failureCount
         self.memoLength = memoLength
-        self.isShuffled = isShuffled
+        self.varyingPlanes = varyingPlanes
         self.factsCodec = factsCodec
         self.memosCodec = memosCodec
         self.factsRaw = factsRaw
         self.factsStored = factsStored
         self.memosRaw = memosRaw
         self.memosStored = memosStored
+    }
+
+    /// How many memo bytes the memo section holds when it is decoded, `bytes` of them in the end.
+    func sectionBytes(ofMemos bytes: Int) -> Int? {
+        guard let varyingPlanes else { return bytes }
+        let width = Int(memoLength)
+        guard bytes % width == 0 else { return nil }
+        return Self.sectionBytes(count: bytes / width, width: width, varying: varyingPlanes)
+    }
+
+    /// How many bytes the planes of `count` memos take.
+    static func sectionBytes(count: Int, width: Int, varying: UInt64) -> Int {
+        width + varying.nonzeroBitCount * (count - 1)
     }
 }
 
@@ -124,33 +145,24 @@ enum OutcomeBlockCodec {
     ) {
         encodeFacts(block, into: &scratch.facts)
         let memoLength = equalMemoLength(block)
-        let shuffles = memoLength.map { $0 > 1 && $0 <= shuffleLimit } ?? false
-        if shuffles, let width = memoLength {
-            let count = block.memos.count
-            scratch.memos.resize(to: count)
-            block.memos.withUnsafeBufferPointer { source in
-                scratch.memos.withUnsafeMutableBufferPointer { target in
-                    quern_shuffle(source.baseAddress, target.baseAddress, count / width, width)
-                }
-            }
-        }
+        let varying = memoLength.flatMap { shuffle(block.memos, width: $0, into: &scratch.memos) }
         scratch.compressedFacts.removeAll()
         scratch.compressedMemos.removeAll()
         let packsFacts =
             compress && scratch.facts.bytes.withUnsafeBytes { LZ4.compress($0, into: &scratch.compressedFacts) }
-        let memos = shuffles ? scratch.memos : block.memos
+        let memos = varying == nil ? block.memos : scratch.memos
         let packsMemos =
             compress
             && memos.withUnsafeBytes {
                 LZ4.compress(
-                    $0, acceleration: shuffles ? shuffledAcceleration : 1, into: &scratch.compressedMemos)
+                    $0, acceleration: varying == nil ? 1 : shuffledAcceleration, into: &scratch.compressedMemos)
             }
         let header = OutcomeBlockHeader(
             parent: block.parent.rawValue, root: block.root.rawValue,
             lastSequence: block.rows[block.rows.count - 1].sequence,
             rowCount: block.rows.count,
             failureCount: block.rows.reduce(into: 0) { $0 += $1.kind.isFailure ? 1 : 0 },
-            memoLength: memoLength.map(UInt32.init) ?? OutcomeBlockHeader.variableLength, isShuffled: shuffles,
+            memoLength: memoLength.map(UInt32.init) ?? OutcomeBlockHeader.variableLength, varyingPlanes: varying,
             factsCodec: packsFacts ? .lz4 : .raw, memosCodec: packsMemos ? .lz4 : .raw,
             factsRaw: scratch.facts.count,
             factsStored: packsFacts ? scratch.compressedFacts.count : scratch.facts.count,
@@ -164,6 +176,23 @@ enum OutcomeBlockCodec {
         }
     }
 
+    /// Makes planes of memos of equal length, when they have a length that is shuffled. Bytes that all memos have alike
+    /// take one byte: of small integers most do, and what is not there need not be compressed, checked or copied.
+    ///
+    /// - Returns: which bytes have a whole plane.
+    private static func shuffle(_ memos: [UInt8], width: Int, into planes: inout [UInt8]) -> UInt64? {
+        guard width > 1, width <= shuffleLimit else { return nil }
+        let count = memos.count / width
+        return memos.withUnsafeBufferPointer { source in
+            let varying = quern_varying_planes(source.baseAddress, count, width)
+            planes.resize(to: OutcomeBlockHeader.sectionBytes(count: count, width: width, varying: varying))
+            planes.withUnsafeMutableBufferPointer {
+                quern_shuffle(source.baseAddress, $0.baseAddress, count, width, varying)
+            }
+            return varying
+        }
+    }
+
     /// The one length that all memos have, if they have; 0 when there are none.
     private static func equalMemoLength(_ block: OutcomeBlock) -> Int? {
         var length: UInt32?
@@ -174,14 +203,18 @@ enum OutcomeBlockCodec {
         return Int(length ?? 0)
     }
 
-    /// Facts: first id and sequence, then columns of id differences, sequence differences, kinds, labels, attempts,
-    /// end times, run times, value lengths, then the error bytes.
+    /// Facts: first id and sequence, then columns of kinds, labels, value lengths, differences of ids and of sequences,
+    /// attempts, end times, run times, then the error bytes. What tells whether a block is uniform comes first, so that
+    /// a walk over memos alone decodes no further.
     private static func encodeFacts(_ block: OutcomeBlock, into writer: inout ByteWriter) {
         let rows = block.rows
         writer.removeAll()
         writer.append(littleEndian: rows[0].task)
         writer.append(littleEndian: rows[0].sequence)
         rows.withUnsafeBufferPointer { rows in
+            IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].kind.rawValue) }
+            IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].label) }
+            IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].valueLength) }
             // Row 0 repeats the difference of row 1, so that an even column stays constant.
             IntegerColumn.encode(count: rows.count, into: &writer) { index in
                 let at = max(index, 1)
@@ -191,12 +224,9 @@ enum OutcomeBlockCodec {
                 let at = max(index, 1)
                 return rows.count == 1 ? 0 : Int64(bitPattern: rows[at].sequence &- rows[at - 1].sequence)
             }
-            IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].kind.rawValue) }
-            IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].label) }
             IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].attempts) }
             IntegerColumn.encode(count: rows.count, into: &writer) { rows[$0].endedAt }
             IntegerColumn.encode(count: rows.count, into: &writer) { rows[$0].endedAt &- rows[$0].startedAt }
-            IntegerColumn.encode(count: rows.count, into: &writer) { Int64(rows[$0].valueLength) }
         }
         block.errors.withUnsafeBytes { writer.append(contentsOf: $0) }
     }

@@ -17,32 +17,84 @@ enum OutcomeBlockReader {
         block.reset(count: header.rowCount, parent: TaskID(header.parent))
         block.root = TaskID(header.root)
         block.lastSequence = header.lastSequence
-        if header.factsCodec == .lz4 {
-            try fill(&scratch, from: storedFacts, codec: .lz4, count: header.factsRaw)
-            try scratch.withUnsafeBytesThrowing { (facts) throws(DecodingFailure) in
+        block.uniform = try uniform(storedFacts, header: header, scratch: &scratch)
+        if let uniform = block.uniform, !columns.contains(.facts) {
+            block.memoBytes = header.rowCount * uniform.memoLength
+        } else if header.factsCodec == .lz4 {
+            try decompress(storedFacts, count: header.factsRaw, of: header.factsRaw, scratch: &scratch) {
+                (facts) throws(DecodingFailure) in
                 try decodeFacts(facts, header: header, columns: columns, into: &block)
             }
         } else {
             try decodeFacts(storedFacts, header: header, columns: columns, into: &block)
         }
-        guard block.memoBytes == header.memosRaw else { throw DecodingFailure("memo lengths do not add up") }
+        guard header.sectionBytes(ofMemos: block.memoBytes) == header.memosRaw else {
+            throw DecodingFailure("memo lengths do not add up")
+        }
         guard columns.contains(.memos), header.memosRaw > 0 else {
             block.memos.removeAll(keepingCapacity: true)
             return
         }
+        try decodeMemos(storedMemos, header: header, scratch: &scratch, into: &block)
+    }
 
-        if header.isShuffled {
-            try fill(&scratch, from: storedMemos, codec: header.memosCodec, count: header.memosRaw)
-            block.memos.resize(to: header.memosRaw)
-            let width = Int(header.memoLength)
-            scratch.withUnsafeBufferPointer { source in
-                block.memos.withUnsafeMutableBufferPointer { target in
-                    quern_unshuffle(source.baseAddress, target.baseAddress, header.memosRaw / width, width)
-                }
-            }
-        } else {
-            try fill(&block.memos, from: storedMemos, codec: header.memosCodec, count: header.memosRaw)
+    /// What a walk over memos alone wants of the facts: it decodes no further than the columns that tell.
+    private static func uniform(
+        _ stored: UnsafeRawBufferPointer, header: OutcomeBlockHeader, scratch: inout [UInt8]
+    ) throws(DecodingFailure) -> (label: Label, memoLength: Int)? {
+        if header.factsCodec == .raw { return try uniform(stored, rows: header.rowCount) }
+        var result: (label: Label, memoLength: Int)?
+        try decompress(stored, count: min(header.factsRaw, uniformSize), of: header.factsRaw, scratch: &scratch) {
+            (facts) throws(DecodingFailure) in
+            result = try uniform(facts, rows: header.rowCount)
         }
+        return result
+    }
+
+    /// First id, first sequence, and three columns of equal values.
+    private static let uniformSize = 2 * 8 + 3 * 9
+
+    private static func uniform(
+        _ facts: UnsafeRawBufferPointer, rows: Int
+    ) throws(DecodingFailure) -> (label: Label, memoLength: Int)? {
+        var reader = ByteReader(facts, at: 2 * 8)
+        // Columns without planes are read whatever the number of rows.
+        guard let kinds = try IntegerColumn.constant(from: &reader), kinds == OutcomeKind.completed.rawValue,
+            let labels = try IntegerColumn.constant(from: &reader),
+            let lengths = try IntegerColumn.constant(from: &reader)
+        else { return nil }
+        guard let label = UInt32(exactly: labels) else { throw DecodingFailure("label") }
+        guard lengths >= 0, lengths <= Int64(Limits.frameBytes / rows) else {
+            throw DecodingFailure("lengths above limit")
+        }
+        return (Label(rawValue: label), Int(lengths))
+    }
+
+    private static func decodeMemos(
+        _ stored: UnsafeRawBufferPointer, header: OutcomeBlockHeader, scratch: inout [UInt8],
+        into block: inout ChildBlock
+    ) throws(DecodingFailure) {
+        guard let varying = header.varyingPlanes else {
+            guard header.memosCodec == .lz4 else {
+                block.memos.removeAll(keepingCapacity: true)
+                block.memos.append(contentsOf: stored)
+                return
+            }
+            block.memos.resize(to: header.memosRaw)
+            return try block.memos.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
+                try LZ4.decompress(stored, into: bytes)
+            }
+        }
+        let width = Int(header.memoLength)
+        block.memos.resize(to: block.memoBytes)
+        func unshuffle(_ planes: UnsafeRawBufferPointer) {
+            block.memos.withUnsafeMutableBufferPointer { target in
+                quern_unshuffle(
+                    planes.baseAddress, target.baseAddress, target.count / width, width, varying)
+            }
+        }
+        if header.memosCodec == .raw { return unshuffle(stored) }
+        try decompress(stored, count: header.memosRaw, of: header.memosRaw, scratch: &scratch) { unshuffle($0) }
     }
 
     private static func decodeFacts(
@@ -52,25 +104,19 @@ enum OutcomeBlockReader {
         var reader = ByteReader(facts)
         let firstID: UInt64 = try reader.littleEndian()
         let firstSequence: UInt64 = try reader.littleEndian()
-        let idSteps = try IntegerColumn.decode(count: count, from: &reader)
-        let sequenceSteps = try IntegerColumn.decode(count: count, from: &reader)
         let kinds = try IntegerColumn.decode(count: count, from: &reader)
         let labels = try IntegerColumn.decode(count: count, from: &reader)
+        let lengths = try IntegerColumn.decode(count: count, from: &reader)
+        let idSteps = try IntegerColumn.decode(count: count, from: &reader)
+        let sequenceSteps = try IntegerColumn.decode(count: count, from: &reader)
         let attempts = try IntegerColumn.decode(count: count, from: &reader)
         let endTimes = try IntegerColumn.decode(count: count, from: &reader)
         let runTimes = try IntegerColumn.decode(count: count, from: &reader)
-        let lengths = try IntegerColumn.decode(count: count, from: &reader)
         let errors = try reader.take(reader.remaining)
 
         let total = try lengths.total(limit: Limits.frameBytes)
-        guard total == errors.count + header.memosRaw else { throw DecodingFailure("value lengths do not add up") }
-        block.memoBytes = header.memosRaw
-        if kinds.isConstant, labels.isConstant, lengths.isConstant, kinds.base == OutcomeKind.completed.rawValue {
-            guard let label = UInt32(exactly: labels.base) else { throw DecodingFailure("label") }
-            block.uniform = (Label(rawValue: label), Int(lengths.base))
-            guard errors.isEmpty else { throw DecodingFailure("errors of completed children") }
-            if !columns.contains(.facts) { return }
-        }
+        guard total >= errors.count else { throw DecodingFailure("value lengths do not add up") }
+        block.memoBytes = total - errors.count
 
         var rows = block.takeRows(reserving: count)
         var task = firstID
@@ -100,24 +146,24 @@ enum OutcomeBlockReader {
                     valueOffset: kind == .completed ? memoOffset : errorOffset))
             if kind == .completed { memoOffset += length } else { errorOffset += length }
         }
-        guard errorOffset == errors.count, memoOffset == header.memosRaw else {
+        guard errorOffset == errors.count, memoOffset == block.memoBytes else {
             throw DecodingFailure("value lengths do not fit the kinds")
         }
         block.put(rows)
         if columns.contains(.errors) { block.errors.append(contentsOf: errors) }
     }
 
-    private static func fill(
-        _ target: inout [UInt8], from stored: UnsafeRawBufferPointer, codec: FrameHeader.Codec, count: Int
+    /// Gives `body` the first `count` of the `whole` bytes that are compressed. They lie in `scratch`, which only
+    /// grows.
+    private static func decompress(
+        _ stored: UnsafeRawBufferPointer, count: Int, of whole: Int, scratch: inout [UInt8],
+        _ body: (UnsafeRawBufferPointer) throws(DecodingFailure) -> Void
     ) throws(DecodingFailure) {
-        if codec == .raw {
-            target.removeAll(keepingCapacity: true)
-            target.append(contentsOf: stored)
-            return
-        }
-        target.resize(to: count)
-        try target.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
-            try LZ4.decompress(stored, into: bytes)
+        if scratch.count < count { scratch.resize(to: count) }
+        try scratch.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
+            let target = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+            try LZ4.decompress(stored, into: target, of: whole)
+            try body(UnsafeRawBufferPointer(target))
         }
     }
 }

@@ -22,8 +22,6 @@ struct Compaction: Sendable {
         var outputs: [SealedIndexSegment]
         /// Roots whose rows are in no block any more.
         var reclaimedRows: Set<TaskID> = []
-        /// Roots of which nothing is in any segment any more.
-        var gone: Set<TaskID> = []
         var childrenKept: UInt64 = 0
         /// Whether something was dropped that the outputs no longer have.
         var leavesOut = false
@@ -47,7 +45,6 @@ struct Compaction: Sendable {
                 output.removeAll()
                 result.outputs = result.inputs.map { $0.inTier(plan.tier) }
             }
-            result.gone = try contents.treesGone(after: result, of: plan.range)
             return result
         } catch {
             output.removeAll()

@@ -11,7 +11,7 @@ struct Housekeeping: Sendable {
         case retain
         /// Rewrite the index segments for which that is worthwhile.
         case compact
-        /// Rewrite all of them, because somebody waits for that.
+        /// Rewrite all of which that gains anything, because somebody waits for it.
         case compactEverything
     }
 
@@ -19,7 +19,6 @@ struct Housekeeping: Sendable {
     private let compacts: Bool
     private var due: [Work] = []
     private var isBusy = false
-    private var isStopped = false
 
     init(retains: Bool, compacts: Bool) {
         self.retains = retains
@@ -36,17 +35,11 @@ struct Housekeeping: Sendable {
     /// Trees were dropped.
     mutating func didDrop() { if compacts { add(.compact) } }
 
-    /// Somebody asks for a compaction of everything.
+    /// Somebody asks for a compaction.
     mutating func request() { add(.compactEverything) }
 
     /// A compaction rewrote something: there may be more to do.
     mutating func didCompact() { if compacts { add(.compact) } }
-
-    /// Something is damaged that housekeeping would have to read: what is not asked for is not tried again.
-    mutating func stop() {
-        isStopped = true
-        due.removeAll { $0 != .compactEverything }
-    }
 
     /// What to begin now, if anything.
     mutating func next() -> Work? {
@@ -59,7 +52,6 @@ struct Housekeeping: Sendable {
     mutating func didFinish() { isBusy = false }
 
     private mutating func add(_ work: Work) {
-        if isStopped, work != .compactEverything { return }
         if !due.contains(work) { due.append(work) }
     }
 }

@@ -11,6 +11,7 @@ public struct RetentionPolicy: Sendable, Equatable {
     /// When the ended trees take more bytes of index than this, the oldest are dropped.
     public var bytes: Int?
 
+    /// Keeps to each bound that is not nil; to none, it drops nothing.
     public init(age: Duration? = nil, count: Int? = nil, bytes: Int? = nil) {
         self.age = age
         self.count = count
@@ -20,13 +21,12 @@ public struct RetentionPolicy: Sendable, Equatable {
 
 /// What retention dropped.
 public struct RetentionReport: Sendable, Equatable {
+    /// Trees dropped.
     public var trees = 0
     /// Ended tasks in them, the root tasks too.
     public var children: UInt64 = 0
     /// Bytes of index that a compaction can reclaim.
     public var bytes = 0
-
-    public init() {}
 
     static func += (left: inout RetentionReport, right: RetentionReport) {
         left.trees += right.trees

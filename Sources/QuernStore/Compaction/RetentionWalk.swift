@@ -3,15 +3,25 @@ import Synchronization
 
 /// A walk over the ended root tasks, a block at a time, that finds what a policy drops.
 struct RetentionWalk {
-    /// What the walk is about.
+    /// What the walk is about, all of it as it was at one moment.
     struct View {
         var roots: ChildSnapshot
         var contents: IndexContents
         var live: LiveTable
 
         init(_ shared: StoreShared) throws(StoreError) {
-            (contents, live) = shared.committed.withLock { (IndexContents($0), $0.state.live) }
-            roots = try shared.committed.withLock { $0.childPlaces(of: .none) }.snapshot(shared.files.identity)
+            let setAside = shared.setAside
+            self = try shared.lookUp {
+                (IndexContents($0, setAside: setAside), $0.state.live, $0.childPlaces(of: .none))
+            } _: { (contents, live, places) throws(StoreError) in
+                View(roots: try places.snapshot(shared.files.identity), contents: contents, live: live)
+            }
+        }
+
+        private init(roots: ChildSnapshot, contents: IndexContents, live: LiveTable) {
+            self.roots = roots
+            self.contents = contents
+            self.live = live
         }
 
         /// Blocks and bytes by root, of these alone. One pass over the directories.

@@ -4,6 +4,7 @@
 public final class FileMapping: Sendable {
     /// The address as a number: a pointer is not `Sendable`, and the bytes behind it never change.
     private let address: UInt
+    /// In bytes.
     public let length: Int
     private let unmap: @Sendable (UnsafeRawBufferPointer) -> Void
     private let discard: @Sendable (UnsafeRawBufferPointer) -> Void

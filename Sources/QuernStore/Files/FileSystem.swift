@@ -32,6 +32,7 @@ public protocol FileSystem: Sendable {
     func lock(_ path: FilePath) throws(FileError) -> any FileLock
 }
 
+/// How a file is opened.
 public enum FileOpenMode: Sendable {
     /// An existing file, to read.
     case readOnly
@@ -47,11 +48,18 @@ public protocol FileLock: AnyObject, Sendable {
     func read() throws(FileError) -> String
     /// Replaces the content of the file, for the message that a second writer sees.
     func write(_ holder: String) throws(FileError)
+    /// Checks that the lock excludes others still: that its name leads to the file that is locked.
+    ///
+    /// - Throws: `FileError` of the operation `lock` with ``Errno/staleNFSFileHandle`` when the file was removed or
+    ///   replaced; another one when that cannot be told.
+    func check() throws(FileError)
+    /// Lets others take the lock. Releasing it twice is no error.
     func release()
 }
 
 /// An open file. Safe to use from several threads; writes at distinct places do not disturb each other.
 public protocol StoreFile: AnyObject, Sendable {
+    /// The name under which it was opened.
     var path: FilePath { get }
 
     /// The length in bytes.
@@ -88,10 +96,14 @@ extension StoreFile {
 public struct FileError: Error, Sendable, Equatable {
     /// The call: "open", "write", "fdatasync".
     public var operation: String
+    /// The file or directory.
     public var path: FilePath
+    /// The place in the file, in bytes, for calls that have one.
     public var offset: Int?
+    /// The system's reason.
     public var errno: Errno
 
+    /// An error of a call, for file systems of one's own.
     public init(operation: String, path: FilePath, offset: Int? = nil, errno: Errno) {
         self.operation = operation
         self.path = path
@@ -106,6 +118,13 @@ extension FileError {
     var isNoSpace: Bool {
         (errno == .noSpace || errno == .diskQuotaExceeded) && operation != "fdatasync" && operation != "fsync"
     }
+}
+
+extension FileError {
+    /// What ``FileLock/check()`` found.
+    var isLockLost: Bool { operation == "lock" && errno == .staleNFSFileHandle }
+
+    static let lockLost = "the lock file was removed or replaced, and another writer may have the store"
 }
 
 extension FileError: CustomStringConvertible {

@@ -7,6 +7,8 @@ import SystemPackage
 /// The file stays when the lock is released: removing it would let two processes lock two files of one name.
 final class PosixFileLock: FileLock {
     private let path: FilePath
+    /// The file that is locked, whatever its name leads to by now.
+    private let locked: Stat
     /// Nil once released.
     private let descriptor: Mutex<FileDescriptor?>
 
@@ -16,12 +18,14 @@ final class PosixFileLock: FileLock {
     /// - Throws: `Errno`; `resourceTemporarilyUnavailable` when the lock is taken.
     init(_ path: FilePath) throws {
         self.path = path
-        descriptor = Mutex(try Self.lockedDescriptor(path))
+        let (held, locked) = try Self.lock(path)
+        self.locked = locked
+        descriptor = Mutex(held)
     }
 
     deinit { release() }
 
-    private static func lockedDescriptor(_ path: FilePath) throws -> FileDescriptor {
+    private static func lock(_ path: FilePath) throws -> (FileDescriptor, Stat) {
         while true {
             let descriptor = try FileDescriptor.open(
                 path, .readWrite, options: [.create, .closeOnExec, .noFollow, .nonBlocking],
@@ -30,7 +34,7 @@ final class PosixFileLock: FileLock {
                 let opened = try descriptor.stat()
                 guard opened.type == .regular else { throw Errno.invalidArgument }
                 try descriptor.lockExclusively()
-                if try isStillNamed(path, opened) { return descriptor }
+                if try isStillNamed(path, opened) { return (descriptor, opened) }
             } catch {
                 try? descriptor.close()
                 throw error
@@ -45,7 +49,7 @@ final class PosixFileLock: FileLock {
         do {
             named = try path.stat(followTargetSymlink: false)
         } catch {
-            if error == .noSuchFileOrDirectory { return false }
+            if error == .noSuchFileOrDirectory || error == .notDirectory { return false }
             throw error
         }
         return named.inode == opened.inode && named.deviceID == opened.deviceID
@@ -81,6 +85,13 @@ final class PosixFileLock: FileLock {
                 }
             }
             try descriptor.resize(to: Int64(bytes.count))
+        }
+    }
+
+    /// The corresponding C function is `lstat`.
+    func check() throws(FileError) {
+        try withFile("lock") { _ in
+            guard try Self.isStillNamed(path, locked) else { throw Errno.staleNFSFileHandle }
         }
     }
 

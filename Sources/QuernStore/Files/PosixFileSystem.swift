@@ -15,6 +15,7 @@ public import SystemPackage
 /// Files are created with mode 0600 and directories with 0700, less what the umask takes away. Every descriptor is
 /// closed on exec. The value has no state: all copies are the same file system.
 public struct PosixFileSystem: FileSystem {
+    /// The file system of the process.
     public init() {}
 
     /// Opens a regular file.

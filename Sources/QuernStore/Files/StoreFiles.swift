@@ -2,15 +2,18 @@
 import SystemPackage
 
 /// The names in a store's directory, and how its files come into being (S7): written under a temporary name, synced,
-/// renamed, the directory synced.
+/// renamed, the directory synced. A writer whose lock was taken away replaces nothing.
 struct StoreFiles: Sendable {
     let directory: FilePath
     let fileSystem: any FileSystem
     let identity: StoreIdentity
     let epoch: UInt64
+    /// The writer's; a reader has none.
+    let lock: (any FileLock)?
 
     static let manifestName = "MANIFEST"
     static let lockName = "LOCK"
+    static let reserveName = "RESERVE"
     static let temporarySuffix = ".new"
 
     static func name(_ kind: FileHeader.Kind, _ number: UInt64) -> String {
@@ -62,11 +65,12 @@ struct StoreFiles: Sendable {
     ) throws(FileError) {
         let path = path(header.kind, header.number)
         let temporary = directory.appending(Self.name(header.kind, header.number) + Self.temporarySuffix)
+        try lock?.check()
         do throws(FileError) {
             try put(header, fill, temporary: temporary, path: path)
         } catch {
-            // A leftover would only take space; the next opening removes it too.
-            try? fileSystem.remove(temporary)
+            // A leftover would only take space; the next opening removes it too. It may be another writer's by now.
+            if !error.isLockLost { try? fileSystem.remove(temporary) }
             throw error
         }
     }
@@ -79,6 +83,7 @@ struct StoreFiles: Sendable {
         try file.write(header.encoded(), at: 0)
         try fill(file)
         try file.synchronize()
+        try lock?.check()
         try fileSystem.rename(temporary, to: path)
         try fileSystem.synchronizeDirectory(directory)
     }

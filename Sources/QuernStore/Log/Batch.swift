@@ -64,6 +64,7 @@ struct Batch: Sendable {
         let endedBefore = endedTasks.count
         let stagesBefore = stages.commits.count
         do throws(StoreError) {
+            try checkLabels(transaction, state)
             try checkNotes(transaction, state)
             try endTasks(transaction, &state)
             try checkSpawns(transaction, state)
@@ -81,6 +82,14 @@ struct Batch: Sendable {
         return Receipt(
             sequence: sequence, spawns: stretchesBefore..<stretches.count,
             stages: stagesBefore..<stages.commits.count)
+    }
+
+    /// What this batch defines is not among them: nobody has been told its labels.
+    private func checkLabels(_ transaction: borrowing Transaction, _ state: StoreState) throws(StoreError) {
+        let largest = transaction.largestLabel
+        guard largest == 0 || state.labels.defines(largest) else {
+            throw StoreError(.rejected, "a label that the store has not given out: \(largest)")
+        }
     }
 
     private func checkNotes(_ transaction: borrowing Transaction, _ state: StoreState) throws(StoreError) {
@@ -187,9 +196,10 @@ struct Batch: Sendable {
         for note in transaction.notes {
             switch note {
             case .define(let name):
-                guard state.labels[name] == nil, !definitions.contains(where: { $0.name == name }) else { continue }
-                let number = UInt32(state.names.count + definitions.count + 1)
-                definitions.append((Label(rawValue: number), name))
+                guard state.labels.label(for: name) == nil, !definitions.contains(where: { $0.name == name }) else {
+                    continue
+                }
+                definitions.append((Label(rawValue: state.labels.last + UInt32(definitions.count) + 1), name))
             case .commitStage: break
             case .abortStage(let stage): stages.abort(stage, state)
             default: notes.append(note)

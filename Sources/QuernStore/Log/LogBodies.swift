@@ -20,7 +20,6 @@ final class LogBodies: Sendable {
         var young: [Key: Body] = [:]
         var old: [Key: Body] = [:]
         var youngBytes = 0
-        var files: [UInt32: any StoreFile] = [:]
 
         mutating func insert(_ body: Body, at key: Key, capacity: Int) {
             if let replaced = young.updateValue(body, forKey: key) { youngBytes -= replaced.bytes.count }
@@ -42,6 +41,9 @@ final class LogBodies: Sendable {
     let files: StoreFiles
     private let capacity: Int
     private let cache = Mutex(Cache())
+    /// Segments that are open. The lock is held while one is opened: a segment that is forgotten meanwhile is forgotten
+    /// behind that, and one that was forgotten before is not there any more.
+    private let segments = Mutex<[UInt32: any StoreFile]>([:])
 
     /// - Parameter capacity: bytes of bodies that stay in memory.
     init(files: StoreFiles, capacity: Int) {
@@ -59,10 +61,10 @@ final class LogBodies: Sendable {
         cache.withLock { $0.insert(body, at: key, capacity: capacity) }
     }
 
-    /// Forgets a segment whose file is being removed.
+    /// Forgets a segment whose file was removed.
     func forget(segment: UInt32) {
+        segments.withLock { $0[segment] = nil }
         cache.withLock { cache in
-            cache.files[segment] = nil
             for (key, body) in cache.young where key.segment == segment {
                 cache.youngBytes -= body.bytes.count
                 cache.young[key] = nil
@@ -111,11 +113,13 @@ final class LogBodies: Sendable {
     }
 
     private func open(_ segment: UInt32) throws(StoreError) -> any StoreFile {
-        if let file = cache.withLock({ $0.files[segment] }) { return file }
-        let loader = StoreLoader(directory: files.directory, fileSystem: files.fileSystem, access: .readOnly)
-        let file = try loader.openLogFile(segment, of: files.identity)
-        cache.withLock { $0.files[segment] = file }
-        return file
+        try segments.withLock { (segments) throws(StoreError) in
+            if let file = segments[segment] { return file }
+            let loader = StoreLoader(directory: files.directory, fileSystem: files.fileSystem, access: .readOnly)
+            let file = try loader.openLogFile(segment, of: files.identity)
+            segments[segment] = file
+            return file
+        }
     }
 }
 

@@ -11,6 +11,7 @@ struct LogWriter {
     }
 
     private let files: StoreFiles
+    private let manifest: ManifestFile
     private let segmentBytes: UInt64
     private let reserveBytes: UInt64
     /// Larger batches are not followed by zeros: beside their own bytes the new length costs little.
@@ -44,14 +45,42 @@ struct LogWriter {
     /// The segment's file when not all of it is known to be on disk. A checkpoint syncs it beside the writer thread.
     var unsyncedFile: (any StoreFile)? { durableUpTo < encoder.position ? file : nil }
 
-    /// Begins a new segment behind `previous`.
+    /// Begins the first segment. The manifest that names it is its caller's to write.
     init(
-        files: StoreFiles, configuration: MemoStore.Configuration, number: UInt32, previous: LogPosition
+        files: StoreFiles, manifest: ManifestFile, configuration: MemoStore.Configuration
     ) throws(FileError) {
+        let none = LogPosition(segment: 0, offset: 0, checksum: 0)
+        let (file, encoder) = try Self.create(files, number: 1, previous: none)
+        self.init(files, manifest, configuration, file, encoder)
+    }
+
+    /// Goes on behind a log that was recovered. What its last segment holds behind that is not to be trusted, so that
+    /// the first append begins a segment; until then nothing is written.
+    ///
+    /// - Parameters:
+    ///   - end: the end of the log, on disk.
+    ///   - last: the file of its last segment.
+    init(
+        files: StoreFiles, manifest: ManifestFile, configuration: MemoStore.Configuration, behind end: LogPosition,
+        of last: any StoreFile
+    ) {
+        self.init(
+            files, manifest, configuration, SharedFile(last),
+            FrameEncoder(
+                identity: files.identity, segment: end.segment, position: end.offset, checksum: end.checksum))
+        mustRotate = true
+    }
+
+    private init(
+        _ files: StoreFiles, _ manifest: ManifestFile, _ configuration: MemoStore.Configuration,
+        _ file: any StoreFile, _ encoder: FrameEncoder
+    ) {
         self.files = files
+        self.manifest = manifest
         segmentBytes = UInt64(clamping: configuration.logSegmentBytes)
         reserveBytes = min(UInt64(clamping: configuration.logReserveBytes), UInt64(Limits.batchBytes))
-        (file, encoder) = try Self.create(files, number: number, previous: previous)
+        self.file = file
+        self.encoder = encoder
         (durableUpTo, batchesEnd) = (encoder.position, encoder.position)
         (vouchedUpTo, reservedUpTo) = (encoder.position, encoder.position)
     }
@@ -153,7 +182,13 @@ struct LogWriter {
     private mutating func rotate() throws(FileError) {
         // The next segment's header vouches for this one's length, so this one must be on disk first.
         try synchronize()
-        (file, encoder) = try Self.create(files, number: encoder.segment + 1, previous: position)
+        let next = try Self.create(files, number: encoder.segment + 1, previous: position)
+        // Named before it gets its first batch, so that the loss of the newest segment is seen (F13).
+        try manifest.update {
+            $0.newestLog = next.1.segment
+            $0.isClean = false
+        }
+        (file, encoder) = next
         (durableUpTo, batchesEnd) = (encoder.position, encoder.position)
         (vouchedUpTo, reservedUpTo) = (encoder.position, encoder.position)
         mustRotate = false

@@ -11,15 +11,15 @@ public struct CommitChanges: Sendable {
     public var touched: [ParentStatus] = []
     /// The root tasks that ended.
     public var endedRoots: [EndedTask] = []
-
-    public init() {}
 }
 
 /// A parent's durable state: what "ready for finalize" is derived from (T3, T9).
 public struct ParentStatus: Sendable, Equatable {
+    /// The parent itself; ``TaskID/none`` for that of the root tasks.
     public var id: TaskID
     /// The phase that ``Transaction/advance(_:to:value:)`` set; 0 at first.
     public var phase: UInt8 = 0
+    /// Whether ``Transaction/requestCancel(_:)`` named it.
     public var cancelRequested = false
     /// Children without an outcome.
     public var liveChildren: UInt64 = 0
@@ -28,16 +28,22 @@ public struct ParentStatus: Sendable, Equatable {
     /// The first child that ended in failure, or `none`.
     public var firstFailure: TaskID = .none
 
-    public init(id: TaskID) { self.id = id }
+    init(id: TaskID) { self.id = id }
 }
 
 /// A task's outcome with its memo or error bytes.
 public struct EndedTask: Sendable, Equatable {
+    /// The task itself.
     public var id: TaskID
+    /// The label that it was ended with.
     public var label: Label
+    /// How it ended.
     public var kind: OutcomeKind
+    /// How often it was tried; 0 when it never ran.
     public var attempts: UInt32
+    /// When its last attempt began.
     public var startedAt: Timestamp
+    /// When it ended.
     public var endedAt: Timestamp
     /// The memo of a completed task, the error of another.
     public var value: [UInt8]
@@ -46,6 +52,7 @@ public struct EndedTask: Sendable, Equatable {
 /// Is told of each batch, on the store's writer thread, after the batch reached its durability level and before any
 /// caller hears of it. Must return soon and must not call back into the store's blocking functions.
 public protocol CommitObserver: AnyObject, Sendable {
+    /// A batch was committed.
     func storeDidCommit(_ changes: CommitChanges)
     /// The store will commit nothing any more.
     func storeDidFail(_ error: StoreError)
@@ -53,7 +60,9 @@ public protocol CommitObserver: AnyObject, Sendable {
 
 /// The tasks without an outcome, as a store that was just opened knows them.
 public struct LiveTasks: Sendable {
+    /// Tasks that were spawned together, of which some are live.
     public struct Run: Sendable {
+        /// All of them, those that have ended too.
         public var run: SpawnRun
         /// A bit for each task of the run that is live.
         public var live: UInt64
@@ -68,13 +77,18 @@ public struct LiveTasks: Sendable {
 
     /// What is known of a live task beyond its run.
     public struct Detail: Sendable, Equatable {
+        /// The phase that ``Transaction/advance(_:to:value:)`` set; 0 at first.
         public var phase: UInt8 = 0
+        /// Attempts that ``Transaction/noteAttempt(_:attempts:notBefore:error:)`` noted in this phase.
         public var attempts: UInt32 = 0
+        /// When the next attempt may begin.
         public var notBefore = Timestamp(milliseconds: .min)
+        /// Whether ``Transaction/requestCancel(_:)`` named it.
         public var cancelRequested = false
         /// How often the process died while the task ran, as ``Transaction/noteCrash(_:count:)`` noted.
         public var crashes: UInt8 = 0
 
+        /// Nothing to tell.
         public init() {}
     }
 

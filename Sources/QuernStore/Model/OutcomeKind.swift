@@ -28,14 +28,22 @@ public enum OutcomeKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
 
 /// How many children of one parent ended in each way.
 public struct OutcomeCounts: Sendable, Equatable, BitwiseCopyable {
+    /// Each the number of children that ended as the ``OutcomeKind`` of the same name.
     public var completed: UInt64 = 0
+    /// See ``completed``.
     public var failed: UInt64 = 0
+    /// See ``completed``.
     public var deadLettered: UInt64 = 0
+    /// See ``completed``.
     public var cancelled: UInt64 = 0
+    /// See ``completed``.
     public var expired: UInt64 = 0
+    /// See ``completed``.
     public var superseded: UInt64 = 0
+    /// See ``completed``.
     public var dependencyFailed: UInt64 = 0
 
+    /// None of any kind.
     public init() {}
 
     /// Children that ended, in whichever way.
@@ -46,6 +54,7 @@ public struct OutcomeCounts: Sendable, Equatable, BitwiseCopyable {
     /// Children that ended in failure (see ``OutcomeKind/isFailure``).
     public var failures: UInt64 { failed + deadLettered + expired + dependencyFailed }
 
+    /// The count of one kind.
     public subscript(kind: OutcomeKind) -> UInt64 {
         get {
             switch kind {

@@ -10,9 +10,9 @@ public struct StoreError: Error, Sendable, Equatable {
 
         /// Another writer, in this process or another, holds the store.
         public static let locked = Code("locked")
-        /// There is no store at the path.
+        /// There is no store at the path, which may lead nowhere.
         public static let notFound = Code("not found")
-        /// A file is not what its name says, or does not belong to this store.
+        /// The path is not a directory, or a file in it is not what its name says or belongs to another store.
         public static let notAStore = Code("not a store")
         /// The store was written by a version that this one cannot read.
         public static let unsupportedVersion = Code("unsupported version")
@@ -22,6 +22,11 @@ public struct StoreError: Error, Sendable, Equatable {
         public static let storeChanged = Code("store changed")
         /// A file call failed. Nothing was acknowledged that is not on disk.
         public static let inputOutput = Code("input/output")
+        /// The lock file was removed or replaced while the store was open, so that another writer may have the store
+        /// now: whether the commits that get this error count is unknown, and this writer takes no more.
+        public static let lockLost = Code("lock lost")
+        /// The system has no thread left for what was asked. Nothing is lost; try again later.
+        public static let noThread = Code("no thread")
         /// The disk or a quota is full. Nothing is lost; writing goes on when there is space.
         public static let noSpace = Code("no space")
         /// A sync failed: whether this batch is on disk is unknown, and the store takes no more (S4).
@@ -36,13 +41,19 @@ public struct StoreError: Error, Sendable, Equatable {
         public static let closed = Code("closed")
     }
 
+    /// What kind of error it is.
     public var code: Code
+    /// What was tried and what was wrong, for people.
     public var message: String
+    /// The file that it is about.
     public var file: FilePath?
+    /// The place in ``file``, in bytes.
     public var offset: Int?
+    /// The call that failed, when one did.
     public var cause: FileError?
 
-    public init(_ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil) {
+    /// An error of the store, or of what is built on it.
+    package init(_ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil) {
         self.code = code
         self.message = message
         self.file = file
@@ -63,9 +74,26 @@ extension StoreError: CustomStringConvertible {
 extension StoreError {
     /// The error that a failed file call means.
     init(_ message: String, _ cause: FileError) {
-        self.init(
-            cause.isNoSpace ? .noSpace : .inputOutput, message, file: cause.path, offset: cause.offset, cause: cause)
+        if cause.isLockLost {
+            self.init(.lockLost, "\(message): \(FileError.lockLost)", file: cause.path, cause: cause)
+        } else {
+            self.init(
+                cause.isNoSpace ? .noSpace : .inputOutput, message, file: cause.path, offset: cause.offset, cause: cause
+            )
+        }
     }
+
+    /// Why there is no store to open at a path: the same for who writes, reads or inspects.
+    init(_ message: String, opening directory: FilePath, _ cause: FileError) {
+        switch cause.errno {
+        case .notDirectory: self.init(.notAStore, "the path is not a directory", file: directory, cause: cause)
+        case .noSuchFileOrDirectory: self.init(.notFound, "there is no store", file: directory, cause: cause)
+        default: self.init(message, cause)
+        }
+    }
+
+    /// Whether nothing is lost and the same may succeed later.
+    var isTransient: Bool { code == .noSpace || code == .noThread }
 
     /// Runs a file operation and says of its error what it was for.
     static func wrapping<Result>(

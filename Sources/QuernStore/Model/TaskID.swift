@@ -8,6 +8,7 @@ public struct TaskID: RawRepresentable, Hashable, Comparable, Sendable, BitwiseC
     public let rawValue: UInt64
 
     public init(rawValue: UInt64) { self.rawValue = rawValue }
+    /// A task by its number.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     /// The parent of all root tasks. It is no task itself and never ends.

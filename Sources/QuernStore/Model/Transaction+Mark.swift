@@ -10,6 +10,7 @@ extension Transaction {
         var outcomes = 0
         var valueBytes = 0
         var notes = 0
+        var largestLabel: UInt32 = 0
     }
 
     /// Where the transaction ends now.
@@ -17,7 +18,8 @@ extension Transaction {
         Mark(
             spawnGroups: spawnGroups.count, lastGroupCount: spawnGroups.last?.count ?? 0,
             payloads: payloadLengths.count, payloadBytes: payloads.count, outcomes: outcomes.count,
-            valueBytes: values.count, notes: notes.count)
+            valueBytes: values.count, notes: notes.count,
+            largestLabel: largestLabel)
     }
 
     /// Drops all operations that were added after `mark` was taken.
@@ -30,6 +32,7 @@ extension Transaction {
         valueLengths.removeLast(valueLengths.count - mark.outcomes)
         values.truncate(to: mark.valueBytes)
         notes.removeLast(notes.count - mark.notes)
+        largestLabel = mark.largestLabel
     }
 
     /// Takes out the operations that were added before `mark` was taken, and leaves the later ones.
@@ -49,6 +52,7 @@ extension Transaction {
         rest.valueLengths = Array(valueLengths[mark.outcomes...])
         rest.values.append(contentsOf: values.bytes[mark.valueBytes...])
         rest.notes = Array(notes[mark.notes...])
+        rest.findLargestLabel()
         rollback(to: mark)
         swap(&self, &rest)
         return rest

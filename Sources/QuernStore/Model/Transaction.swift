@@ -23,15 +23,22 @@ public struct Transaction: Sendable {
 
     /// The facts of an outcome, without its memo or error.
     public struct Outcome: Sendable, BitwiseCopyable {
+        /// The task that ends.
         public var task: TaskID
+        /// Its parent, as it was spawned.
         public var parent: TaskID
+        /// A label of the store, such as the one that it was spawned with.
         public var label: Label
+        /// How it ended.
         public var kind: OutcomeKind
         /// How often the task was tried, this time included; 0 when it never ran.
         public var attempts: UInt32
+        /// When its last attempt began.
         public var startedAt: Timestamp
+        /// When it ended.
         public var endedAt: Timestamp
 
+        /// The facts of an outcome; without `startedAt` it began when it ended.
         public init(
             task: TaskID, parent: TaskID, label: Label, kind: OutcomeKind, attempts: UInt32 = 1,
             startedAt: Timestamp? = nil, endedAt: Timestamp
@@ -73,7 +80,11 @@ public struct Transaction: Sendable {
     var notes: [Note] = []
     /// The stage that the spawns wait in; 0 when they are visible with the commit.
     var stage: UInt64 = 0
+    /// The largest label of its spawns and outcomes: what a store has to know. 0 when there is none; the label 0, which
+    /// no name has, counts as the largest.
+    var largestLabel: UInt32 = 0
 
+    /// Nothing to commit.
     public init() {}
 
     /// Whether there is nothing to commit.
@@ -110,6 +121,7 @@ public struct Transaction: Sendable {
         {
             spawnGroups[spawnGroups.count - 1].count += 1
         } else {
+            use(label)
             spawnGroups.append(
                 SpawnGroup(parent: parent, label: label, priority: priority, submittedAt: submittedAt, count: 1))
         }
@@ -129,12 +141,14 @@ public struct Transaction: Sendable {
         }
         valueLengths.append(UInt32(clamping: values.count - start))
         outcomes.append(outcome)
+        use(outcome.label)
     }
 
     /// Ends a task that leaves no bytes.
     public mutating func end(_ outcome: Outcome) {
         valueLengths.append(0)
         outcomes.append(outcome)
+        use(outcome.label)
     }
 
     /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5). Resets its
@@ -182,6 +196,18 @@ public struct Transaction: Sendable {
         valueLengths.append(contentsOf: other.valueLengths)
         values.append(contentsOf: other.values.bytes)
         notes.append(contentsOf: other.notes)
+        largestLabel = max(largestLabel, other.largestLabel)
+    }
+
+    private mutating func use(_ label: Label) {
+        largestLabel = max(largestLabel, label.rawValue == 0 ? .max : label.rawValue)
+    }
+
+    /// The largest label after operations were taken out. O(operations).
+    mutating func findLargestLabel() {
+        largestLabel = 0
+        for group in spawnGroups { use(group.label) }
+        for outcome in outcomes { use(outcome.label) }
     }
 }
 
@@ -196,7 +222,7 @@ public struct Commit: Sendable, Equatable {
     /// stage without tasks.
     public var staged: [Range<UInt64>]
 
-    public init(sequence: UInt64, spawned: [Range<UInt64>], staged: [Range<UInt64>] = []) {
+    init(sequence: UInt64, spawned: [Range<UInt64>], staged: [Range<UInt64>] = []) {
         self.sequence = sequence
         self.spawned = spawned
         self.staged = staged

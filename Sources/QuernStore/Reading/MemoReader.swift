@@ -37,18 +37,18 @@ public final class MemoReader: Sendable {
 
     // MARK: Opening and going on
 
-    /// Opens the store in a directory to read it, on a thread of its own.
+    /// Opens the store in a directory to read it, on a thread that may block.
     ///
     /// The time it takes depends on the log behind the last checkpoint and on the live tasks, not on history.
     ///
-    /// - Throws: ``StoreError/Code/notFound`` when there is no store; ``StoreError/Code/damaged`` naming file, offset
-    ///   and what is wrong; ``StoreError/Code/storeChanged`` when the writer replaced files at every attempt to read
-    ///   them; ``StoreError/Code/notAStore``, ``StoreError/Code/unsupportedVersion`` or
-    ///   ``StoreError/Code/inputOutput``.
+    /// - Throws: ``StoreError/Code/notFound`` when there is no store; ``StoreError/Code/notAStore`` when the path is no
+    ///   directory, or a file in it is another one's; ``StoreError/Code/damaged`` naming file, offset and what is
+    ///   wrong; ``StoreError/Code/storeChanged`` when the writer replaced files at every attempt to read them;
+    ///   ``StoreError/Code/unsupportedVersion``, ``StoreError/Code/inputOutput`` or ``StoreError/Code/noThread``.
     public static func open(
         at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()
     ) async throws(StoreError) -> MemoReader {
-        try await SystemThread.run { () throws(StoreError) in
+        try await ThreadPool.blocking.run { () throws(StoreError) in
             try openBlocking(at: directory, fileSystem: fileSystem)
         }
     }
@@ -64,7 +64,9 @@ public final class MemoReader: Sendable {
         return MemoReader(loader: loader, view: try read(loader, from: nil))
     }
 
-    /// Goes on to what is committed now, on a thread of its own. Returns whether the log has grown.
+    /// Goes on to what is committed now, on a thread that may block. Returns whether it shows anything else than
+    /// before: false also when the log grew by what nobody sees, such as spawns that are staged. (A hand-over that the
+    /// writer moved within the log counts as another.)
     ///
     /// It shows at least what was committed before the call. It reads the log that is new, or begins at a checkpoint
     /// that is new; then it shows the same as before, and more.
@@ -72,7 +74,7 @@ public final class MemoReader: Sendable {
     /// - Throws: as ``open(at:fileSystem:)``. What was read before stays.
     /// - Complexity: O(new log), and when there is some O(live).
     public func refresh() async throws(StoreError) -> Bool {
-        try await SystemThread.run { () throws(StoreError) in try self.refreshBlocking() }
+        try await ThreadPool.blocking.run { () throws(StoreError) in try self.refreshBlocking() }
     }
 
     /// Goes on as ``refresh()`` does, on the caller's thread, which it blocks. Never call it on the cooperative pool.
@@ -83,8 +85,7 @@ public final class MemoReader: Sendable {
             let old = current
             let new = try Self.read(loader, from: old)
             view.withLock { $0 = new }
-            // The chain of checksums is the same in a new segment, until a frame is added.
-            return new.position.checksum != old.position.checksum
+            return !new.shows(sameAs: old)
         }
     }
 
@@ -96,12 +97,15 @@ public final class MemoReader: Sendable {
             var generation: UInt64?
             do throws(StoreError) {
                 let manifest = try self.manifest(loader, of: old?.manifest.identity)
-                generation = manifest.generation
-                attempts.begin(generation: manifest.generation)
-                var next = if let view, view.manifest == manifest { view } else { try ReaderView(manifest, loader) }
-                try next.follow(loader)
+                // A manifest that only names another log segment leads to the same files.
+                let checkpoint = manifest.checkpointNumber
+                generation = checkpoint
+                attempts.begin(generation: checkpoint)
+                let goesOn = view?.manifest.checkpointNumber == checkpoint
+                var next = if goesOn, let view { view } else { try ReaderView(manifest, loader) }
+                try next.follow(loader, manifest)
                 let newest = try self.manifest(loader, of: manifest.identity)
-                if attempts.believes(generation: manifest.generation, newest: newest.generation) { return next }
+                if attempts.believes(generation: checkpoint, newest: newest.checkpointNumber) { return next }
                 view = next
             } catch {
                 if let final = attempts.failure(error, generation: generation) { throw final }
@@ -114,13 +118,7 @@ public final class MemoReader: Sendable {
     private static func manifest(
         _ loader: StoreLoader, of identity: StoreIdentity?
     ) throws(StoreError) -> Manifest {
-        let manifest: Manifest
-        do throws(StoreError) { manifest = try loader.readManifest() } catch {
-            guard let reason = error.cause?.errno, [.noSuchFileOrDirectory, .notDirectory].contains(reason) else {
-                throw error
-            }
-            throw StoreError(.notFound, "there is no store in the directory", file: loader.directory)
-        }
+        let manifest = try loader.readManifest()
         guard identity == nil || manifest.identity == identity else {
             throw StoreError(.notAStore, "another store has taken its place", file: loader.directory)
         }
@@ -204,8 +202,10 @@ public final class MemoReader: Sendable {
     // MARK: Labels
 
     /// The number of a name.
-    public func knownLabel(for name: String) -> Label? { current.committed.state.labels[name] }
+    public func knownLabel(for name: String) -> Label? {
+        current.committed.state.labels.label(for: name)
+    }
 
     /// The name behind a label.
-    public func name(of label: Label) -> String? { current.committed.state.names[label] }
+    public func name(of label: Label) -> String? { current.committed.state.labels.name(of: label) }
 }

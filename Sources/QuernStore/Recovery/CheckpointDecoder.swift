@@ -84,6 +84,7 @@ struct CheckpointDecoder {
         case .runs:
             while !reader.isAtEnd {
                 let entry = try LiveTasks.Run(&reader)
+                try state.labels.check(entry.run.label.rawValue)
                 if let last = state.live.runs.last {
                     guard last.run.firstID.rawValue + UInt64(last.run.count) <= entry.run.firstID.rawValue else {
                         throw DecodingFailure("live runs out of order")
@@ -96,7 +97,9 @@ struct CheckpointDecoder {
             guard number > 0, number <= Limits.number else { throw DecodingFailure("stage \(number)") }
             state.lastStage = max(state.lastStage, number)
             while !reader.isAtEnd {
-                try state.stages[number, default: StagedSpawns()].append(try SpawnRun(&reader))
+                let run = try SpawnRun(&reader)
+                try state.labels.check(run.label.rawValue)
+                try state.stages[number, default: StagedSpawns()].append(run)
             }
         case .parent:
             state.parents.restore(try ParentTable.Record(&reader))
@@ -109,8 +112,10 @@ struct CheckpointDecoder {
             detail.attempts = try reader.littleEndian()
             detail.notBefore = Timestamp(milliseconds: try reader.littleEndian())
             state.details[task] = detail
-        case .openBlock: try state.restoreOpen(Self.block(fields))
-        case .endedBlock: state.restoreEnded(try Self.block(fields))
+        case .openBlock:
+            let block = try block(fields)
+            try state.restoreOpen(block)
+        case .endedBlock: state.restoreEnded(try block(fields))
         case .dropped:
             while !reader.isAtEnd {
                 guard state.dropped.insert(try DroppedTree(&reader)) else {
@@ -136,11 +141,13 @@ struct CheckpointDecoder {
         }
     }
 
-    private static func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
+    private func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
         var block = ChildBlock()
         var scratch: [UInt8] = []
         try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
-        return block.outcomeBlock()
+        let restored = block.outcomeBlock()
+        for row in restored.rows { try state.labels.check(row.label) }
+        return restored
     }
 }
 

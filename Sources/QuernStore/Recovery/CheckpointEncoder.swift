@@ -59,8 +59,8 @@ struct CheckpointEncoder {
             $0.append(littleEndian: position.checksum)
             $0.append(littleEndian: index.numbers.next)
         }
-        for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            LogRecord.append(label, name: name, to: &body)
+        for (index, name) in state.labels.names.enumerated() {
+            LogRecord.append(Label(rawValue: UInt32(index + 1)), name: name, to: &body)
             try flushIfFull()
         }
         if !state.inFlight.isEmpty { LogRecord.append(.inFlight(state.inFlight), to: &body) }

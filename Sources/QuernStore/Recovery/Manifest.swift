@@ -12,6 +12,8 @@ struct Manifest: Equatable {
     var checkpointChecksum: UInt32
     /// Whether the store was closed in order, with nothing in the log behind the checkpoint.
     var isClean: Bool
+    /// The newest log segment that may hold a batch: without it the store is damaged (F13).
+    var newestLog: UInt32
 
     var header: FileHeader { FileHeader(kind: .manifest, number: generation, identity: identity, epoch: epoch) }
 
@@ -22,6 +24,8 @@ struct Manifest: Equatable {
         body.append(littleEndian: checkpointChecksum)
         body.append(isClean ? 1 : 0)
         body.append(zeros: 3)
+        body.append(littleEndian: newestLog)
+        body.append(zeros: 4)
         var encoder = FrameEncoder(
             identity: identity, segment: UInt32(truncatingIfNeeded: generation), position: UInt64(FileHeader.size),
             checksum: 0)
@@ -51,14 +55,22 @@ struct Manifest: Equatable {
             epoch = header.epoch
             checkpointNumber = try reader.littleEndian()
             checkpointChecksum = try reader.littleEndian()
-            isClean = try reader.byte() == 1
+            let state = try reader.byte()
+            guard state <= 1, try reader.take(3).allSatisfy({ $0 == 0 }) else {
+                throw DecodingFailure("reserved bytes")
+            }
+            isClean = state == 1
+            newestLog = try reader.littleEndian()
+            guard try reader.take(4).allSatisfy({ $0 == 0 }), reader.isAtEnd else {
+                throw DecodingFailure("reserved bytes")
+            }
         } catch { throw .damaged(error.reason) }
         guard checkpointNumber <= Limits.number else { throw .damaged("number of a checkpoint") }
     }
 
     init(
         generation: UInt64, identity: StoreIdentity, epoch: UInt64, checkpointNumber: UInt64,
-        checkpointChecksum: UInt32, isClean: Bool
+        checkpointChecksum: UInt32, isClean: Bool, newestLog: UInt32
     ) {
         self.generation = generation
         self.identity = identity
@@ -66,5 +78,6 @@ struct Manifest: Equatable {
         self.checkpointNumber = checkpointNumber
         self.checkpointChecksum = checkpointChecksum
         self.isClean = isClean
+        self.newestLog = newestLog
     }
 }

@@ -9,6 +9,7 @@ struct Recovery {
     let directory: FilePath
     let fileSystem: any FileSystem
     let configuration: MemoStore.Configuration
+    let lock: any FileLock
 
     private var loader: StoreLoader { StoreLoader(directory: directory, fileSystem: fileSystem, access: .readWrite) }
 
@@ -17,10 +18,11 @@ struct Recovery {
         var state: StoreState
         var index: MemoIndex
         var log: LogWriter
-        var manifest: Manifest
+        var manifest: ManifestFile
         var report: RecoveryReport
         /// Log segments that are there.
         var segments: [UInt32]
+        var reserve = SpaceReserve.State.none
     }
 
     func run() throws(StoreError) -> Result {
@@ -59,21 +61,21 @@ struct Recovery {
                 try fileSystem.remove(directory.appending(name))
             }
         }
-        let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1)
+        let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1, lock: lock)
         var state = StoreState()
         state.blockSizes = configuration.blockSizes
         let index = MemoIndex()
+        let manifest = ManifestFile(
+            Manifest(
+                generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0,
+                isClean: true, newestLog: 0),
+            in: files)
         let log = try wrapping("cannot create the log") { () throws(FileError) in
-            try LogWriter(
-                files: files, configuration: configuration, number: 1,
-                previous: LogPosition(segment: 0, offset: 0, checksum: 0))
+            try LogWriter(files: files, manifest: manifest, configuration: configuration)
         }
-        let none = Manifest(
-            generation: 0, identity: files.identity, epoch: 1, checkpointNumber: 0, checkpointChecksum: 0, isClean: true
-        )
-        let (manifest, _) = try wrapping("cannot create the store") { () throws(FileError) in
-            try CheckpointWriter(files: files).write(
-                state: state, index: index, position: log.position, after: none, isClean: false)
+        try wrapping("cannot create the store") { () throws(FileError) in
+            _ = try CheckpointWriter(files: files, manifest: manifest).write(
+                state: state, index: index, position: log.position, isClean: false)
         }
         var report = RecoveryReport()
         report.created = true
@@ -92,7 +94,8 @@ struct Recovery {
         // From here on the decision stands, and files may be written.
         let epoch = max(manifest.epoch, tails.map(\.header.epoch).max() ?? 0) + 1
         let files = StoreFiles(
-            directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch)
+            directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch,
+            lock: lock)
         try removeLeftovers(names, checkpoint: checkpoint, manifest: manifest)
         var state = checkpoint.state
         var index = try loader.openIndex(checkpoint, files: files)
@@ -107,20 +110,18 @@ struct Recovery {
             if tail.scan.tornBytes > 0 { report.tornFile = tail.path }
         }
         state.dropStages()
-        // An opening begins a segment of its own: with one behind the checkpoint's, somebody opened and never closed.
+        // Who commits begins a segment: with one behind the checkpoint's, somebody did and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
         guard let last = tails.last, last.number < .max else {
             throw StoreError(.damaged, "the log is missing or has no number left", file: directory)
         }
         try rewrite(last, from: durable)
-        let log = try wrapping("cannot begin a log segment") { () throws(FileError) in
-            try LogWriter(
-                files: files, configuration: configuration, number: last.number + 1,
-                previous: last.scan.end)
-        }
+        let manifestFile = ManifestFile(manifest, in: files)
+        let log = LogWriter(
+            files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: last.file)
         return Result(
-            files: files, state: state, index: index, log: log, manifest: manifest, report: report,
-            segments: numbers + [last.number + 1])
+            files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
+            segments: numbers, reserve: names.contains(StoreFiles.reserveName) ? .held : .released)
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of

@@ -5,7 +5,7 @@ public import SystemPackage
 public struct RecoveryReport: Sendable, Equatable {
     /// The store did not exist before.
     public var created = false
-    /// The store was closed in order the last time.
+    /// The store was closed in order the last time that something was committed to it.
     public var wasClean = true
     /// Frames that were committed after the last checkpoint and replayed.
     public var replayedFrames = 0
@@ -16,5 +16,6 @@ public struct RecoveryReport: Sendable, Equatable {
     /// The segment with the torn bytes.
     public var tornFile: FilePath?
 
+    /// A report of nothing.
     public init() {}
 }

@@ -52,10 +52,14 @@ struct StoreLoader {
         }.sorted()
     }
 
+    /// The store's manifest, without which there is no store.
+    ///
+    /// - Throws: ``StoreError/Code/notFound`` or ``StoreError/Code/notAStore``.
     func readManifest() throws(StoreError) -> Manifest {
         let path = directory.appending(StoreFiles.manifestName)
-        let bytes = try wrapping("cannot read the manifest") { () throws(FileError) in
-            try fileSystem.open(path, .readOnly).read(count: 4096, at: 0)
+        let bytes: [UInt8]
+        do throws(FileError) { bytes = try fileSystem.open(path, .readOnly).read(count: 4096, at: 0) } catch {
+            throw StoreError("cannot read the manifest", opening: directory, error)
         }
         return try Self.wrappingHeader(path) { () throws(FileHeader.Failure) in
             try bytes.withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
@@ -94,6 +98,11 @@ struct StoreLoader {
             throw StoreError(
                 .damaged, "the log segment of the checkpoint is missing",
                 file: directory.appending(StoreFiles.name(.log, UInt64(position.segment))))
+        }
+        guard let newest = wanted.last, newest >= manifest.newestLog else {
+            throw StoreError(
+                .damaged, "the newest log segment is missing",
+                file: directory.appending(StoreFiles.name(.log, UInt64(manifest.newestLog))))
         }
         var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] =
             []

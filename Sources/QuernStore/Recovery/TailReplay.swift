@@ -16,30 +16,37 @@ struct TailReplay {
             return try runParallel(&state, &index)
         }
         var frames = TailFrames(tails)
-        var writer = IndexWriter(files: files, configuration: configuration)
+        var output = BlockOutput(index: index, writer: IndexWriter(files: files, configuration: configuration))
         var durable: UInt64 = 0
         while let frame = try frames.next() {
             try apply(frame, &state, &durable)
-            try writer.appendAll(Self.takeBlocks(&state), to: &index)
+            try output.append(Self.takeBlocks(&state))
         }
+        (index, state.fullBlocks) = (output.index, output.waiting)
         return durable
     }
 
     private func runParallel(_ state: inout StoreState, _ index: inout MemoIndex) throws(StoreError) -> UInt64 {
         let frames = Channel<Result<[TailFrames.Frame], StoreError>>(capacity: 4)
         let blocks = Channel<[OutcomeBlock]>(capacity: 4)
-        let indexed = Handoff<Result<MemoIndex, StoreError>>()
+        let indexed = Handoff<Result<BlockOutput, StoreError>>()
         let tails = tails
-        SystemThread.start { Self.decode(tails, into: frames) }
-        let writer = IndexWriter(files: files, configuration: configuration)
-        SystemThread.start { [index] in indexed.give(Self.write(blocks, to: index, writer)) }
+        try SystemThread.start { Self.decode(tails, into: frames) }
+        let output = BlockOutput(index: index, writer: IndexWriter(files: files, configuration: configuration))
+        do throws(StoreError) {
+            try SystemThread.start { indexed.give(Self.write(blocks, to: output)) }
+        } catch {
+            frames.end()
+            throw error
+        }
         let applied = applyAll(frames, &state, blocks)
         frames.end()
         blocks.end()
         // Nothing may go on writing when this returns, whatever went wrong.
         let written = indexed.take()
         let durable = try applied.get()
-        index = try written.get()
+        let result = try written.get()
+        (index, state.fullBlocks) = (result.index, result.waiting)
         return durable
     }
 
@@ -84,17 +91,34 @@ struct TailReplay {
     }
 
     private static func write(
-        _ channel: Channel<[OutcomeBlock]>, to start: MemoIndex, _ indexWriter: IndexWriter
-    ) -> Result<MemoIndex, StoreError> {
-        var index = start
-        var indexWriter = indexWriter
+        _ channel: Channel<[OutcomeBlock]>, to start: BlockOutput
+    ) -> Result<BlockOutput, StoreError> {
+        var output = start
         while let blocks = channel.receive() {
-            do throws(StoreError) { try indexWriter.appendAll(blocks, to: &index) } catch {
+            do throws(StoreError) { try output.append(blocks) } catch {
                 channel.end()
                 return .failure(error)
             }
         }
-        return .success(index)
+        return .success(output)
+    }
+}
+
+/// Where replayed blocks go: to the index, and from the first on that found no space into memory, as when the store is
+/// in use. So a store can be opened on a full disk.
+private struct BlockOutput: Sendable {
+    var index: MemoIndex
+    var writer: IndexWriter
+    var waiting: [OutcomeBlock] = []
+
+    mutating func append(_ blocks: [OutcomeBlock]) throws(StoreError) {
+        waiting += blocks
+        if waiting.count > blocks.count { return }
+        do throws(FileError) {
+            while !waiting.isEmpty { waiting.removeFirst(try writer.append(waiting[...], to: &index)) }
+        } catch {
+            guard error.isNoSpace else { throw StoreError("cannot write the index", error) }
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 /// A hundred thousand small parents are as common as one that is large: what every parent has takes 40 bytes with its
 /// id, and what only some have is kept apart.
 struct ParentTable: Sendable {
-    private struct Parent: Sendable, BitwiseCopyable {
+    private struct Parent: Sendable, BitwiseCopyable, Equatable {
         /// The root task above it, or itself.
         let root: TaskID
         var liveChildren: UInt64 = 0
@@ -15,7 +15,7 @@ struct ParentTable: Sendable {
     }
 
     /// Of a parent with children that did not complete.
-    private struct OtherOutcomes: Sendable, BitwiseCopyable {
+    private struct OtherOutcomes: Sendable, BitwiseCopyable, Equatable {
         /// Without those that completed.
         var counts = OutcomeCounts()
         var firstFailure = TaskID.none
@@ -132,6 +132,12 @@ struct ParentTable: Sendable {
         parents.lazy.map { task, parent in
             Record(status: status(of: task, parent), root: parent.root, handover: handovers[task])
         }
+    }
+
+    /// Whether both tell the same of the same parents. O(count).
+    func holds(sameAs other: Self) -> Bool {
+        parents.holds(sameAs: other.parents) { $0 == $1 } && others.holds(sameAs: other.others) { $0 == $1 }
+            && handovers.holds(sameAs: other.handovers) { $0 == $1 }
     }
 
     mutating func restore(_ record: Record) {

@@ -43,6 +43,7 @@ extension StoreState {
         let number: UInt64 = try reader.littleEndian()
         guard number > 0, number <= Limits.number else { throw DecodingFailure("stage \(number)") }
         let record = try SpawnRecord(try reader.take(reader.remaining), isStaged: true)
+        try labels.check(record.label)
         lastStage = max(lastStage, number)
         try stages[number, default: StagedSpawns()].append(
             record.run(

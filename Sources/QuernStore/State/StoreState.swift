@@ -11,8 +11,7 @@ struct StoreState: Sendable {
     var openBlocks = TaskMap<OutcomeBlock>()
     /// Only for live tasks with something to tell.
     var details = TaskMap<LiveTasks.Detail>()
-    var labels: [String: Label] = [:]
-    var names: [Label: String] = [:]
+    var labels = LabelTable()
     /// The tasks of the last in-flight note.
     var inFlight: [TaskID] = []
     var nextID: UInt64 = 1
@@ -59,6 +58,7 @@ struct StoreState: Sendable {
         case .spawn:
             let record = try SpawnRecord(fields)
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
+            try labels.check(record.label)
             spawn(
                 record.run(
                     segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)),
@@ -99,8 +99,7 @@ struct StoreState: Sendable {
         case .define:
             let label = Label(rawValue: try reader.littleEndian())
             let name = String(decoding: try reader.take(reader.remaining), as: UTF8.self)
-            labels[name] = label
-            names[label] = name
+            try labels.define(name, as: label)
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
@@ -144,6 +143,7 @@ struct StoreState: Sendable {
         guard let root = parents.root(of: block.parent) else {
             throw DecodingFailure("outcomes under \(block.parent), which is not live")
         }
+        for row in block.rows { try labels.check(row.label) }
         let last = block.rows[block.rows.count - 1].sequence
         guard last <= Limits.number else { throw DecodingFailure("sequence \(last)") }
         guard parents.end(block.rows, under: block.parent) else { throw DecodingFailure("more outcomes than children") }

@@ -155,4 +155,9 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
     var keys: some Sequence<TaskID> { parts.lazy.flatMap(\.tasks) }
     /// In the order of the ids.
     var values: some Sequence<Value> { parts.lazy.flatMap(\.values) }
+
+    /// Whether both have the same tasks, with values that are alike. O(count).
+    func holds(sameAs other: Self, _ alike: (Value, Value) -> Bool) -> Bool {
+        count == other.count && zip(self, other).allSatisfy { $0.key == $1.key && alike($0.value, $1.value) }
+    }
 }

@@ -12,8 +12,10 @@ package enum SystemThread {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// Starts a detached thread that runs `body` and ends. Traps when the system has no thread left.
-    package static func start(_ body: @escaping @Sendable () -> Void) {
+    /// Starts a detached thread that runs `body` and ends.
+    ///
+    /// - Throws: ``StoreError/Code/noThread``; `body` is never called then.
+    package static func start(_ body: @escaping @Sendable () -> Void) throws(StoreError) {
         let start = Unmanaged.passRetained(Start(body))
         #if canImport(Darwin)
             var thread: pthread_t?
@@ -32,26 +34,14 @@ package enum SystemThread {
                     return nil
                 }, start.toOpaque())
         #endif
-        precondition(result == 0, "pthread_create failed with \(result)")
+        guard result == 0 else {
+            start.release()
+            throw StoreError(.noThread, "the system gives no thread (pthread_create: \(result))")
+        }
         #if canImport(Darwin)
             if let thread { pthread_detach(thread) }
         #else
             pthread_detach(thread)
         #endif
-    }
-
-    /// Runs blocking work on a thread of its own and awaits its result.
-    package static func run<Value: Sendable, Failure: Error>(
-        _ body: @escaping @Sendable () throws(Failure) -> Value
-    ) async throws(Failure) -> Value {
-        typealias Outcome = Result<Value, Failure>
-        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
-            start {
-                do throws(Failure) { continuation.resume(returning: .success(try body())) } catch {
-                    continuation.resume(returning: .failure(error))
-                }
-            }
-        }
-        return try result.get()
     }
 }

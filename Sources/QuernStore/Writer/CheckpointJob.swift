@@ -12,7 +12,7 @@ struct CheckpointJob: Sendable {
     let position: LogPosition
     /// The log's segment when it may not be on disk up to there. The writer syncs the same object.
     let unsyncedLog: (any StoreFile)?
-    let previous: Manifest
+    let manifest: ManifestFile
     let isClean: Bool
     /// Log segments that are there.
     let segments: [UInt32]
@@ -20,7 +20,6 @@ struct CheckpointJob: Sendable {
     let retired: [UInt32]
 
     struct Outcome: Sendable {
-        var manifest: Manifest
         var bytes: UInt64
         /// Log segments that are no longer there.
         var removed: Set<UInt32>
@@ -32,11 +31,12 @@ struct CheckpointJob: Sendable {
         do throws(FileError) {
             try unsyncedLog?.synchronize()
             try committed.index.synchronize()
-            let (manifest, bytes) = try CheckpointWriter(files: files).write(
-                state: committed.state, index: committed.index, position: position, after: previous, isClean: isClean)
+            let previous = manifest.current.checkpointNumber
+            let bytes = try CheckpointWriter(files: files, manifest: manifest).write(
+                state: committed.state, index: committed.index, position: position, isClean: isClean)
             return .success(
                 Outcome(
-                    manifest: manifest, bytes: bytes, removed: removeObsolete(),
+                    bytes: bytes, removed: removeObsolete(checkpoint: previous),
                     removedIndex: Set(retired.filter { remove(.index, $0) })))
         } catch { return .failure(StoreError("cannot write a checkpoint", error)) }
     }
@@ -44,8 +44,8 @@ struct CheckpointJob: Sendable {
     /// What cannot be removed now is removed later.
     ///
     /// What the writer's state came to need since is needed by this state too, or is in a segment from the position on.
-    private func removeObsolete() -> Set<UInt32> {
-        try? files.fileSystem.remove(files.path(.checkpoint, previous.checkpointNumber))
+    private func removeObsolete(checkpoint: UInt64) -> Set<UInt32> {
+        try? files.fileSystem.remove(files.path(.checkpoint, checkpoint))
         let needed = LogUse(committed.state).segments
         return Set(segments.filter { $0 < position.segment && needed[$0] == nil && remove(segment: $0) })
     }

@@ -18,3 +18,26 @@ enum CommitCompletion: Sendable {
         }
     }
 }
+
+/// Tells those whom one batch concerns.
+///
+/// Tasks that await are woken by a task in the pool that they run in: to wake a hundred takes as long as to write what
+/// they handed over, and the writer thread has the next batch to write.
+struct CommitWakeups {
+    private typealias Awaiting = UnsafeContinuation<Result<Commit, StoreError>?, Never>
+    private var awaiting: [(task: Awaiting, result: Result<Commit, StoreError>)] = []
+
+    /// Tells all but tasks that await, who are told by ``send()``.
+    mutating func add(_ completion: CommitCompletion, _ result: Result<Commit, StoreError>) {
+        guard case .continuation(let task) = completion else { return completion(result) }
+        awaiting.append((task, result))
+    }
+
+    consuming func send() {
+        guard awaiting.count > 1 else { return awaiting.forEach { $0.task.resume(returning: $0.result) } }
+        let awaiting = awaiting
+        Task.detached(priority: .high) {
+            for (task, result) in awaiting { task.resume(returning: result) }
+        }
+    }
+}

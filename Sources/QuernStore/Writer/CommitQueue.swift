@@ -97,15 +97,15 @@ struct CommitQueue: Sendable {
 
     // MARK: Callers
 
-    /// Takes a transaction or says why not. O(1) but for the growth of arrays.
-    mutating func add(_ item: Pending, _ entry: Entry = .always) -> Admission {
+    /// Takes a transaction and leaves nil behind, or says why not. O(1) but for the growth of arrays.
+    mutating func add(_ offered: inout Pending?, _ entry: Entry = .always) -> Admission {
         if isClosing { return .closed }
-        if case .always = entry { return take(item, bytes: item.bytes) }
-        let bytes = item.bytes
+        guard let bytes = offered?.bytes else { preconditionFailure("nothing to add") }
         // Nobody passes those who wait: but for `always`, which must not wait itself.
-        if admitted == outside.count, hasRoom(for: bytes) { return take(item, bytes: bytes) }
+        if case .always = entry { return take(&offered, bytes: bytes) }
+        if admitted == outside.count, hasRoom(for: bytes) { return take(&offered, bytes: bytes) }
         guard case .whenThereIsRoom(let ticket) = entry else { return .full }
-        outside.append((ticket, item))
+        outside.append((ticket, offered.take()))
         return .waits
     }
 
@@ -195,7 +195,8 @@ struct CommitQueue: Sendable {
 
     private func hasRoom(for bytes: Int) -> Bool { batches.isEmpty || pendingBytes + bytes <= limit }
 
-    private mutating func take(_ item: Pending, bytes: Int) -> Admission {
+    private mutating func take(_ offered: inout Pending?, bytes: Int) -> Admission {
+        guard let item = offered.take() else { preconditionFailure("nothing to take") }
         let isFirst = batches.isEmpty
         if let last = batches.last, last.bytes < batchBytes {
         } else {
@@ -212,11 +213,10 @@ struct CommitQueue: Sendable {
     /// not empty, so that the writer comes round to this again.
     private mutating func admit() {
         while admitted < outside.count {
-            if let item = outside[admitted].item {
-                let bytes = item.bytes
+            if let bytes = outside[admitted].item?.bytes {
                 guard hasRoom(for: bytes) else { break }
-                _ = take(item, bytes: bytes)
-                outside[admitted].item = nil
+                var item = outside[admitted].item.take()
+                _ = take(&item, bytes: bytes)
             }
             admitted += 1
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import SystemPackage
 
 /// What the writer thread and all callers share.
 final class StoreShared: Sendable {
@@ -16,11 +17,26 @@ final class StoreShared: Sendable {
     let throttle = Throttle()
     /// Why background work failed the last time that it did.
     let housekeepingFailure = Mutex<StoreError?>(nil)
+    /// Files in which background work found damage, and what it found. It leaves them alone and goes on with the rest.
+    let damage = Mutex<[FilePath: StoreError]>([:])
 
     init(files: StoreFiles, state: StoreState, index: MemoIndex, bodies: LogBodies) {
         self.files = files
         committed = Mutex(Committed(state: state, index: index))
         self.bodies = bodies
+    }
+
+    /// Looks something up in the files of the index, without the lock: commits wait for that, so that `take` gets
+    /// references alone. A compaction may remove a file between the two; then it looks again.
+    func lookUp<Places, Value>(
+        _ take: (Committed) -> Places, _ body: (Places) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        while true {
+            let (places, replacements) = committed.withLock { (take($0), $0.index.replacements) }
+            do throws(StoreError) { return try body(places) } catch {
+                guard committed.withLock({ $0.index.replacements }) != replacements else { throw error }
+            }
+        }
     }
 
     /// The observer as a strong reference.

@@ -8,19 +8,26 @@ extension StoreWriter {
 
     /// Takes over what a checkpoint that ended has changed.
     mutating func adopt(_ result: Result<CheckpointJob.Outcome, StoreError>) {
+        // A checkpoint lets more go than it takes.
+        if case .failure(let error) = result, error.code == .noSpace, reserve.release() {
+            compactionsDone = compactionsInCheckpoint + compactionsDone
+            compactionsInCheckpoint = []
+            requestCheckpoint()
+            return carryOut(schedule.handle(.finished(bytes: nil)))
+        }
         let waiting = compactionsInCheckpoint
         compactionsInCheckpoint = []
-        for done in waiting { done.completion(result.map { _ in done.report }) }
+        for done in waiting { done.completion(result.flatMap { _ in done.result }) }
         switch result {
         case .success(let outcome):
-            manifest = outcome.manifest
             segments.removeAll(where: outcome.removed.contains)
             retired.removeAll(where: outcome.removedIndex.contains)
+            reserve.hold()
             housekeeping.didCheckpoint()
             carryOut(schedule.handle(.finished(bytes: outcome.bytes)))
         case .failure(let error):
-            // Without space the log just grows longer; the next try comes with the next interval.
-            if error.code != .noSpace { poison(error) }
+            // Without space, or a thread, the log just grows longer; the next try comes with the next interval.
+            if !error.isTransient { poison(error) }
             carryOut(schedule.handle(.finished(bytes: nil)))
         }
     }
@@ -34,6 +41,7 @@ extension StoreWriter {
         switch action {
         case .nothing: break
         case .begin:
+            _ = usingReserve { $0.flushIndex() }
             guard poison == nil, let job = makeCheckpoint(isClean: false) else {
                 failCompactions(poison ?? StoreError(.noSpace, "index blocks wait for space, and so does a checkpoint"))
                 return carryOut(schedule.handle(.finished(bytes: nil)))
@@ -41,13 +49,15 @@ extension StoreWriter {
             compactionsInCheckpoint += compactionsDone
             compactionsDone = []
             let queue = shared.queue
-            configuration.startThread {
-                let result = job.run()
-                queue.withLock {
-                    $0.checkpointEnded(result)
-                    return true
+            do throws(StoreError) {
+                try configuration.startThread {
+                    let result = job.run()
+                    queue.withLock {
+                        $0.checkpointEnded(result)
+                        return true
+                    }
                 }
-            }
+            } catch { adopt(.failure(error)) }
         case .finish: finish()
         }
     }
@@ -63,7 +73,7 @@ extension StoreWriter {
         if newest < log.segment { segments.append(contentsOf: (newest + 1)...log.segment) }
         return CheckpointJob(
             files: shared.files, bodies: shared.bodies, committed: committed, position: log.position,
-            unsyncedLog: log.unsyncedFile, previous: manifest, isClean: isClean, segments: segments,
+            unsyncedLog: log.unsyncedFile, manifest: manifest, isClean: isClean, segments: segments,
             retired: retired)
     }
 
@@ -72,9 +82,14 @@ extension StoreWriter {
     private mutating func finish() {
         failCompactions(StoreError(.closed, "the store is closed"))
         var result = poison
-        if result == nil { result = flushIndex() }
-        if result == nil, let job = makeCheckpoint(isClean: true), case .failure(let error) = job.run() {
-            result = error
+        if result == nil {
+            result = usingReserve { writer in
+                if let error = writer.flushIndex() { return error }
+                guard let job = writer.makeCheckpoint(isClean: true), case .failure(let error) = job.run() else {
+                    return nil
+                }
+                return error
+            }
         }
         lock.release()
         let error = result

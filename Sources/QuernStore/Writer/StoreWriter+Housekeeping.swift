@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import SystemPackage
 
 /// Background work: it reads and writes files on a thread of its own, and hands its result to the writer, which alone
 /// changes what counts.
@@ -29,8 +30,7 @@ extension StoreWriter {
             $0.beginBackground()
             return false
         }
-        configuration.startThread {
-            let result = work()
+        let end = { @Sendable (result: Result<Value, StoreError>) in
             shared.queue.withLock {
                 $0.endBackground { writer in
                     finish(&writer, result)
@@ -39,13 +39,15 @@ extension StoreWriter {
                 return true
             }
         }
+        do throws(StoreError) { try configuration.startThread { end(work()) } } catch { end(.failure(error)) }
     }
 
-    /// Notes why background work failed. Nothing has changed; without space it is tried again after a checkpoint.
-    private mutating func note(_ error: StoreError) {
+    /// Notes why background work failed. Nothing has changed; it is tried again after a checkpoint, but for files that
+    /// are damaged.
+    private func note(_ error: StoreError) {
         guard error.code != .closed else { return }
         shared.housekeepingFailure.withLock { $0 = error }
-        if error.code == .damaged { housekeeping.stop() }
+        if error.code == .damaged, let file = error.file { shared.damage.withLock { $0[file] = error } }
     }
 
     /// Has everything compacted, and tells `completion` when that is done or failed.
@@ -65,12 +67,10 @@ extension StoreWriter {
             return housekeeping.didFinish()
         }
         let segmentBytes = configuration.logSegmentBytes
-        let state = shared.committed.withLock { $0.state }
-        let bodies = LogBodies(files: shared.files, capacity: 0)
+        let shared = shared
         inBackground {
             Result { () throws(StoreError) in
-                let old = LogUse(state).plan(current: current, segmentBytes: segmentBytes)
-                return try Relocation(of: old, in: state).transaction(reading: bodies)
+                try shared.relocation(current: current, segmentBytes: segmentBytes)
             }
         } finish: { writer, result in
             writer.commit(result)
@@ -108,8 +108,9 @@ extension StoreWriter {
         if everything {
             compactionsRunning += compactionRequests
             compactionRequests = []
-            if let error = sealIndex() {
-                if error.code != .noSpace { poison(error) }
+            // Without space the open segment is left out.
+            if let error = usingReserve({ $0.sealIndex() }), error.code != .noSpace {
+                if !error.isTransient { poison(error) }
                 failRunningCompactions(error)
                 return housekeeping.didFinish()
             }
@@ -118,17 +119,12 @@ extension StoreWriter {
         let configuration = configuration
         inBackground {
             Result { () throws(StoreError) in
-                try shared.compaction(configuration, everything: everything)
+                shared.compaction(configuration, isRequested: everything)
             }
         } finish: { writer, result in
             // A store that writes no more has no checkpoint that could name the new segments.
-            guard writer.poison == nil else { return }
-            switch result {
-            case .success(let done): writer.adopt(done, isRequested: everything)
-            case .failure(let error):
-                writer.note(error)
-                if everything { writer.failRunningCompactions(error) }
-            }
+            guard writer.poison == nil, case .success(let round) = result else { return }
+            writer.adopt(round, isRequested: everything)
         }
     }
 
@@ -146,24 +142,31 @@ extension StoreWriter {
     }
 
     /// Lets new segments take the place of their inputs, for who asks from now on; a checkpoint makes that count.
-    private mutating func adopt(_ result: Compaction.Result?, isRequested: Bool) {
+    private mutating func adopt(_ round: CompactionRound, isRequested: Bool) {
+        for error in round.damage { note(error) }
+        if let failure = round.failure { note(failure) }
+        exchange(round)
         if isRequested {
-            let report = result.map(CompactionReport.init) ?? CompactionReport()
-            compactionsDone += compactionsRunning.map { CompactionDone(report: report, completion: $0) }
+            // Without space, what was done without is something.
+            let isPartial = round.failure?.code == .noSpace && !round.results.isEmpty
+            let error = (isPartial ? nil : round.failure) ?? round.damage.first
+            let result = error.map { .failure($0) } ?? Result<CompactionReport, StoreError>.success(.init(round))
+            compactionsDone += compactionsRunning.map { CompactionDone(result: result, completion: $0) }
             compactionsRunning = []
         }
-        if let result { exchange(result) }
-        if result != nil || isRequested { requestCheckpoint() }
+        if !round.results.isEmpty || isRequested { requestCheckpoint() }
     }
 
-    private mutating func exchange(_ result: Compaction.Result) {
+    private mutating func exchange(_ round: CompactionRound) {
         shared.committed.withLock { committed in
-            committed.index.replace(result.inputs, by: result.outputs)
-            committed.state.dropped.settle(rows: result.reclaimedRows, gone: result.gone)
+            for result in round.results { committed.index.replace(result.inputs, by: result.outputs) }
+            committed.state.dropped.settle(rows: round.reclaimedRows, gone: round.gone)
         }
-        let kept = Set(result.outputs.map(\.file.number))
-        retired.append(contentsOf: result.inputs.map(\.file.number).filter { !kept.contains($0) })
-        if result.isProgress { housekeeping.didCompact() }
+        for result in round.results {
+            let kept = Set(result.outputs.map(\.file.number))
+            retired.append(contentsOf: result.inputs.map(\.file.number).filter { !kept.contains($0) })
+        }
+        if round.results.contains(where: \.isProgress) { housekeeping.didCompact() }
     }
 
     /// Tells those who wait for a compaction that there is none.
@@ -185,26 +188,45 @@ extension StoreWriter {
 /// A compaction that somebody waits for: it counts once a checkpoint is written.
 struct CompactionDone: Sendable {
     typealias Completion = @Sendable (Result<CompactionReport, StoreError>) -> Void
-    var report: CompactionReport
+    /// What it did, or what it met.
+    var result: Result<CompactionReport, StoreError>
     var completion: Completion
 }
 
 extension StoreShared {
-    /// Chooses segments and rewrites them; nil when there is nothing to gain. Runs beside the writer.
-    fileprivate func compaction(
-        _ configuration: MemoStore.Configuration, everything: Bool
-    ) throws(StoreError) -> Compaction.Result? {
-        let (contents, numbers) = committed.withLock { (IndexContents($0), $0.index.numbers) }
-        let segments = try contents.segments()
-        guard let plan = everything ? CompactionPlan.everything(segments) : CompactionPlan.next(segments) else {
-            return nil
+    /// Files that are known to be damaged.
+    var setAside: Set<FilePath> { damage.withLock { Set($0.keys) } }
+
+    /// Chooses segments and rewrites them. Runs beside the writer.
+    fileprivate func compaction(_ configuration: MemoStore.Configuration, isRequested: Bool) -> CompactionRound {
+        let setAside = setAside
+        let (contents, numbers) = committed.withLock { (IndexContents($0, setAside: setAside), $0.index.numbers) }
+        let rate = isRequested ? nil : configuration.compactionBytesPerSecond
+        let (files, throttle) = (files, throttle)
+        var round = CompactionRound(contents, isRequested: isRequested) { (contents, plan) throws(StoreError) in
+            var compaction = Compaction(
+                files: files, contents: contents, plan: plan, configuration: configuration, throttle: throttle,
+                budget: rate.map { IOBudget(bytesPerSecond: $0, now: .now()) }, numbers: numbers)
+            return try compaction.run()
         }
-        let rate = everything ? nil : configuration.compactionBytesPerSecond
-        var compaction = Compaction(
-            files: files, contents: contents, plan: plan, configuration: configuration, throttle: throttle,
-            budget: rate.map { IOBudget(bytesPerSecond: $0, now: .now()) },
-            numbers: numbers)
-        return try compaction.run()
+        round.finish(segmentBytes: configuration.indexSegmentBytes)
+        return round
+    }
+
+    /// Reads what live tasks need of old log segments. Runs beside the writer.
+    fileprivate func relocation(current: UInt32, segmentBytes: Int) throws(StoreError) -> Transaction {
+        let bodies = LogBodies(files: files, capacity: 0)
+        let setAside = setAside
+        while true {
+            let state = committed.withLock { $0.state }
+            let old = LogUse(state).plan(current: current, segmentBytes: segmentBytes)
+                .filter { !setAside.contains(files.path(.log, UInt64($0))) }
+            do throws(StoreError) { return try Relocation(of: old, in: state).transaction(reading: bodies) } catch {
+                // A checkpoint removes what nobody needs any more, under way too: then less is to be moved.
+                let needed = committed.withLock { LogUse($0.state) }.segments
+                guard old.contains(where: { needed[$0] == nil }) else { throw error }
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ extension StoreWriter {
         deadlines.sync = nil
     }
 
-    mutating func noteUnsynced(_ pending: ArraySlice<CommitQueue.Pending>) {
+    mutating func noteUnsynced(_ pending: [CommitQueue.Pending]) {
         for item in pending {
             guard case .interval(let duration) = item.durability else { continue }
             let due = MonotonicTime.now().advanced(by: duration)

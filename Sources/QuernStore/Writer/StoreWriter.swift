@@ -8,7 +8,7 @@ struct StoreWriter: Sendable {
     let configuration: MemoStore.Configuration
     let lock: any FileLock
     var log: LogWriter
-    var manifest: Manifest
+    let manifest: ManifestFile
     /// Log segments that are there.
     var segments: [UInt32]
     /// Set when a write or a sync failed for good (S4).
@@ -25,6 +25,9 @@ struct StoreWriter: Sendable {
     var compactionsInCheckpoint: [CompactionDone] = []
     /// Index segments that were replaced and go with the next checkpoint.
     var retired: [UInt32] = []
+    var reserve: SpaceReserve
+    /// The last batch found no space: drops are not put together with what will find none either.
+    private var isOutOfSpace = false
     var deadlines = WriterDeadlines()
     var schedule: CheckpointSchedule
 
@@ -37,6 +40,8 @@ struct StoreWriter: Sendable {
         housekeeping = Housekeeping(
             retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
+        reserve = SpaceReserve(
+            files: recovered.files, bytes: configuration.reserveBytes, state: recovered.reserve)
         segments = recovered.segments
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
@@ -74,27 +79,27 @@ struct StoreWriter: Sendable {
 
     // MARK: Writing
 
+    /// Writes what the queue gathered as one batch; while there is no space, drops apart from what finds none either.
     mutating func write(_ pending: [CommitQueue.Pending]) {
+        guard isOutOfSpace else { return writeBatch(pending) }
         var start = 0
         while start < pending.count {
-            var bytes = 0
-            var end = start
-            while end < pending.count, end == start || bytes < Limits.batchBytes {
-                bytes += pending[end].bytes
-                end += 1
-            }
-            writeBatch(pending[start..<end])
+            let frees = pending[start].transaction.freesSpace
+            let end = pending[start...].firstIndex { $0.transaction.freesSpace != frees } ?? pending.count
+            writeBatch(Array(pending[start..<end]))
             start = end
         }
     }
 
-    private mutating func writeBatch(_ pending: ArraySlice<CommitQueue.Pending>) {
+    private mutating func writeBatch(_ pending: [CommitQueue.Pending]) {
         if let poison {
             return fail(
                 pending, StoreError(.poisoned, "an earlier write failed: \(poison.message)", file: poison.file))
         }
-        if let blocked = flushIndex() {
-            if blocked.code != .noSpace { poison(blocked) }
+        let frees = pending.allSatisfy(\.transaction.freesSpace)
+        if let blocked = prepare(frees: frees) {
+            if !blocked.isTransient { poison(blocked) }
+            isOutOfSpace = blocked.code == .noSpace
             return fail(pending, blocked)
         }
 
@@ -112,18 +117,24 @@ struct StoreWriter: Sendable {
             }
             return (committed.state.nextID, committed.state.nextSequence)
         }
-        let failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
-        if failure != nil { forgetAborted(pending) }
-        for (offset, receipt) in receipts.enumerated() {
-            guard let completion = pending[pending.startIndex + offset].completion else { continue }
-            // What was rejected is told so, whatever became of the rest of the batch.
-            completion(receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
+        var failure = batch.isEmpty ? nil : persist(pending, firstID: firstID, firstSequence: firstSequence)
+        if failure?.code == .noSpace, frees, reserve.release() {
+            failure = persist(pending, firstID: firstID, firstSequence: firstSequence)
         }
+        isOutOfSpace = failure?.code == .noSpace
+        if failure != nil { forgetAborted(pending) }
+        var wakeups = CommitWakeups()
+        for (index, receipt) in receipts.enumerated() {
+            guard let completion = pending[index].completion else { continue }
+            // What was rejected is told so, whatever became of the rest of the batch.
+            wakeups.add(completion, receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
+        }
+        wakeups.send()
     }
 
     /// Writes, syncs and applies the batch. Returns why nothing of it counts.
     private mutating func persist(
-        _ pending: ArraySlice<CommitQueue.Pending>, firstID: UInt64, firstSequence: UInt64
+        _ pending: [CommitQueue.Pending], firstID: UInt64, firstSequence: UInt64
     ) -> StoreError? {
         let written: [LogWriter.Written]
         do throws(FileError) {
@@ -131,17 +142,20 @@ struct StoreWriter: Sendable {
         } catch {
             let error = StoreError("cannot append to the log", error)
             undo()
-            if error.code != .noSpace { poison(error) }
+            if !error.isTransient { poison(error) }
             return error
         }
         let needsSync = pending.contains { $0.durability == .synced }
         do throws(FileError) {
             if needsSync { try synchronize() } else { noteUnsynced(pending) }
+            // Whoever could take the lock since may not have read this batch (S1).
+            try lock.check()
         } catch {
             undo()
             let error = StoreError(
-                .indeterminate, "a sync failed: whether this batch is on disk is unknown", file: error.path,
-                cause: error)
+                error.isLockLost ? .lockLost : .indeterminate,
+                "\(error.isLockLost ? FileError.lockLost : "a sync failed"): whether this batch counts is unknown",
+                file: error.path, cause: error)
             poison(error)
             return error
         }
@@ -155,7 +169,7 @@ struct StoreWriter: Sendable {
 
     /// A stage that is aborted goes, also when the log has no room to say so: nobody can commit it any more, and the
     /// segments that it holds may be what fills the disk.
-    private func forgetAborted(_ pending: ArraySlice<CommitQueue.Pending>) {
+    private func forgetAborted(_ pending: [CommitQueue.Pending]) {
         shared.committed.withLock { committed in
             for item in pending {
                 for case .abortStage(let stage) in item.transaction.notes { committed.state.stages[stage] = nil }
@@ -188,11 +202,11 @@ struct StoreWriter: Sendable {
                 shared.bodies.insert(frame.body, at: .init(segment: segment, offset: frame.offset))
             }
         }
-        if let error = flushIndex(), error.code != .noSpace { poison(error) }
+        if let error = flushIndex(), !error.isTransient { poison(error) }
         shared.currentObserver?.storeDidCommit(changes)
     }
 
-    private func fail(_ pending: ArraySlice<CommitQueue.Pending>, _ error: StoreError) {
+    private func fail(_ pending: [CommitQueue.Pending], _ error: StoreError) {
         forgetAborted(pending)
         for item in pending { item.completion?(.failure(error)) }
     }

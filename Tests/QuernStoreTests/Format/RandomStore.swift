@@ -18,6 +18,7 @@ struct RandomStore {
         random = SeededGenerator(seed: seed)
         configuration.logSegmentBytes = 32 << 10
         configuration.logReserveBytes = 4 << 10
+        configuration.reserveBytes = 0
         configuration.indexSegmentBytes = 24 << 10
         configuration.openBlockBytes = 8 << 10
         configuration.checkpointBytes = 48 << 10

@@ -10,9 +10,7 @@ struct StoreDump {
 
     init(_ store: MemoStore) throws(StoreError) {
         let state = store.shared.committed.withLock { $0.state }
-        for (label, name) in state.names.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            line("label", label.rawValue, Self.hex(name.utf8))
-        }
+        for (index, name) in state.labels.names.enumerated() { line("label", index + 1, Self.hex(name.utf8)) }
         try dumpLive(store, state)
         for task in store.liveTasks().inFlight { line("inflight", task) }
         try dumpParents(store, state)

@@ -28,6 +28,13 @@ struct ExpectedStore: Sendable {
     var ended: [UInt64: [ExpectedChild]] = [:]
     /// The keys of `ended` in an order that the seed fixes.
     var endedParents: [UInt64] = []
+    /// The root task above each of them; 0 for 0 itself.
+    var roots: [UInt64: UInt64] = [:]
+    /// The first child of each that ended in failure: dropping it changes nothing about that.
+    var firstFailures: [UInt64: UInt64] = [:]
+    /// Root tasks that were dropped, and what was below them.
+    var dropped: [UInt64] = []
+    var droppedParents: [UInt64] = []
 
     mutating func end(_ child: ExpectedChild, under parent: UInt64) {
         live[child.id] = nil
@@ -35,8 +42,39 @@ struct ExpectedStore: Sendable {
         details[child.id] = nil
         handovers[child.id] = nil
         liveChildren[parent, default: 0] -= 1
-        if ended[parent] == nil { endedParents.append(parent) }
+        if ended[parent] == nil {
+            endedParents.append(parent)
+            roots[parent] = root(of: parent)
+        }
+        if child.kind.isFailure, firstFailures[parent] == nil { firstFailures[parent] = child.id }
         ended[parent, default: []].append(child)
+    }
+
+    /// The root task above a live task.
+    private func root(of task: UInt64) -> UInt64 {
+        var root = task
+        while let above = live[root]?.parent, above != 0 { root = above }
+        return root
+    }
+
+    // MARK: Trees
+
+    /// The ended root tasks, in the order in which they ended.
+    var endedRoots: [ExpectedChild] { ended[0, default: []] }
+
+    /// How many ended tasks there are in a tree, its root too.
+    func treeSize(_ root: UInt64) -> Int {
+        1 + endedParents.reduce(0) { $0 + (roots[$1] == root ? ended[$1, default: []].count : 0) }
+    }
+
+    /// Takes a tree out.
+    mutating func drop(_ root: UInt64) {
+        ended[0]?.removeAll { $0.id == root }
+        dropped.append(root)
+        let below = endedParents.filter { roots[$0] == root }
+        for parent in below { ended[parent] = nil }
+        droppedParents += below
+        endedParents.removeAll { ended[$0] == nil }
     }
 
     /// Gives spawned tasks the ids that the store gave them.
@@ -50,10 +88,12 @@ struct PlannedCommit: Sendable {
     var transaction = Transaction()
     var durability = Durability.synced
     var spawned: [ExpectedStore.LiveTask] = []
+    /// The root task of the tree that it drops. It spawns nothing then.
+    var dropped: UInt64?
 
     /// The payload of its first task, which no other task has: the task stays live until the commit is known to be on
     /// disk, so that the store has the one exactly when it has the other.
-    var witness: [UInt8] { spawned[0].payload }
+    var witness: [UInt8]? { spawned.first?.payload }
 }
 
 /// A commit that a crash may undo, and what the store must answer if it does.

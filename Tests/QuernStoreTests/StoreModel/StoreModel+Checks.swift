@@ -39,12 +39,13 @@ extension StoreModel {
         for _ in 0..<min(4, expected.endedParents.count) {
             try checkChildren(of: random.pick(expected.endedParents), in: store)
         }
+        if !expected.droppedParents.isEmpty { try checkChildren(of: random.pick(expected.droppedParents), in: store) }
     }
 
     /// Compares everything that the store says with the model.
     func checkEverything(_ store: some AnsweringStore) throws {
         try checkLive(store)
-        for parent in expected.endedParents { try checkChildren(of: parent, in: store) }
+        for parent in expected.endedParents + expected.droppedParents { try checkChildren(of: parent, in: store) }
     }
 
     /// A reader that is a few commits behind catches up.
@@ -54,7 +55,20 @@ extension StoreModel {
         } else {
             reader = try await MemoReader.open(at: files.store, fileSystem: files.fileSystem)
         }
+        readerExpected = expected
         if let reader { try check(reader) }
+    }
+
+    /// A reader that is behind answers as it did, also when the files that it would look into are gone since.
+    mutating func readOld() throws {
+        guard let reader, !readerExpected.endedParents.isEmpty else { return }
+        let parent = random.pick(readerExpected.endedParents)
+        let found = try Self.unlessChanged { () throws(StoreError) in
+            try Self.read(try reader.children(of: TaskID(parent))).children
+        }
+        try expect(
+            found == nil || found == readerExpected.ended[parent, default: []],
+            "a reader that is behind shows other children of \(parent)")
     }
 
     private func checkLive(_ store: some AnsweringStore) throws {
@@ -82,7 +96,7 @@ extension StoreModel {
         let snapshot = try store.children(of: TaskID(parent))
         try expect(snapshot.counts == Self.counts(children), "parent \(parent) has the counts \(snapshot.counts)")
         if let status = store.status(of: TaskID(parent)) {
-            let failure = children.first { $0.kind.isFailure }?.id ?? 0
+            let failure = expected.firstFailures[parent] ?? 0
             try expect(status.counts == snapshot.counts, "parent \(parent) has the status \(status)")
             try expect(status.firstFailure.rawValue == failure, "parent \(parent) has the status \(status)")
         }
@@ -128,25 +142,45 @@ extension StoreModel {
 
     mutating func hold() throws {
         guard !expected.endedParents.isEmpty else { return }
-        let parent = random.pick(expected.endedParents)
         if held.count == Self.heldSnapshots { held.remove(at: random.below(held.count)) }
-        held.append(
-            HeldSnapshot(
-                snapshot: try store.children(of: TaskID(parent)), count: expected.ended[parent, default: []].count))
+        if let reader, random.chance(1, in: 3), !readerExpected.endedParents.isEmpty {
+            let parent = random.pick(readerExpected.endedParents)
+            guard
+                let snapshot = try Self.unlessChanged({ () throws(StoreError) in try reader.children(of: TaskID(parent))
+                })
+            else { return }
+            held.append(HeldSnapshot(snapshot: snapshot, children: readerExpected.ended[parent, default: []]))
+        } else {
+            let parent = random.pick(expected.endedParents)
+            held.append(
+                HeldSnapshot(
+                    snapshot: try store.children(of: TaskID(parent)), children: expected.ended[parent, default: []]))
+        }
+    }
+
+    /// Nil when the store has changed since a reader caught up.
+    private static func unlessChanged<Value>(
+        _ body: () throws(StoreError) -> Value
+    ) throws(StoreError) -> Value? {
+        do throws(StoreError) { return try body() } catch {
+            guard error.code == .storeChanged else { throw error }
+            return nil
+        }
     }
 
     mutating func scanHeld() throws {
         guard !held.isEmpty else { return }
         let entry = random.pick(held)
-        let parent = entry.snapshot.parent
-        let children = expected.ended[parent.rawValue, default: []].prefix(entry.count)
         try expect(
-            try Self.read(entry.snapshot).children == Array(children), "an old snapshot of \(parent) shows others")
+            try Self.read(entry.snapshot).children == entry.children,
+            "an old snapshot of \(entry.snapshot.parent) shows others")
     }
 
     // MARK: Reading
 
-    private static func read(_ snapshot: ChildSnapshot) throws -> (children: [ExpectedChild], sequences: [UInt64]) {
+    static func read(
+        _ snapshot: ChildSnapshot
+    ) throws(StoreError) -> (children: [ExpectedChild], sequences: [UInt64]) {
         var cursor = snapshot.makeCursor()
         var block = ChildBlock()
         var children: [ExpectedChild] = []

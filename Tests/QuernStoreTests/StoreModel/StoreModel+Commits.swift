@@ -73,7 +73,7 @@ extension StoreModel {
     }
 
     /// A synced commit makes all before it certain too (S3).
-    private mutating func note(_ entry: UncertainCommit) {
+    mutating func note(_ entry: UncertainCommit) {
         if entry.commit.durability == .synced { uncertain = [] } else { uncertain.append(entry) }
     }
 
@@ -118,11 +118,20 @@ extension StoreModel {
     /// A crash at any call while a batch is under way, and maybe others while the store is opened again.
     private mutating func losePower(_ simulated: SimulatedFileSystem) async throws {
         await store.settle()
-        simulated.faults = .crashing(afterCall: random.below(8))
-        let entries = random.coin() ? planBurst() : []
-        let results = entries.isEmpty ? [] : await store.appendTogether(entries.map(\.commit))
-        for (index, result) in results.enumerated() {
-            uncertain[uncertain.count - entries.count + index].isAcknowledged = (try? result.get()) != nil
+        switch random.below(5) {
+        case 0...1:
+            simulated.faults = .crashing(afterCall: random.below(8))
+            let entries = planBurst()
+            for (index, result) in (await store.appendTogether(entries.map(\.commit))).enumerated() {
+                uncertain[uncertain.count - entries.count + index].isAcknowledged = (try? result.get()) != nil
+            }
+        case 2:
+            simulated.faults = .crashing(afterCall: random.below(3))
+            await dropInDoubt()
+        case 3:
+            simulated.faults = .crashing(afterCall: random.below(60))
+            _ = try? await store.compact()
+        default: simulated.faults = .crashing(afterCall: random.below(8))
         }
         var lostPower = false
         func remains(of files: SimulatedFileSystem, _ random: inout SeededGenerator) -> SimulatedFileSystem {
@@ -153,7 +162,8 @@ extension StoreModel {
     private mutating func findWhatIsLeft(lostPower: Bool) throws {
         let found = try store.foundLive()
         let known = Set(found.values.map(\.payload))
-        let isThere = uncertain.map { known.contains($0.commit.witness) }
+        let shown = Set(try Self.read(try store.children(of: .none)).children.map(\.id))
+        let isThere = uncertain.map { $0.isThere(payloads: known, roots: shown) }
         let count = isThere.prefix { $0 }.count
         try expect(!isThere[count...].contains(true), "a commit is there without one before it: \(isThere)")
         let promised = uncertain.lastIndex { entry in
@@ -180,6 +190,12 @@ extension UncertainCommit {
     /// Whether the ids of its tasks are known.
     fileprivate func isAdopted(in expected: ExpectedStore) -> Bool {
         expected.live.values.contains { $0.payload == commit.witness }
+    }
+
+    /// Whether a store with these live tasks and these ended root tasks has it.
+    fileprivate func isThere(payloads: Set<[UInt8]>, roots: Set<UInt64>) -> Bool {
+        if let root = commit.dropped { return !roots.contains(root) }
+        return commit.witness.map(payloads.contains) ?? false
     }
 }
 

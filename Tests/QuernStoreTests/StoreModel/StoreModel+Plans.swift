@@ -12,7 +12,7 @@ extension StoreModel {
         var plan = PlannedCommit(durability: durability)
         clock += Int64(random.below(50))
         // A witness stays until its commit is on disk, and with it what is above.
-        let witnesses = Set(uncertain.map(\.commit.witness))
+        let witnesses = Set(uncertain.compactMap(\.commit.witness))
         let candidates = expected.live.filter { !witnesses.contains($0.value.payload) }.keys.sorted()
         if !candidates.isEmpty { planEnds(of: candidates, into: &plan) }
         planSpawns(under: candidates.filter { expected.live[$0] != nil }, into: &plan)
@@ -32,7 +32,7 @@ extension StoreModel {
                 value: memo())
             plan.transaction.end(
                 .init(
-                    task: TaskID(task), parent: TaskID(info.parent), label: Label(rawValue: info.label),
+                    task: TaskID(task), parent: TaskID(info.parent), label: labels[Int(info.label) - 1],
                     kind: child.kind, attempts: child.attempts,
                     startedAt: Timestamp(milliseconds: child.startedAt), endedAt: Timestamp(milliseconds: clock))
             ) { $0.append(contentsOf: child.value) }

@@ -21,6 +21,14 @@ struct StoreModel {
         case scanHeld
         /// A reader beside the writer catches up and is asked the same.
         case read
+        /// A reader that has not caught up must answer as it did, or say that the store has changed.
+        case readOld
+        /// An ended tree is dropped, or something that must not be.
+        case drop
+        /// Ended trees are dropped by age, count or bytes.
+        case retain
+        /// What is dropped is reclaimed, and what is small merged.
+        case compact
         /// All answers are compared.
         case check
         case reopen
@@ -35,6 +43,10 @@ struct StoreModel {
             case .hold: 3
             case .scanHeld: 4
             case .read: 4
+            case .readOld: 2
+            case .drop: 8
+            case .retain: 1
+            case .compact: 2
             case .check: 1
             case .reopen: 3
             case .crash: 3
@@ -44,7 +56,7 @@ struct StoreModel {
 
     struct HeldSnapshot {
         var snapshot: ChildSnapshot
-        var count: Int
+        var children: [ExpectedChild]
     }
 
     let seed: UInt64
@@ -59,6 +71,8 @@ struct StoreModel {
     var uncertain: [UncertainCommit] = []
     var held: [HeldSnapshot] = []
     var reader: MemoReader?
+    /// What the reader saw when it caught up.
+    var readerExpected = ExpectedStore()
     var clock: Int64 = 1_700_000_000_000
     var witnesses: UInt64 = 0
 
@@ -69,10 +83,12 @@ struct StoreModel {
         // Small, so that segments rotate, blocks are written early and checkpoints come often.
         configuration.logSegmentBytes = random.pick([4, 8, 64]) << 10
         configuration.logReserveBytes = random.pick([0, 700, 16 << 10])
+        configuration.reserveBytes = random.pick([0, 2, 40]) << 10
         configuration.indexSegmentBytes = random.pick([8, 16, 128]) << 10
         configuration.openBlockBytes = random.pick([2, 4, 64]) << 10
         configuration.checkpointBytes = random.pick([10, 20, 200]) << 10
         configuration.payloadCacheBytes = random.pick([1, 2, 64]) << 10
+        configuration.compactionBytesPerSecond = random.coin() ? 1 << 40 : nil
         // A replay must not depend on how long a step takes. One seed in four pays with it for checkpoints that run
         // beside the rest; never on real files, which cannot be copied at one moment.
         configuration.vouchDelay = nil
@@ -94,6 +110,8 @@ struct StoreModel {
             }
         }
         do {
+            try checkEverything(store)
+            try await compact()
             try checkEverything(store)
             try await store.close()
         } catch { throw ModelMismatch(description: "seed \(seed), at the end: \(error)") }
@@ -117,6 +135,10 @@ struct StoreModel {
         case .hold: try hold()
         case .scanHeld: try scanHeld()
         case .read: try await read()
+        case .readOld: try readOld()
+        case .drop: try await drop()
+        case .retain: try await retain()
+        case .compact: try await compact()
         case .check: try checkEverything(store)
         case .reopen: try await reopen()
         case .crash: try await crash()

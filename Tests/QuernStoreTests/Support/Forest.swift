@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernTesting
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -30,6 +31,8 @@ struct Forest {
     var trees: [UInt64: Tree] = [:]
     /// Roots in the order in which they ended.
     var ended: [UInt64] = []
+    /// The commit positions of their outcomes.
+    var sequences: [UInt64: UInt64] = [:]
     /// Roots that are live, with children that are.
     var live: [UInt64: [UInt64]] = [:]
     var clock: Int64 = 1000
@@ -82,6 +85,7 @@ struct Forest {
         let rows = try await end([root], under: 0)
         trees[root]?.row = rows[0]
         ended.append(root)
+        sequences[root] = store.shared.committed.withLock { $0.state.nextSequence } - 1
     }
 
     private mutating func spawn(_ count: Int, under parent: UInt64) async throws -> [UInt64] {

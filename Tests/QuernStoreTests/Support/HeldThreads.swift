@@ -15,12 +15,15 @@ final class HeldThreads: Sendable {
         if runs { body() }
     }
 
-    /// Runs what is held, on the caller's thread.
-    func release() {
+    /// Gives what is held, to be run by the caller.
+    func take() -> [@Sendable () -> Void] {
         var bodies: [@Sendable () -> Void] = []
         state.change { swap(&bodies, &$0.bodies) }
-        for body in bodies { body() }
+        return bodies
     }
+
+    /// Runs what is held, on the caller's thread.
+    func release() { for body in take() { body() } }
 
     /// Runs what is held, and from now on everything at once.
     func open() {

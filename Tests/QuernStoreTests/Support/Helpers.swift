@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
+import SystemPackage
 
 @testable import QuernStore
 
@@ -12,6 +13,25 @@ final class MutexBox<Value: Sendable>: Sendable {
 }
 
 extension MemoStore {
+    /// Opens a store for the transactions below: a new one gets names for the labels 1 to 3.
+    static func labelled(
+        at directory: FilePath, configuration: Configuration = Configuration(),
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) async throws(StoreError) -> MemoStore {
+        let store = try await open(at: directory, configuration: configuration, fileSystem: fileSystem)
+        if store.recovery.created { try await store.append(.namingLabels) }
+        return store
+    }
+
+    static func labelledBlocking(
+        at directory: FilePath, configuration: Configuration = Configuration(),
+        fileSystem: any FileSystem = PosixFileSystem()
+    ) throws(StoreError) -> MemoStore {
+        let store = try openBlocking(at: directory, configuration: configuration, fileSystem: fileSystem)
+        if store.recovery.created { try store.appendBlocking(.namingLabels) }
+        return store
+    }
+
     /// Why a transaction was not committed, or nil when it was.
     func failure(of transaction: Transaction, durability: Durability? = nil) async -> StoreError? {
         do throws(StoreError) {
@@ -42,10 +62,12 @@ extension MemoStore {
 }
 
 extension MemoStore.Configuration {
-    /// The log's bytes follow from the transactions alone: no zeros ahead of it, no frame that comes with time.
+    /// The log's bytes follow from the transactions alone: no zeros ahead of it, no frame that comes with time. No
+    /// other file than those of the format is there.
     static var exactLog: Self {
         var configuration = Self()
         configuration.logReserveBytes = 0
+        configuration.reserveBytes = 0
         configuration.vouchDelay = nil
         return configuration
     }
@@ -68,6 +90,12 @@ extension Transaction.Outcome {
 }
 
 extension Transaction {
+    static var namingLabels: Transaction {
+        var transaction = Transaction()
+        for name in ["first", "second", "third"] { transaction.define(name) }
+        return transaction
+    }
+
     /// A transaction that spawns tasks with small payloads.
     static func spawning(_ count: Int, under parent: UInt64 = 0) -> Transaction {
         var transaction = Transaction()

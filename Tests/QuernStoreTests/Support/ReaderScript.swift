@@ -29,7 +29,7 @@ final class ReaderScript: Sendable {
     }
 
     init(on files: any FileSystem, steps: Int = 0) throws(StoreError) {
-        store = try MemoStore.openBlocking(
+        store = try MemoStore.labelledBlocking(
             at: Self.directory, configuration: Self.configuration, fileSystem: files)
         try take(steps)
     }

@@ -65,7 +65,7 @@ struct StoreFacts: Equatable {
     var parents: [UInt64: ParentStatus] = [:]
     var handovers: [UInt64: Digest] = [:]
     var children: [UInt64: [Child]] = [:]
-    var names: [UInt32: String] = [:]
+    var names: [String] = []
     var nextID: UInt64 = 0
 
     init(_ store: some StoreAnswers) throws(StoreError) {
@@ -85,7 +85,7 @@ struct StoreFacts: Equatable {
         for task in state.parents.handovers.keys {
             handovers[task.rawValue] = Digest(try store.handover(of: task))
         }
-        for (label, name) in state.names { names[label.rawValue] = name }
+        names = state.labels.names
         nextID = state.nextID
         for id in 0..<nextID {
             let found = try Self.children(of: TaskID(id), in: store)

@@ -71,6 +71,7 @@ struct Workload {
         case .beside: break
         }
         configuration.logReserveBytes = 700
+        configuration.reserveBytes = 0
         // Which calls are made is not to depend on the time.
         configuration.vouchDelay = nil
         switch kind {

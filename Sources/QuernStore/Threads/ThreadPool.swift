@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Runs what blocks, which must not happen on the cooperative pool, in the order in which it came.
+///
+/// Threads are made when there is work and none is free, up to a limit, and end when they were idle for a while.
+package final class ThreadPool: Sendable {
+    package typealias Job = @Sendable () -> Void
+
+    private struct State: Sendable {
+        /// Those in front of `taken` are gone.
+        var jobs: [Job?] = []
+        var taken = 0
+        var idle = 0
+        var threads = 0
+
+        var waiting: Int { jobs.count - taken }
+
+        mutating func take() -> Job? {
+            guard taken < jobs.count else { return nil }
+            defer {
+                taken += 1
+                if taken * 2 > jobs.count {
+                    jobs.removeFirst(taken)
+                    taken = 0
+                }
+            }
+            return jobs[taken].take()
+        }
+    }
+
+    /// For the calls of all stores of the process that read or wait for a disk: however many are under way, no more
+    /// threads than this wait with them. What waits for a job of this pool must not be a job of this pool itself.
+    package static let blocking = ThreadPool(limit: 64)
+
+    private static let idleTime = Duration.seconds(5)
+
+    private let limit: Int
+    private let start: @Sendable (@escaping Job) throws(StoreError) -> Void
+    private let state = Monitor(State())
+
+    /// - Parameters:
+    ///   - limit: the most threads at a time.
+    ///   - start: starts a thread.
+    package init(
+        limit: Int,
+        start: @escaping @Sendable (@escaping Job) throws(StoreError) -> Void = { (body) throws(StoreError) in
+            try SystemThread.start(body)
+        }
+    ) {
+        self.limit = max(1, limit)
+        self.start = start
+    }
+
+    /// Has a job run as soon as a thread is free.
+    ///
+    /// - Throws: ``StoreError/Code/noThread`` when there is none and none can be made; the job is never run then.
+    package func submit(_ job: @escaping Job) throws(StoreError) {
+        // Started under the lock: so that who finds no thread knows that none is about to come either.
+        let failure = state.update { state, wakes -> StoreError? in
+            wakes = true
+            if state.waiting >= state.idle, state.threads < limit {
+                do throws(StoreError) {
+                    try start { self.runJobs() }
+                    state.threads += 1
+                    wakes = false
+                } catch {
+                    // The threads that there are come round to the job.
+                    if state.threads == 0 { return error }
+                }
+            }
+            state.jobs.append(job)
+            return nil
+        }
+        if let failure { throw failure }
+    }
+
+    /// Runs `body` on a thread of the pool and awaits its result.
+    ///
+    /// - Throws: what `body` throws, and ``StoreError/Code/noThread``.
+    package func run<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(StoreError) -> Value
+    ) async throws(StoreError) -> Value {
+        typealias Outcome = Result<Value, StoreError>
+        let result = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
+            do throws(StoreError) {
+                try submit { continuation.resume(returning: Outcome(catching: body)) }
+            } catch { continuation.resume(returning: .failure(error)) }
+        }
+        return try result.get()
+    }
+
+    /// The life of a thread.
+    private func runJobs() { while let job = nextJob() { job() } }
+
+    private func nextJob() -> Job? {
+        var isIdle = false
+        let end = MonotonicTime.now().advanced(by: Self.idleTime)
+        return state.wait { state, deadline -> Job?? in
+            if let job = state.take() {
+                if isIdle { state.idle -= 1 }
+                return .some(job)
+            }
+            if !isIdle {
+                isIdle = true
+                state.idle += 1
+            }
+            guard MonotonicTime.now() < end else {
+                state.idle -= 1
+                state.threads -= 1
+                return .some(nil)
+            }
+            deadline = end
+            return nil
+        }
+    }
+}
