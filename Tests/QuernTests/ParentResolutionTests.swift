@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
 import Testing
 
 @testable import Quern
+@testable import QuernStore
 
 @Suite("ParentResolution: the decision table (T3, T8, T10)")
 struct ParentResolutionTests {
