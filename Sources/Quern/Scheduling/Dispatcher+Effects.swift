@@ -15,8 +15,8 @@ extension Dispatcher {
         var starts: [Start] = []
         /// Workers whose Swift task is to be cancelled.
         var cancellations: [WorkerID] = []
-        /// Replaces the note of tasks in flight.
-        var note: [TaskID]?
+        /// The note on disk of the tasks in flight says something else by now.
+        var changesNote = false
     }
 
     /// When the next delayed task is due.

@@ -31,8 +31,7 @@ extension Dispatcher {
             flight.noted = tasks(of: pull)
         }
         inFlight[worker] = flight
-        if flight.noted.isEmpty { return pull }
-        flight.pull.note = inFlightNote
+        flight.pull.isNoted = !flight.noted.isEmpty
         return flight.pull
     }
 
@@ -119,7 +118,7 @@ extension Dispatcher {
                 if report.givenBack != 0 { enqueueCancel(entry) } else { forget(entry) }
             }
         }
-        if !flight.noted.isEmpty { effects.note = inFlightNote }
+        if !flight.noted.isEmpty { effects.changesNote = true }
     }
 
     private mutating func finished(_ entry: ReadyRun, claims: PullClaims, _ report: PullReport) {
@@ -175,7 +174,7 @@ extension Dispatcher {
                 let isDue = flight.idleTicks == ticksUntilNoted && flight.noted.isEmpty
                 if isDue { flight.noted = [parent.id] }
                 inFlight[worker] = flight
-                if isDue { effects.note = inFlightNote }
+                if isDue { effects.changesNote = true }
                 continue
             }
             guard case .execute(let entry) = flight.pull.work else { continue }
@@ -189,7 +188,7 @@ extension Dispatcher {
                 if flight.idleTicks == ticksUntilNoted, flight.noted.isEmpty {
                     flight.noted = BitIndexes(flight.pull.claims.running).map(entry.run.id(at:))
                     inFlight[worker] = flight
-                    effects.note = inFlightNote
+                    effects.changesNote = true
                 }
             } else {
                 flight.idleTicks = 0

@@ -16,8 +16,8 @@ struct Pull: Sendable {
 
     var work: Work
     let claims: PullClaims
-    /// The tasks in flight to note on disk before the pull runs; nil when none need be (T14).
-    var note: [TaskID]?
+    /// Whether the note on disk must name its tasks before they run (T14).
+    var isNoted = false
 }
 
 /// What came of a pull. Tasks that it does not mention have an outcome.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernStore
+import Synchronization
 
 /// What is to be done after an event, collected under the lock and carried out without it.
 struct FollowUp {
     private var starts: [(Dispatcher.Effects.Start, PullBuffer)] = []
     private var cancellations: [Task<Void, Never>] = []
-    private var note: [TaskID]?
+    private var changesNote = false
     private var timer: (due: Timestamp, number: UInt64)?
     private var oldTimer: Task<Void, Never>?
     private var startsTicking = false
@@ -13,7 +14,7 @@ struct FollowUp {
 
     init(_ state: inout CoreState) {
         let effects = state.dispatcher.takeEffects()
-        note = effects.note
+        changesNote = effects.changesNote
         for start in effects.starts {
             let entry = CoreState.WorkerEntry()
             state.workers[start.worker] = entry
@@ -47,7 +48,7 @@ struct FollowUp {
         for task in cancellations { task.cancel() }
         oldTimer?.cancel()
         if let timer { core.startTimer(due: timer.due, number: timer.number) }
-        if let note { core.replaceNote(note) }
+        if changesNote { core.noteInFlight() }
         for (start, buffer) in starts { core.startWorker(start, buffer) }
         if startsTicking { core.startTicking() }
         stopWaiter?.resume()
@@ -86,10 +87,15 @@ extension SchedulerCore {
         if !isCurrent { task.cancel() }
     }
 
-    func replaceNote(_ note: [TaskID]) {
-        var transaction = Transaction()
-        transaction.noteInFlight(note)
-        store.enqueue(transaction, durability: .buffered)
+    /// Has the log say which tasks are in flight. Behind a lock of its own, so that a later note never says less than
+    /// what is true by then.
+    func noteInFlight(_ completion: (@Sendable (Result<Commit, StoreError>) -> Void)? = nil) {
+        notes.withLock { _ in
+            var transaction = Transaction()
+            transaction.noteInFlight(read { $0.dispatcher.inFlightNote })
+            // The system keeps it when the process dies, which is all that it is for.
+            store.enqueue(transaction, durability: .buffered, completion: completion)
+        }
     }
 
     /// How often stuck pulls are looked for, and after how many looks a running task is noted on disk.

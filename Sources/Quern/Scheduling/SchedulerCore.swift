@@ -18,6 +18,8 @@ final class SchedulerCore: CommitObserver {
     /// For `finalize` and for handlers that block.
     let threads: ThreadPoolExecutor
     private let state: Mutex<CoreState>
+    /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
+    let notes = Mutex(())
 
     init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
         self.store = store
@@ -85,14 +87,12 @@ final class SchedulerCore: CommitObserver {
     }
 
     private func run(_ pull: Pull, _ worker: Worker) async -> PullReport {
-        if let note = pull.note {
-            var transaction = Transaction()
-            transaction.noteInFlight(note)
-            // The system keeps it when the process dies, which is all that it is for.
-            do { try await store.append(transaction, durability: .buffered) } catch {
-                // Without space for it the task runs unnoted: its outcome will wait for space, the note need not.
-                if error.code != .noSpace { storeFailed(error) }
+        if pull.isNoted {
+            let noted = await withCheckedContinuation { continuation in
+                noteInFlight { continuation.resume(returning: $0) }
             }
+            // Without space for it the task runs unnoted: its outcome will wait for space, the note need not.
+            if case .failure(let error) = noted, error.code != .noSpace { storeFailed(error) }
         }
         switch pull.work {
         case .execute(let entry):
