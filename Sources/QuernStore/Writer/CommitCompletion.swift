@@ -33,9 +33,11 @@ struct CommitWakeups {
         awaiting.append((task, result))
     }
 
+    /// One alone is told at once.
     consuming func send() {
-        guard awaiting.count > 1 else { return awaiting.forEach { $0.task.resume(returning: $0.result) } }
         let awaiting = awaiting
+        if awaiting.count == 1 { return awaiting[0].task.resume(returning: awaiting[0].result) }
+        if awaiting.isEmpty { return }
         Task.detached(priority: .high) {
             for (task, result) in awaiting { task.resume(returning: result) }
         }
