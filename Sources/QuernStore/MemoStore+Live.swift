@@ -15,7 +15,7 @@ extension MemoStore {
         shared.committed.withLock { $0.state.live.run(of: task)?.run }
     }
 
-    /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(1).
+    /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(log live).
     public func status(of parent: TaskID) -> ParentStatus? {
         shared.committed.withLock { $0.state.parents.status(of: parent) }
     }

@@ -10,8 +10,9 @@ struct ManyParentsTests {
     private static let children: UInt64 = 4
 
     /// A state with that many parents, each with its children in a run of their own.
-    private static func makeState() -> StoreState {
+    private static func makeState() throws -> StoreState {
         var state = StoreState()
+        try state.labels.define("child", as: Label(rawValue: 1))
         var changes = ChangeCollector()
         func spawn(_ count: UInt64, under parent: UInt64) {
             state.spawn(
@@ -44,7 +45,7 @@ struct ManyParentsTests {
 
     @Test("A hundred thousand live parents take 48 bytes each and their runs 80, and no more when most have ended")
     func liveParentsAreSmall() throws {
-        var state = Self.makeState()
+        var state = try Self.makeState()
         let runs = Int(Self.parents + Self.parents / 50)
         #expect(state.parents.count == Int(Self.parents) + 1)
         #expect(state.parents.footprint <= 48 * Int(Self.parents))
@@ -62,7 +63,7 @@ struct ManyParentsTests {
 
     @Test("The open blocks of a hundred thousand parents keep to their bound, and none of their children is lost")
     func openBlocksKeepToTheirBound() throws {
-        var state = Self.makeState()
+        var state = try Self.makeState()
         let limit = 8 << 20
         var released = 0
         for round in 0..<2 as Range<UInt64> {

@@ -171,7 +171,7 @@ public final class MemoReader: Sendable {
     /// The run of a live task. O(log live).
     public func run(of task: TaskID) -> SpawnRun? { current.committed.state.live.run(of: task)?.run }
 
-    /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(1).
+    /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(log live).
     public func status(of parent: TaskID) -> ParentStatus? { current.committed.state.parents.status(of: parent) }
 
     /// Counts over the whole store. O(1).
