@@ -15,6 +15,11 @@ extension MemoStore {
         shared.committed.withLock { $0.state.live.run(of: task)?.run }
     }
 
+    /// What a run was spawned with, while one of its tasks is live; else, and without any, empty. O(log runs).
+    public func attributes(of run: SpawnRun) -> [UInt8] {
+        shared.committed.withLock { $0.state.attributes[run.firstID] }
+    }
+
     /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(log live).
     public func status(of parent: TaskID) -> ParentStatus? {
         shared.committed.withLock { $0.state.parents.status(of: parent) }

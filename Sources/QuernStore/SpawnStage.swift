@@ -32,8 +32,8 @@ public final class SpawnStage: Sendable {
     /// Their parents must be live when the stage is committed; now they need not be.
     ///
     /// - Returns: when they are with the operating system: the commit is what makes them durable. Their positions in
-    ///   the stage, a range for each stretch of consecutive spawns that share parent, label, priority and time, in the
-    ///   order of the calls. A task's id is the stage's first id (``Commit/staged``) plus its position.
+    ///   the stage, a range for each stretch of consecutive spawns that share parent, label, priority, attributes and
+    ///   time, in the order of the calls. A task's id is the stage's first id (``Commit/staged``) plus its position.
     /// - Throws: ``StoreError/Code/rejected`` when the transaction does more than spawn, or when the stage was
     ///   committed or cancelled; ``StoreError/Code/tooLarge`` when it would have more than ``Limits/stagedTasks``; else
     ///   as ``MemoStore/append(_:durability:)``. Then the stage has what it had before, and may go on.

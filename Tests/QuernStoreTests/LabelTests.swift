@@ -119,7 +119,7 @@ import Testing
             LogRecord.append(LogRecord.Kind.spawn.rawValue, to: &body) {
                 SpawnRecord.appendHeader(
                     firstID: 1, parent: .none, submittedAt: Timestamp(milliseconds: 0), label: Label(rawValue: label),
-                    count: 1, priority: 0, to: &$0)
+                    count: 1, priority: 0, attributes: [], to: &$0)
                 IntegerColumn.encode(count: 1, into: &$0) { _ in 0 }
             }
         }

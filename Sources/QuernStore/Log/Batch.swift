@@ -11,6 +11,7 @@ struct Batch: Sendable {
         var parent: TaskID
         var label: Label
         var priority: UInt8
+        var attributes: [UInt8]
         var submittedAt: Timestamp
     }
 
@@ -144,6 +145,7 @@ struct Batch: Sendable {
         _ transaction: borrowing Transaction, _ state: StoreState
     ) throws(StoreError) {
         for length in transaction.payloadLengths { try Self.checkSize(Int(length)) }
+        if transaction.attributeBytes > 0 { try Self.checkAttributes(transaction) }
         if transaction.stage != 0 {
             // Parents are checked when the stage is committed.
             return try stages.add(transaction.spawnCount, to: transaction.stage, state)
@@ -178,6 +180,13 @@ struct Batch: Sendable {
     private static func checkSize(_ bytes: Int) throws(StoreError) {
         guard bytes <= Limits.valueBytes else {
             throw StoreError(.tooLarge, "\(bytes) bytes; the limit is \(Limits.valueBytes)")
+        }
+    }
+
+    private static func checkAttributes(_ transaction: borrowing Transaction) throws(StoreError) {
+        for group in transaction.spawnGroups where group.attributes.count > Limits.attributeBytes {
+            throw StoreError(
+                .tooLarge, "\(group.attributes.count) bytes of attributes; the limit is \(Limits.attributeBytes)")
         }
     }
 
@@ -252,7 +261,7 @@ struct Batch: Sendable {
             let group = spawnGroup(
                 GroupKey(
                     stage: transaction.stage, parent: part.parent, label: part.label, priority: part.priority,
-                    submittedAt: part.submittedAt))
+                    attributes: part.attributes, submittedAt: part.submittedAt))
             let lengths = transaction.payloadLengths[index..<(index + part.count)]
             let bytes = lengths.reduce(into: 0) { $0 += Int($1) }
             stretches.append((group, spawnGroups[group].lengths.count, part.count))
@@ -302,7 +311,8 @@ struct Batch: Sendable {
                     if stage != 0 { $0.append(littleEndian: stage) }
                     SpawnRecord.appendHeader(
                         firstID: id, parent: group.key.parent, submittedAt: group.key.submittedAt,
-                        label: group.key.label, count: lengths.count, priority: group.key.priority, to: &$0)
+                        label: group.key.label, count: lengths.count, priority: group.key.priority,
+                        attributes: group.key.attributes, to: &$0)
                     IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[start + $0]) }
                     $0.append(contentsOf: group.payloads[offset..<(offset + bytes)])
                 }

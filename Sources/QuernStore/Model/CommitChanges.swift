@@ -6,6 +6,8 @@
 public struct CommitChanges: Sendable {
     /// New tasks, in id order.
     public var spawned: [SpawnRun] = []
+    /// The attributes of those runs that were spawned with some, by ``SpawnRun/firstID``.
+    public var attributes: [TaskID: [UInt8]] = [:]
     /// Every parent of which a child was spawned or ended, or that was advanced or asked to cancel, as it is after the
     /// batch.
     public var touched: [ParentStatus] = []
@@ -94,6 +96,8 @@ public struct LiveTasks: Sendable {
 
     /// In id order.
     public var runs: [Run] = []
+    /// The attributes of those runs that were spawned with some, by ``SpawnRun/firstID``.
+    public var attributes: [TaskID: [UInt8]] = [:]
     /// Only for tasks with something to tell.
     public var details: [TaskID: Detail] = [:]
     /// The live tasks that have or had children, or were advanced.

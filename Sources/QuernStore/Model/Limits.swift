@@ -6,6 +6,8 @@ public enum Limits {
     public static let valueBytes = 16 << 20
     /// A name behind a label, in UTF-8 bytes.
     public static let nameBytes = 255
+    /// The attributes of a spawn, in bytes.
+    public static let attributeBytes = 4096
     /// Tasks in a stage.
     public static let stagedTasks: UInt64 = 1 << 32
     /// A frame's body before compression. A value of the largest size and its record must fit.

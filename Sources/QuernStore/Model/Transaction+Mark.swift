@@ -7,6 +7,7 @@ extension Transaction {
         var lastGroupCount = 0
         var payloads = 0
         var payloadBytes = 0
+        var attributeBytes = 0
         var outcomes = 0
         var valueBytes = 0
         var notes = 0
@@ -17,9 +18,8 @@ extension Transaction {
     public var mark: Mark {
         Mark(
             spawnGroups: spawnGroups.count, lastGroupCount: spawnGroups.last?.count ?? 0,
-            payloads: payloadLengths.count, payloadBytes: payloads.count, outcomes: outcomes.count,
-            valueBytes: values.count, notes: notes.count,
-            largestLabel: largestLabel)
+            payloads: payloadLengths.count, payloadBytes: payloads.count, attributeBytes: attributeBytes,
+            outcomes: outcomes.count, valueBytes: values.count, notes: notes.count, largestLabel: largestLabel)
     }
 
     /// Drops all operations that were added after `mark` was taken.
@@ -28,6 +28,7 @@ extension Transaction {
         if !spawnGroups.isEmpty { spawnGroups[spawnGroups.count - 1].count = mark.lastGroupCount }
         payloadLengths.removeLast(payloadLengths.count - mark.payloads)
         payloads.truncate(to: mark.payloadBytes)
+        attributeBytes = mark.attributeBytes
         outcomes.removeLast(outcomes.count - mark.outcomes)
         valueLengths.removeLast(valueLengths.count - mark.outcomes)
         values.truncate(to: mark.valueBytes)
@@ -46,6 +47,7 @@ extension Transaction {
             group.count -= mark.lastGroupCount
             rest.spawnGroups.insert(group, at: 0)
         }
+        rest.attributeBytes = rest.spawnGroups.reduce(0) { $0 + $1.attributes.count }
         rest.payloadLengths = Array(payloadLengths[mark.payloads...])
         rest.payloads.append(contentsOf: payloads.bytes[mark.payloadBytes...])
         rest.outcomes = Array(outcomes[mark.outcomes...])

@@ -17,6 +17,7 @@ public struct Transaction: Sendable {
         var parent: TaskID
         var label: Label
         var priority: UInt8
+        var attributes: [UInt8]
         var submittedAt: Timestamp
         var count: Int
     }
@@ -74,6 +75,8 @@ public struct Transaction: Sendable {
     var spawnGroups: [SpawnGroup] = []
     var payloadLengths: [UInt32] = []
     var payloads = ByteWriter()
+    /// Bytes of the attributes of all groups.
+    var attributeBytes = 0
     var outcomes: [Outcome] = []
     var valueLengths: [UInt32] = []
     var values = ByteWriter()
@@ -98,17 +101,21 @@ public struct Transaction: Sendable {
 
     /// Roughly what it holds in memory and will write before compression, in bytes.
     public var estimatedBytes: Int {
-        payloads.count + values.count + payloadLengths.count * 8 + outcomes.count * 48 + notes.count * 64 + 64
+        payloads.count + attributeBytes + values.count + payloadLengths.count * 8 + outcomes.count * 48 + notes.count
+            * 64 + 64
     }
 
     /// Adds a task under `parent` (``TaskID/none`` for a root task). Its id is known once the transaction is committed.
     ///
     /// - Parameters:
     ///   - priority: lower runs first; the store only keeps it.
+    ///   - attributes: what the tasks that are spawned alike and at once have in common, at most
+    ///     ``Limits/attributeBytes``. The store only keeps it, while one of them is live: see
+    ///     ``MemoStore/attributes(of:)``.
     ///   - encode: appends the payload. When it throws, nothing was added.
     public mutating func spawn<Failure: Error>(
-        under parent: TaskID, label: Label, priority: UInt8 = 128, at submittedAt: Timestamp,
-        encode: (inout ByteWriter) throws(Failure) -> Void
+        under parent: TaskID, label: Label, priority: UInt8 = 128, attributes: [UInt8] = [],
+        at submittedAt: Timestamp, encode: (inout ByteWriter) throws(Failure) -> Void
     ) throws(Failure) {
         let start = payloads.count
         do { try encode(&payloads) } catch {
@@ -117,13 +124,16 @@ public struct Transaction: Sendable {
         }
         payloadLengths.append(UInt32(clamping: payloads.count - start))
         if let last = spawnGroups.last, last.parent == parent, last.label == label, last.priority == priority,
-            last.submittedAt == submittedAt
+            last.submittedAt == submittedAt, last.attributes == attributes
         {
             spawnGroups[spawnGroups.count - 1].count += 1
         } else {
             use(label)
+            attributeBytes += attributes.count
             spawnGroups.append(
-                SpawnGroup(parent: parent, label: label, priority: priority, submittedAt: submittedAt, count: 1))
+                SpawnGroup(
+                    parent: parent, label: label, priority: priority, attributes: attributes,
+                    submittedAt: submittedAt, count: 1))
         }
     }
 
@@ -192,6 +202,7 @@ public struct Transaction: Sendable {
         spawnGroups.append(contentsOf: other.spawnGroups)
         payloadLengths.append(contentsOf: other.payloadLengths)
         payloads.append(contentsOf: other.payloads.bytes)
+        attributeBytes += other.attributeBytes
         outcomes.append(contentsOf: other.outcomes)
         valueLengths.append(contentsOf: other.valueLengths)
         values.append(contentsOf: other.values.bytes)
@@ -208,23 +219,5 @@ public struct Transaction: Sendable {
         largestLabel = 0
         for group in spawnGroups { use(group.label) }
         for outcome in outcomes { use(outcome.label) }
-    }
-}
-
-/// What a committed transaction got.
-public struct Commit: Sendable, Equatable {
-    /// The commit position of its first outcome, or of the next outcome when it has none.
-    public var sequence: UInt64
-    /// The ids of the spawned tasks, a range for each stretch of consecutive spawns that share parent, label,
-    /// priority and time, in the order of the calls.
-    public var spawned: [Range<UInt64>]
-    /// The ids of the tasks of each stage that it committed, in the order of ``Transaction/commit(_:)``; empty for a
-    /// stage without tasks.
-    public var staged: [Range<UInt64>]
-
-    init(sequence: UInt64, spawned: [Range<UInt64>], staged: [Range<UInt64>] = []) {
-        self.sequence = sequence
-        self.spawned = spawned
-        self.staged = staged
     }
 }

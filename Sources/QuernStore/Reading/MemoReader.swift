@@ -171,6 +171,9 @@ public final class MemoReader: Sendable {
     /// The run of a live task. O(log live).
     public func run(of task: TaskID) -> SpawnRun? { current.committed.state.live.run(of: task)?.run }
 
+    /// What a run was spawned with: see ``MemoStore/attributes(of:)``.
+    public func attributes(of run: SpawnRun) -> [UInt8] { current.committed.state.attributes[run.firstID] }
+
     /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(log live).
     public func status(of parent: TaskID) -> ParentStatus? { current.committed.state.parents.status(of: parent) }
 

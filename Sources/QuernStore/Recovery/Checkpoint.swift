@@ -38,6 +38,7 @@ enum CheckpointRecord: UInt8 {
     case endedBlock = 24
     case stage = 25
     case dropped = 26
+    case attributes = 27
 }
 
 extension SpawnRun {

@@ -101,6 +101,9 @@ struct CheckpointDecoder {
                 try state.labels.check(run.label.rawValue)
                 try state.stages[number, default: StagedSpawns()].append(run)
             }
+        case .attributes:
+            let stage: UInt64 = try reader.littleEndian()
+            try restoreAttributes(ofStage: stage, of: try reader.littleEndian(), try reader.take(reader.remaining))
         case .parent:
             state.parents.restore(try ParentTable.Record(&reader))
         case .detail:
@@ -139,6 +142,23 @@ struct CheckpointDecoder {
             while !reader.isAtEnd { open!.entries.append(try DirectoryEntry(&reader)) }
             guard open!.entries.count <= Limits.directoryEntries else { throw DecodingFailure("entries") }
         }
+    }
+
+    private mutating func restoreAttributes(
+        ofStage stage: UInt64, of firstID: UInt64, _ bytes: UnsafeRawBufferPointer
+    ) throws(DecodingFailure) {
+        guard (1...Limits.attributeBytes).contains(bytes.count) else { throw DecodingFailure("length of attributes") }
+        if stage != 0 {
+            guard try state.stages[stage]?.restore(Array(bytes), at: firstID) != nil else {
+                throw DecodingFailure("attributes in no stage")
+            }
+            return
+        }
+        let run = TaskID(firstID)
+        guard state.live.firstID(ofRunWith: run) == run, state.attributes[run].isEmpty else {
+            throw DecodingFailure("attributes of no run")
+        }
+        state.attributes.insert(Array(bytes), of: run)
     }
 
     private func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {

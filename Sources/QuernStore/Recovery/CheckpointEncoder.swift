@@ -77,12 +77,16 @@ struct CheckpointEncoder {
             if runs.count == 4096 { try addRuns(&runs) }
         }
         try addRuns(&runs)
+        for (run, attributes) in state.attributes.all { try addAttributes(attributes, ofStage: 0, run.rawValue) }
         for (number, stage) in state.stages.sorted(by: { $0.key < $1.key }) {
             for start in stride(from: 0, to: stage.runs.count, by: 4096) {
                 try add(CheckpointRecord.stage.rawValue) {
                     $0.append(littleEndian: number)
                     for run in stage.runs[start..<min(start + 4096, stage.runs.count)] { run.append(to: &$0) }
                 }
+            }
+            for (position, attributes) in stage.attributes.sorted(by: { $0.key < $1.key }) {
+                try addAttributes(attributes, ofStage: number, position)
             }
         }
         for parent in state.parents.records {
@@ -113,6 +117,16 @@ struct CheckpointEncoder {
             OutcomeBlockCodec.encode(block, compress: false, scratch: &columns, into: &$0)
         }
         try flushIfFull()
+    }
+
+    private mutating func addAttributes(
+        _ attributes: [UInt8], ofStage stage: UInt64, _ firstID: UInt64
+    ) throws(FileError) {
+        try add(CheckpointRecord.attributes.rawValue) {
+            $0.append(littleEndian: stage)
+            $0.append(littleEndian: firstID)
+            $0.append(contentsOf: attributes)
+        }
     }
 
     private mutating func addRuns(_ runs: inout [LiveTasks.Run]) throws(FileError) {

@@ -3,11 +3,15 @@
 /// Gathers what a batch changed, for the observer.
 struct ChangeCollector {
     private var runs: [SpawnRun] = []
+    private var attributes: [TaskID: [UInt8]] = [:]
     private var touched: Set<TaskID> = []
     private var lastTouched = TaskID.none
     private var roots: [EndedTask] = []
 
-    mutating func spawned(_ run: SpawnRun) { runs.append(run) }
+    mutating func spawned(_ run: SpawnRun, attributes: [UInt8]) {
+        runs.append(run)
+        if !attributes.isEmpty { self.attributes[run.firstID] = attributes }
+    }
 
     mutating func touch(_ task: TaskID) {
         // Most batches are about one parent.
@@ -41,6 +45,7 @@ struct ChangeCollector {
     func changes(in state: StoreState) -> CommitChanges {
         var changes = CommitChanges()
         changes.spawned = runs
+        changes.attributes = attributes
         changes.endedRoots = roots
         changes.touched = touched.sorted().compactMap { state.parents.status(of: $0) }
         return changes

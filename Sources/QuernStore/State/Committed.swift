@@ -12,6 +12,7 @@ struct Committed: Sendable {
     func liveTasks() -> LiveTasks {
         var tasks = LiveTasks()
         tasks.runs = state.live.runs.filter { $0.live != 0 }
+        for (run, attributes) in state.attributes.all { tasks.attributes[run] = attributes }
         for (task, detail) in state.details { tasks.details[task] = detail }
         tasks.parents = state.parents.statuses
         tasks.inFlight = state.inFlight.filter { state.live.contains($0) }

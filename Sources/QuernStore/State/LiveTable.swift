@@ -70,6 +70,11 @@ struct LiveTable: Sendable {
         return entry.live & entry.bit(of: task) != 0 ? entry : nil
     }
 
+    /// The first id of the run that a task, live or not, belongs to; nil when that is gone.
+    func firstID(ofRunWith task: TaskID) -> TaskID? {
+        search(task.rawValue).map { chunks[$0.chunk].runs[$0.run].run.firstID }
+    }
+
     /// Whether a task is live and the batch under way does not end it.
     func isUntouched(_ task: TaskID) -> Bool {
         guard let entry = run(of: task) else { return false }
@@ -96,17 +101,20 @@ struct LiveTable: Sendable {
         }
     }
 
-    /// A live task has got its outcome.
-    mutating func end(_ task: TaskID) {
-        let hasLive = withRun(of: task) { entry, bit -> Bool? in
+    /// A live task has got its outcome. Returns the first id of its run when no task of the run is live any more.
+    @discardableResult
+    mutating func end(_ task: TaskID) -> TaskID? {
+        let rest = withRun(of: task) { entry, bit -> (live: UInt64, firstID: TaskID)? in
             guard entry.live & bit != 0 else { return nil }
             entry.live &= ~bit
             entry.ending &= ~bit
-            return entry.live != 0
+            return (entry.live, entry.run.firstID)
         }
-        guard let hasLive else { return }
+        guard let rest else { return nil }
         count -= 1
-        if !hasLive { noteDeadRun(in: lastHit.chunk) }
+        guard rest.live == 0 else { return nil }
+        noteDeadRun(in: lastHit.chunk)
+        return rest.firstID
     }
 
     /// Drops runs without live tasks where they are the larger part: amortized O(1) an ended run.

@@ -4,15 +4,27 @@
 struct StagedSpawns: Sendable {
     /// In order and without gaps. Their first ids are positions in the stage, from 0.
     private(set) var runs: [SpawnRun] = []
+    /// Of runs that were staged with some, by the position of their first task.
+    private(set) var attributes: [UInt64: [UInt8]] = [:]
 
     /// How many tasks wait.
     var count: UInt64 { runs.last.map { $0.firstID.rawValue + UInt64($0.count) } ?? 0 }
 
-    mutating func append(_ run: SpawnRun) throws(DecodingFailure) {
+    mutating func append(_ run: SpawnRun, attributes: [UInt8] = []) throws(DecodingFailure) {
         guard run.firstID.rawValue == count, count + UInt64(run.count) <= Limits.stagedTasks else {
             throw DecodingFailure("staged tasks from \(run.firstID) behind \(count)")
         }
         runs.append(run)
+        if !attributes.isEmpty { self.attributes[run.firstID.rawValue] = attributes }
+    }
+
+    /// Takes attributes back from a checkpoint, behind the run that they are of.
+    mutating func restore(_ attributes: [UInt8], at position: UInt64) throws(DecodingFailure) {
+        let index = runs.partition { $0.firstID.rawValue >= position }
+        guard index < runs.count, runs[index].firstID.rawValue == position, self.attributes[position] == nil else {
+            throw DecodingFailure("attributes of no staged run")
+        }
+        self.attributes[position] = attributes
     }
 
     /// The parents and how many children each gets; a parent may come more than once. O(runs).
@@ -46,8 +58,7 @@ extension StoreState {
         try labels.check(record.label)
         lastStage = max(lastStage, number)
         try stages[number, default: StagedSpawns()].append(
-            record.run(
-                segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)))
+            record.run(at: place), attributes: Array(record.attributes))
     }
 
     mutating func applyStageCommit(
@@ -63,8 +74,9 @@ extension StoreState {
             guard run.parent.rawValue < firstID else {
                 throw DecodingFailure("spawn of \(firstID) under \(run.parent)")
             }
+            let attributes = stage.attributes[run.firstID.rawValue] ?? []
             run.firstID = TaskID(firstID + run.firstID.rawValue)
-            spawn(run, changes: &changes)
+            spawn(run, attributes: attributes, changes: &changes)
         }
     }
 }

@@ -11,6 +11,7 @@ struct StoreState: Sendable {
     var openBlocks = TaskMap<OutcomeBlock>()
     /// Only for live tasks with something to tell.
     var details = TaskMap<LiveTasks.Detail>()
+    var attributes = RunAttributes()
     var labels = LabelTable()
     /// The tasks of the last in-flight note.
     var inFlight: [TaskID] = []
@@ -35,7 +36,7 @@ struct StoreState: Sendable {
     var endedParents: [TaskID] = []
 
     /// What is known of live tasks and parents takes in memory, in bytes, without the open blocks. O(live / 100).
-    var liveFootprint: Int { live.footprint + parents.footprint + details.footprint }
+    var liveFootprint: Int { live.footprint + parents.footprint + details.footprint + attributes.footprint }
 
     // MARK: Applying a frame
 
@@ -59,10 +60,7 @@ struct StoreState: Sendable {
             let record = try SpawnRecord(fields)
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
             try labels.check(record.label)
-            spawn(
-                record.run(
-                    segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)),
-                changes: &changes)
+            spawn(record.run(at: place), attributes: Array(record.attributes), changes: &changes)
         case .outcomes:
             var block = ChildBlock()
             var scratch: [UInt8] = []
@@ -105,9 +103,8 @@ struct StoreState: Sendable {
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
         case .relocatedSpawn:
             let record = try SpawnRecord(fields)
-            live.relocate(
-                record.run(
-                    segment: place.segment, frameOffset: place.frameOffset, recordOffset: Int(place.recordOffset)))
+            guard record.attributes.isEmpty else { throw DecodingFailure("attributes of a run that has them") }
+            live.relocate(record.run(at: place))
         case .relocatedHandover:
             let task = TaskID(try reader.littleEndian())
             let old = try LogPlace(&reader)
@@ -129,12 +126,13 @@ struct StoreState: Sendable {
         }
     }
 
-    mutating func spawn(_ run: SpawnRun, changes: inout ChangeCollector) {
+    mutating func spawn(_ run: SpawnRun, attributes: [UInt8] = [], changes: inout ChangeCollector) {
         live.append(run)
+        self.attributes.insert(attributes, of: run.firstID)
         nextID = run.firstID.rawValue + UInt64(run.count)
         insertParent(run.parent)
         parents.spawn(UInt64(run.count), under: run.parent)
-        changes.spawned(run)
+        changes.spawned(run, attributes: attributes)
         changes.touch(run.parent)
     }
 
@@ -149,7 +147,7 @@ struct StoreState: Sendable {
         guard parents.end(block.rows, under: block.parent) else { throw DecodingFailure("more outcomes than children") }
         for row in block.rows {
             let task = TaskID(row.task)
-            live.end(task)
+            if let run = live.end(task) { attributes.remove(run) }
             if !details.isEmpty { details.removeValue(forKey: task) }
             if parents.contains(task) { endedParents.append(task) }
         }

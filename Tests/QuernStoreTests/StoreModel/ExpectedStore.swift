@@ -18,6 +18,7 @@ struct ExpectedStore: Sendable {
         var parent: UInt64
         var label: UInt32
         var payload: [UInt8]
+        var attributes: [UInt8] = []
     }
 
     var live: [UInt64: LiveTask] = [:]

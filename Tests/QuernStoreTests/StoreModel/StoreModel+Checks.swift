@@ -17,12 +17,13 @@ extension MemoReader: AnsweringStore {}
 extension AnsweringStore {
     func foundLive() throws(StoreError) -> [UInt64: ExpectedStore.LiveTask] {
         var found: [UInt64: ExpectedStore.LiveTask] = [:]
-        for entry in liveTasks().runs {
+        let tasks = liveTasks()
+        for entry in tasks.runs {
             let run = entry.run
             try withPayloads(of: run, indexes: entry.live) { index, payload in
                 found[run.id(at: index).rawValue] = .init(
                     parent: run.parent.rawValue, label: run.label.rawValue,
-                    payload: payload.withUnsafeBytes { Array($0) })
+                    payload: payload.withUnsafeBytes { Array($0) }, attributes: tasks.attributes[run.firstID] ?? [])
             }
         }
         return found

@@ -52,17 +52,21 @@ extension StoreModel {
     mutating func planSpawns(of count: Int, under parents: [UInt64], into plan: inout PlannedCommit) {
         let parent = parents.isEmpty || random.chance(1, in: 4) ? 0 : random.pick(parents)
         let label = random.pick(labels)
+        let attributes = random.chance(1, in: 3) ? random.bytes(1 + random.below(30)) : []
         for _ in 0..<count {
             let payload = random.bytes(random.below(60))
-            spawn(under: parent, label: label, payload, into: &plan)
+            spawn(under: parent, label: label, payload, attributes, into: &plan)
         }
     }
 
-    private func spawn(under parent: UInt64, label: Label, _ payload: [UInt8], into plan: inout PlannedCommit) {
-        plan.transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: clock)) {
-            $0.append(contentsOf: payload)
-        }
-        plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload))
+    private func spawn(
+        under parent: UInt64, label: Label, _ payload: [UInt8], _ attributes: [UInt8] = [],
+        into plan: inout PlannedCommit
+    ) {
+        plan.transaction.spawn(
+            under: TaskID(parent), label: label, attributes: attributes, at: Timestamp(milliseconds: clock)
+        ) { $0.append(contentsOf: payload) }
+        plan.spawned.append(.init(parent: parent, label: label.rawValue, payload: payload, attributes: attributes))
     }
 
     private mutating func planNotes(on tasks: [UInt64], into plan: inout PlannedCommit) {

@@ -45,6 +45,7 @@ struct StoreFacts: Equatable {
         var parent: UInt64
         var label: UInt32
         var priority: UInt8
+        var attributes: [UInt8]
         var submittedAt: Int64
         var payload: Digest
         var detail: LiveTasks.Detail?
@@ -76,6 +77,7 @@ struct StoreFacts: Equatable {
                 let id = run.id(at: index)
                 live[id.rawValue] = Live(
                     parent: run.parent.rawValue, label: run.label.rawValue, priority: run.priority,
+                    attributes: tasks.attributes[run.firstID] ?? [],
                     submittedAt: run.submittedAt.rawValue, payload: Digest(payload), detail: tasks.details[id])
             }
         }

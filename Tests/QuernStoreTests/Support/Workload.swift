@@ -194,9 +194,10 @@ struct Workload {
         var random = SeededGenerator(seed: UInt64(seed))
         for _ in 0..<count {
             let payload = bytes > 1 << 16 ? [UInt8](repeating: UInt8(seed), count: bytes) : random.bytes(bytes)
-            transaction.spawn(under: TaskID(parent), label: label, at: Timestamp(milliseconds: Self.start)) {
-                $0.append(contentsOf: payload)
-            }
+            transaction.spawn(
+                under: TaskID(parent), label: label, attributes: seed % 3 == 0 ? [] : [UInt8(seed), 2],
+                at: Timestamp(milliseconds: Self.start)
+            ) { $0.append(contentsOf: payload) }
         }
     }
 
