@@ -187,7 +187,8 @@ import Testing
         let notes: [Transaction.Note] = [
             .advance(TaskID(UInt64.max), phase: 255, value: []), .advance(TaskID(1), phase: 0, value: [1, 2, 3]),
             .attempt(TaskID(2), attempts: .max, notBefore: Timestamp(milliseconds: .min), error: [4]),
-            .cancel(TaskID(3)), .crash(TaskID(4), count: 255), .inFlight([]), .inFlight([TaskID(5), TaskID(.max)]),
+            .cancel(TaskID(3), as: .expired), .priority(TaskID(6), 7), .crash(TaskID(4), count: 255), .inFlight([]),
+            .inFlight([TaskID(5), TaskID(.max)]),
         ]
         for note in notes { LogRecord.append(note, to: &body) }
         LogRecord.append(Label(rawValue: .max), name: "ä", to: &body)
@@ -200,8 +201,8 @@ import Testing
                 lengths.append(fields.count)
             }
         }
-        #expect(kinds == [3, 3, 4, 5, 6, 8, 8, 7])
-        #expect(lengths == [9, 12, 21, 8, 9, 0, 16, 6])
+        #expect(kinds == [3, 3, 4, 5, 15, 6, 8, 8, 7])
+        #expect(lengths == [9, 12, 21, 9, 9, 9, 0, 16, 6])
     }
 
     @Test("Manifests and file headers give back what was written", arguments: 1...20 as ClosedRange<UInt64>)

@@ -162,7 +162,7 @@ struct DispatcherModel {
             if node.phase != 0 || node.cancelRequested {
                 var detail = LiveTasks.Detail()
                 detail.phase = node.phase
-                detail.cancelRequested = node.cancelRequested
+                detail.cancel = node.cancelRequested ? .cancelled : nil
                 live.details[TaskID(id)] = detail
             }
             if node.phase != 0 || node.live > 0 || node.counts.total > 0 { live.parents.append(status(id)) }

@@ -103,7 +103,10 @@ struct Batch: Sendable {
             case .attempt(let id, _, _, let error):
                 try Self.checkSize(error.count)
                 task = id
-            case .cancel(let id), .crash(let id, _): task = id
+            case .cancel(let id, let kind):
+                guard kind.isCancel else { throw StoreError(.rejected, "a cancel cannot end a task as \(kind)") }
+                task = id
+            case .priority(let id, _), .crash(let id, _): task = id
             case .inFlight(let tasks):
                 try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
                 continue

@@ -20,6 +20,7 @@ enum LogRecord {
         case stageCommit = 12
         case stageAbort = 13
         case drop = 14
+        case priority = 15
     }
 
     static let prefixSize = 5
@@ -39,6 +40,13 @@ enum LogRecord {
         append(Kind.define.rawValue, to: &body) {
             $0.append(littleEndian: label.rawValue)
             $0.append(contentsOf: name.utf8)
+        }
+    }
+
+    private static func append(_ kind: Kind, _ task: TaskID, _ value: UInt8, to body: inout ByteWriter) {
+        append(kind.rawValue, to: &body) {
+            $0.append(littleEndian: task.rawValue)
+            $0.append(value)
         }
     }
 
@@ -68,13 +76,9 @@ enum LogRecord {
                 $0.append(littleEndian: notBefore.rawValue)
                 $0.append(contentsOf: error)
             }
-        case .cancel(let task):
-            append(Kind.cancel.rawValue, to: &body) { $0.append(littleEndian: task.rawValue) }
-        case .crash(let task, let count):
-            append(Kind.crash.rawValue, to: &body) {
-                $0.append(littleEndian: task.rawValue)
-                $0.append(count)
-            }
+        case .cancel(let task, let kind): append(.cancel, task, kind.rawValue, to: &body)
+        case .priority(let task, let priority): append(.priority, task, priority, to: &body)
+        case .crash(let task, let count): append(.crash, task, count, to: &body)
         case .define, .commitStage, .abortStage:
             preconditionFailure("a batch gives names their labels, and stages their ids, before it is encoded")
         case .inFlight(let tasks):

@@ -11,6 +11,10 @@ public struct CommitChanges: Sendable {
     /// Every parent of which a child was spawned or ended, or that was advanced or asked to cancel, as it is after the
     /// batch.
     public var touched: [ParentStatus] = []
+    /// The live tasks that a request of the batch cancels, with the outcome that each is to have.
+    public var cancels: [TaskID: OutcomeKind] = [:]
+    /// The live tasks that got another priority.
+    public var priorities: [TaskID: UInt8] = [:]
     /// The root tasks that ended.
     public var endedRoots: [EndedTask] = []
 }
@@ -21,7 +25,7 @@ public struct ParentStatus: Sendable, Equatable {
     public var id: TaskID
     /// The phase that ``Transaction/advance(_:to:value:)`` set; 0 at first.
     public var phase: UInt8 = 0
-    /// Whether ``Transaction/requestCancel(_:)`` named it.
+    /// Whether ``Transaction/requestCancel(_:as:)`` named it.
     public var cancelRequested = false
     /// Children without an outcome.
     public var liveChildren: UInt64 = 0
@@ -85,8 +89,12 @@ public struct LiveTasks: Sendable {
         public var attempts: UInt32 = 0
         /// When the next attempt may begin.
         public var notBefore = Timestamp(milliseconds: .min)
-        /// Whether ``Transaction/requestCancel(_:)`` named it.
-        public var cancelRequested = false
+        /// The outcome that the first ``Transaction/requestCancel(_:as:)`` of it named.
+        public var cancel: OutcomeKind?
+        /// Whether there was one.
+        public var cancelRequested: Bool { cancel != nil }
+        /// The priority that ``Transaction/setPriority(_:_:)`` gave it in the place of its run's.
+        public var priority: UInt8?
         /// How often the process died while the task ran, as ``Transaction/noteCrash(_:count:)`` noted.
         public var crashes: UInt8 = 0
 

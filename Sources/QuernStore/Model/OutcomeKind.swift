@@ -17,6 +17,14 @@ public enum OutcomeKind: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     /// A task that it depended on did not complete.
     case dependencyFailed = 7
 
+    /// Whether a task may be cancelled to end like this: whoever asks knows why, and the handler does not.
+    var isCancel: Bool {
+        switch self {
+        case .cancelled, .expired, .superseded, .dependencyFailed: true
+        case .completed, .failed, .deadLettered: false
+        }
+    }
+
     /// Whether the outcome counts as a failure of the child (T8): failed, dead-lettered, expired or dependency-failed.
     public var isFailure: Bool {
         switch self {

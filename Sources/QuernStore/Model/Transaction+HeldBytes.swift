@@ -11,7 +11,7 @@ extension Transaction {
             case .inFlight(let tasks): bytes += tasks.count * 8
             case .relocateSpawn(_, let lengths, let payloads): bytes += payloads.count + lengths.count * 4
             case .relocateHandover(_, _, let value): bytes += value.count
-            case .cancel, .crash, .commitStage, .abortStage, .drop: break
+            case .cancel, .priority, .crash, .commitStage, .abortStage, .drop: break
             }
         }
         return bytes

@@ -58,7 +58,8 @@ public struct Transaction: Sendable {
     enum Note: Sendable, Equatable {
         case advance(TaskID, phase: UInt8, value: [UInt8])
         case attempt(TaskID, attempts: UInt32, notBefore: Timestamp, error: [UInt8])
-        case cancel(TaskID)
+        case cancel(TaskID, as: OutcomeKind)
+        case priority(TaskID, UInt8)
         case crash(TaskID, count: UInt8)
         case define(String)
         case inFlight([TaskID])
@@ -173,7 +174,16 @@ public struct Transaction: Sendable {
     }
 
     /// Notes that a live task is to be cancelled with all below it, so that a restart goes on with it (T10).
-    public mutating func requestCancel(_ task: TaskID) { notes.append(.cancel(task)) }
+    ///
+    /// - Parameter kind: the outcome that the task is to have: ``OutcomeKind/cancelled``, ``OutcomeKind/superseded``,
+    ///   ``OutcomeKind/expired`` or ``OutcomeKind/dependencyFailed``; with another the transaction is refused. Of
+    ///   several requests the first one says the kind.
+    public mutating func requestCancel(_ task: TaskID, as kind: OutcomeKind = .cancelled) {
+        notes.append(.cancel(task, as: kind))
+    }
+
+    /// Gives a live task another priority than it was spawned with, for good: see ``LiveTasks/Detail/priority``.
+    public mutating func setPriority(_ task: TaskID, _ priority: UInt8) { notes.append(.priority(task, priority)) }
 
     /// Notes which tasks are about to run (T14). After an unclean end the last such note is in ``LiveTasks/inFlight``.
     public mutating func noteInFlight(_ tasks: [TaskID]) { notes.append(.inFlight(tasks)) }

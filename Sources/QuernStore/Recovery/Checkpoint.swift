@@ -72,6 +72,41 @@ extension SpawnRun {
     }
 }
 
+extension OutcomeKind {
+    /// The kind that a task is cancelled with.
+    init(cancel reader: inout ByteReader) throws(DecodingFailure) {
+        guard let kind = OutcomeKind(rawValue: try reader.byte()), kind.isCancel else {
+            throw DecodingFailure("kind of a cancel")
+        }
+        self = kind
+    }
+}
+
+extension LiveTasks.Detail {
+    func append(to writer: inout ByteWriter) {
+        writer.append(phase)
+        writer.append(cancel?.rawValue ?? 0)
+        writer.append(crashes)
+        writer.append(littleEndian: attempts)
+        writer.append(littleEndian: notBefore.rawValue)
+        writer.append(priority == nil ? 0 : 1)
+        writer.append(priority ?? 0)
+    }
+
+    init(_ reader: inout ByteReader) throws(DecodingFailure) {
+        self.init()
+        phase = try reader.byte()
+        var ahead = reader
+        if try ahead.byte() == 0 { _ = try reader.byte() } else { cancel = try OutcomeKind(cancel: &reader) }
+        crashes = try reader.byte()
+        attempts = try reader.littleEndian()
+        notBefore = Timestamp(milliseconds: try reader.littleEndian())
+        let hasPriority = try reader.byte() == 1
+        let byte = try reader.byte()
+        priority = hasPriority ? byte : nil
+    }
+}
+
 extension LiveTasks.Run {
     func append(to writer: inout ByteWriter) {
         run.append(to: &writer)

@@ -108,13 +108,7 @@ struct CheckpointDecoder {
             state.parents.restore(try ParentTable.Record(&reader))
         case .detail:
             let task = TaskID(try reader.littleEndian())
-            var detail = LiveTasks.Detail()
-            detail.phase = try reader.byte()
-            detail.cancelRequested = try reader.byte() == 1
-            detail.crashes = try reader.byte()
-            detail.attempts = try reader.littleEndian()
-            detail.notBefore = Timestamp(milliseconds: try reader.littleEndian())
-            state.details[task] = detail
+            state.details[task] = try LiveTasks.Detail(&reader)
         case .openBlock:
             let block = try block(fields)
             try state.restoreOpen(block)

@@ -103,11 +103,7 @@ struct CheckpointEncoder {
         for (task, detail) in state.details {
             try add(CheckpointRecord.detail.rawValue) {
                 $0.append(littleEndian: task.rawValue)
-                $0.append(detail.phase)
-                $0.append(detail.cancelRequested ? 1 : 0)
-                $0.append(detail.crashes)
-                $0.append(littleEndian: detail.attempts)
-                $0.append(littleEndian: detail.notBefore.rawValue)
+                detail.append(to: &$0)
             }
         }
     }

@@ -4,6 +4,8 @@
 struct ChangeCollector {
     private var runs: [SpawnRun] = []
     private var attributes: [TaskID: [UInt8]] = [:]
+    private var cancels: [TaskID: OutcomeKind] = [:]
+    private var priorities: [TaskID: UInt8] = [:]
     private var touched: Set<TaskID> = []
     private var lastTouched = TaskID.none
     private var roots: [EndedTask] = []
@@ -12,6 +14,10 @@ struct ChangeCollector {
         runs.append(run)
         if !attributes.isEmpty { self.attributes[run.firstID] = attributes }
     }
+
+    mutating func cancelled(_ task: TaskID, as kind: OutcomeKind) { cancels[task] = kind }
+
+    mutating func prioritized(_ task: TaskID, _ priority: UInt8) { priorities[task] = priority }
 
     mutating func touch(_ task: TaskID) {
         // Most batches are about one parent.
@@ -46,6 +52,8 @@ struct ChangeCollector {
         var changes = CommitChanges()
         changes.spawned = runs
         changes.attributes = attributes
+        if !cancels.isEmpty { changes.cancels = cancels.filter { state.live.contains($0.key) } }
+        if !priorities.isEmpty { changes.priorities = priorities.filter { state.live.contains($0.key) } }
         changes.endedRoots = roots
         changes.touched = touched.sorted().compactMap { state.parents.status(of: $0) }
         return changes

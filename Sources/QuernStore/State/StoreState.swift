@@ -87,9 +87,12 @@ struct StoreState: Sendable {
             }
         case .cancel:
             let task = TaskID(try reader.littleEndian())
-            details.modify(task, default: LiveTasks.Detail()) { $0.cancelRequested = true }
-            parents.requestCancel(task)
-            changes.touch(task)
+            cancel(task, as: try OutcomeKind(cancel: &reader), changes: &changes)
+        case .priority:
+            let task = TaskID(try reader.littleEndian())
+            let priority = try reader.byte()
+            details.modify(task, default: LiveTasks.Detail()) { $0.priority = priority }
+            changes.prioritized(task, priority)
         case .crash:
             let task = TaskID(try reader.littleEndian())
             let crashes = try reader.byte()
@@ -114,6 +117,16 @@ struct StoreState: Sendable {
         case .stageAbort: stages[try reader.littleEndian()] = nil
         case .drop: try drop(try DroppedTree(&reader))
         }
+    }
+
+    private mutating func cancel(_ task: TaskID, as kind: OutcomeKind, changes: inout ChangeCollector) {
+        let first = details.modify(task, default: LiveTasks.Detail()) {
+            $0.cancel = $0.cancel ?? kind
+            return $0.cancel ?? kind
+        }
+        parents.requestCancel(task)
+        changes.touch(task)
+        changes.cancelled(task, as: first)
     }
 
     private mutating func drop(_ tree: DroppedTree) throws(DecodingFailure) {

@@ -98,12 +98,14 @@ struct RandomStore {
 
     private mutating func note(into transaction: inout Transaction) {
         guard let task = parents.keys.sorted().randomElement(using: &random).map({ TaskID($0) }) else { return }
-        switch Int.random(in: 0..<6, using: &random) {
+        switch Int.random(in: 0..<7, using: &random) {
         case 0: transaction.advance(task, to: UInt8.random(in: 0...3, using: &random), value: bytes())
         case 1: transaction.noteAttempt(task, attempts: 3, notBefore: Timestamp(milliseconds: clock), error: bytes())
-        case 2: transaction.requestCancel(task)
+        case 2:
+            transaction.requestCancel(task, as: random.pick([.cancelled, .superseded, .expired, .dependencyFailed]))
         case 3: transaction.noteCrash(task, count: 2)
         case 4: transaction.noteInFlight(parents.keys.sorted().prefix(5).map { TaskID($0) })
+        case 5: transaction.setPriority(task, UInt8.random(in: 0...255, using: &random))
         default: break
         }
     }
@@ -113,10 +115,12 @@ struct RandomStore {
         let isRoot = Int.random(in: 0..<3, using: &random) == 0
         let parent = isRoot ? 0 : parents.keys.sorted().randomElement(using: &random) ?? 0
         let count = Int.random(in: 0..<8, using: &random) == 0 ? 200 : Int.random(in: 1...20, using: &random)
+        let attributes = random.bytes(random.pick([0, 0, 1, 40]))
         for _ in 0..<count {
             let payload = bytes()
             transaction.spawn(
-                under: TaskID(parent), label: label, priority: isRoot ? 9 : 128, at: Timestamp(milliseconds: clock)
+                under: TaskID(parent), label: label, priority: isRoot ? 9 : 128, attributes: attributes,
+                at: Timestamp(milliseconds: clock)
             ) { $0.append(contentsOf: payload) }
         }
         return Array(repeating: parent, count: count)

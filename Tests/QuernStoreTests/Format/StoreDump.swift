@@ -27,13 +27,13 @@ struct StoreDump {
             for (index, payload) in payloads.sorted(by: { $0.key < $1.key }) {
                 line(
                     "live", run.id(at: index), run.parent, run.label.rawValue, run.priority,
-                    run.submittedAt.rawValue, payload)
+                    run.submittedAt.rawValue, payload, Self.hex(state.attributes[run.firstID]))
             }
         }
         for (task, detail) in state.details.sorted(by: { $0.key < $1.key }) {
             line(
-                "detail", task, detail.phase, detail.cancelRequested ? 1 : 0, detail.crashes, detail.attempts,
-                detail.notBefore.rawValue)
+                "detail", task, detail.phase, detail.cancel?.rawValue ?? 0, detail.crashes, detail.attempts,
+                detail.notBefore.rawValue, detail.priority.map(String.init) ?? "-")
         }
     }
 

@@ -72,14 +72,15 @@ extension StoreModel {
     private mutating func planNotes(on tasks: [UInt64], into plan: inout PlannedCommit) {
         let task = random.pick(tasks)
         var detail = expected.details[task] ?? .init()
-        switch random.below(6) {
+        switch random.below(7) {
         case 0:
             let value = random.bytes(random.below(100))
             plan.transaction.advance(TaskID(task), to: 1, value: value)
             expected.handovers[task] = value
             detail = .init()
             detail.phase = 1
-            detail.cancelRequested = expected.details[task]?.cancelRequested ?? false
+            detail.cancel = expected.details[task]?.cancel
+            detail.priority = expected.details[task]?.priority
             detail.crashes = expected.details[task]?.crashes ?? 0
         case 1:
             detail.attempts = UInt32(1 + random.below(9))
@@ -87,11 +88,15 @@ extension StoreModel {
             plan.transaction.noteAttempt(
                 TaskID(task), attempts: detail.attempts, notBefore: detail.notBefore, error: random.bytes(20))
         case 2:
-            detail.cancelRequested = true
-            plan.transaction.requestCancel(TaskID(task))
+            let kind: OutcomeKind = random.pick([.cancelled, .superseded, .expired, .dependencyFailed])
+            detail.cancel = detail.cancel ?? kind
+            plan.transaction.requestCancel(TaskID(task), as: kind)
         case 3:
             detail.crashes = UInt8(1 + random.below(9))
             plan.transaction.noteCrash(TaskID(task), count: detail.crashes)
+        case 4:
+            detail.priority = UInt8(random.below(256))
+            plan.transaction.setPriority(TaskID(task), detail.priority ?? 0)
         default: return
         }
         expected.details[task] = detail

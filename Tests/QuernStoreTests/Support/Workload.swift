@@ -241,7 +241,8 @@ struct Workload {
             transaction.advance(TaskID(workload.ids[0]), to: 1, value: [1, 2, 3])
             transaction.noteAttempt(
                 TaskID(workload.ids[10]), attempts: 2, notBefore: Timestamp(milliseconds: 77), error: [9])
-            transaction.requestCancel(TaskID(workload.ids[11]))
+            transaction.requestCancel(TaskID(workload.ids[11]), as: .expired)
+            transaction.setPriority(TaskID(workload.ids[14]), 3)
             transaction.noteInFlight([TaskID(workload.ids[10])])
             transaction.noteCrash(TaskID(workload.ids[12]), count: 3)
         },
