@@ -20,6 +20,12 @@ extension MemoStore {
         shared.committed.withLock { $0.state.attributes[run.firstID] }
     }
 
+    /// The live task that has a key. O(1).
+    public func task(forKey key: TaskKey) -> TaskID? { shared.committed.withLock { $0.state.keys.task(for: key) } }
+
+    /// What this store's keys are made with: the same for its life, and no other store's.
+    public var keySecret: TaskKey.Secret { TaskKey.Secret(shared.files.identity) }
+
     /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(log live).
     public func status(of parent: TaskID) -> ParentStatus? {
         shared.committed.withLock { $0.state.parents.status(of: parent) }

@@ -5,19 +5,33 @@
 /// A plain value: it checks against the state and marks ended tasks there, and touches no file. When the write fails,
 /// ``undo(in:)`` takes the marks back.
 struct Batch: Sendable {
-    private struct GroupKey: Hashable {
+    struct GroupKey: Hashable {
         /// The stage that the tasks wait in; 0 when they are visible with the batch.
         var stage: UInt64
         var parent: TaskID
         var label: Label
         var priority: UInt8
         var attributes: [UInt8]
+        /// Nil when its tasks have no keys.
+        var policy: DuplicatePolicy?
         var submittedAt: Timestamp
+
+        init(_ group: Transaction.SpawnGroup, stage: UInt64) {
+            self.stage = stage
+            parent = group.parent
+            label = group.label
+            priority = group.priority
+            attributes = group.attributes
+            policy = group.policy
+            submittedAt = group.submittedAt
+        }
     }
 
-    private struct SpawnGroup {
+    struct SpawnGroup {
         var key: GroupKey
         var lengths: [UInt32] = []
+        /// One a task, or none.
+        var keys: [TaskKey] = []
         var payloads: [UInt8] = []
     }
 
@@ -25,26 +39,29 @@ struct Batch: Sendable {
     struct Receipt {
         var sequence: UInt64
         /// Its stretches among those of the batch.
-        fileprivate var spawns: Range<Int>
+        var spawns: Range<Int>
         /// Indexes of the commits of stages.
-        fileprivate var stages: Range<Int>
+        var stages: Range<Int>
+        /// What became of its spawns, when some have keys.
+        var fates: Range<Int>
     }
 
-    private var spawnGroups: [SpawnGroup] = []
-    private var spawnIndex: [GroupKey: Int] = [:]
+    var spawnGroups: [SpawnGroup] = []
+    var spawnIndex: [GroupKey: Int] = [:]
     /// The group of the last spawn: most are of the same kind as the one before.
-    private var lastGroup = -1
+    var lastGroup = -1
     /// Where the consecutive spawns of the transactions went.
-    private var stretches: [(group: Int, start: Int, count: Int)] = []
-    private var outcomeBlocks: [OutcomeBlock] = []
+    var stretches: [(group: Int, start: Int, count: Int)] = []
+    var outcomeBlocks: [OutcomeBlock] = []
     private var outcomeIndex: [TaskID: Int] = [:]
-    private var stages = BatchStages()
-    private var notes: [Transaction.Note] = []
-    private var definitions: [(label: Label, name: String)] = []
+    var stages = BatchStages()
+    var keys = BatchKeys()
+    var notes: [Transaction.Note] = []
+    var definitions: [(label: Label, name: String)] = []
     private var endedTasks: [TaskID] = []
-    private var tally = ParentTally()
+    var tally = ParentTally()
     private var nextSequence: UInt64 = 0
-    private var firstID: [UInt64] = []
+    var firstID: [UInt64] = []
 
     var isEmpty: Bool {
         spawnGroups.isEmpty && outcomeBlocks.isEmpty && notes.isEmpty && definitions.isEmpty && stages.isEmpty
@@ -64,11 +81,12 @@ struct Batch: Sendable {
     ) throws(StoreError) -> Receipt {
         let endedBefore = endedTasks.count
         let stagesBefore = stages.commits.count
+        let plan: BatchKeys.Plan
         do throws(StoreError) {
             try checkLabels(transaction, state)
             try checkNotes(transaction, state)
             try endTasks(transaction, &state)
-            try checkSpawns(transaction, state)
+            plan = try checkSpawns(transaction, state)
         } catch {
             for task in endedTasks[endedBefore...] { revive(task, in: &state) }
             endedTasks.removeLast(endedTasks.count - endedBefore)
@@ -78,11 +96,12 @@ struct Batch: Sendable {
         gatherNotes(transaction, state)
         let sequence = nextSequence
         let stretchesBefore = stretches.count
+        let fatesBefore = keys.fates.count
         gatherOutcomes(transaction)
-        gatherSpawns(transaction)
+        gatherSpawns(transaction, plan)
         return Receipt(
             sequence: sequence, spawns: stretchesBefore..<stretches.count,
-            stages: stagesBefore..<stages.commits.count)
+            stages: stagesBefore..<stages.commits.count, fates: fatesBefore..<keys.fates.count)
     }
 
     /// What this batch defines is not among them: nobody has been told its labels.
@@ -144,52 +163,9 @@ struct Batch: Sendable {
         }
     }
 
-    private mutating func checkSpawns(
-        _ transaction: borrowing Transaction, _ state: StoreState
-    ) throws(StoreError) {
-        for length in transaction.payloadLengths { try Self.checkSize(Int(length)) }
-        if transaction.attributeBytes > 0 { try Self.checkAttributes(transaction) }
-        if transaction.stage != 0 {
-            // Parents are checked when the stage is committed.
-            return try stages.add(transaction.spawnCount, to: transaction.stage, state)
-        }
-        var arrivals: [(parent: TaskID, children: UInt64)] = []
-        for case .commitStage(let stage) in transaction.notes {
-            try stages.commit(stage.number, state)
-            arrivals += self.arrivals(ofStage: stage.number, state)
-        }
-        for group in transaction.spawnGroups { try checkParent(group.parent, state) }
-        for arrival in arrivals { try checkParent(arrival.parent, state) }
-        for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent) }
-        for arrival in arrivals { expect(arrival.children, under: arrival.parent) }
-    }
-
-    /// What is in a stage, and what this batch adds to it.
-    private func arrivals(ofStage stage: UInt64, _ state: StoreState) -> [(parent: TaskID, children: UInt64)] {
-        let added = spawnGroups.lazy.filter { $0.key.stage == stage }
-        return (state.stages[stage]?.arrivals ?? []) + added.map { ($0.key.parent, UInt64($0.lengths.count)) }
-    }
-
-    private func checkParent(_ parent: TaskID, _ state: StoreState) throws(StoreError) {
-        guard parent == .none || state.live.isUntouched(parent) else {
-            throw StoreError(.rejected, "parent \(parent) is not live")
-        }
-    }
-
-    private mutating func expect(_ children: UInt64, under parent: TaskID) {
-        if parent != .none { tally.arrive(children, under: parent) }
-    }
-
-    private static func checkSize(_ bytes: Int) throws(StoreError) {
+    static func checkSize(_ bytes: Int) throws(StoreError) {
         guard bytes <= Limits.valueBytes else {
             throw StoreError(.tooLarge, "\(bytes) bytes; the limit is \(Limits.valueBytes)")
-        }
-    }
-
-    private static func checkAttributes(_ transaction: borrowing Transaction) throws(StoreError) {
-        for group in transaction.spawnGroups where group.attributes.count > Limits.attributeBytes {
-            throw StoreError(
-                .tooLarge, "\(group.attributes.count) bytes of attributes; the limit is \(Limits.attributeBytes)")
         }
     }
 
@@ -255,123 +231,6 @@ struct Batch: Sendable {
         outcomeBlocks.append(OutcomeBlock(parent: parent))
         outcomeIndex[parent] = outcomeBlocks.count - 1
         return outcomeBlocks.count - 1
-    }
-
-    private mutating func gatherSpawns(_ transaction: borrowing Transaction) {
-        var index = 0
-        var offset = 0
-        for part in transaction.spawnGroups {
-            let group = spawnGroup(
-                GroupKey(
-                    stage: transaction.stage, parent: part.parent, label: part.label, priority: part.priority,
-                    attributes: part.attributes, submittedAt: part.submittedAt))
-            let lengths = transaction.payloadLengths[index..<(index + part.count)]
-            let bytes = lengths.reduce(into: 0) { $0 += Int($1) }
-            stretches.append((group, spawnGroups[group].lengths.count, part.count))
-            spawnGroups[group].lengths.append(contentsOf: lengths)
-            spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[offset..<(offset + bytes)])
-            index += part.count
-            offset += bytes
-        }
-    }
-
-    private mutating func spawnGroup(_ key: GroupKey) -> Int {
-        if lastGroup >= 0, spawnGroups[lastGroup].key == key { return lastGroup }
-        if let known = spawnIndex[key] {
-            lastGroup = known
-        } else {
-            lastGroup = spawnGroups.count
-            spawnGroups.append(SpawnGroup(key: key))
-            spawnIndex[key] = lastGroup
-        }
-        return lastGroup
-    }
-
-    // MARK: Records
-
-    /// Gives out ids and writes all records; `emit` takes a full body and whether it is the batch's last.
-    mutating func encode(
-        firstID nextID: UInt64, body: inout ByteWriter, scratch: inout OutcomeBlockScratch,
-        emit: (inout ByteWriter, _ isLast: Bool) -> Void
-    ) {
-        var nextID = nextID
-        func emitIfFull(_ body: inout ByteWriter) {
-            if body.count >= Limits.frameTarget { emit(&body, false) }
-        }
-        firstID.removeAll(keepingCapacity: true)
-        for group in spawnGroups {
-            let stage = group.key.stage
-            var id = stage == 0 ? nextID : stages.takePositions(group.lengths.count, in: stage)
-            if stage == 0 { nextID += UInt64(group.lengths.count) }
-            firstID.append(id)
-            var offset = 0
-            var start = 0
-            while start < group.lengths.count {
-                let (count, bytes) = Self.nextRun(group.lengths[start...])
-                let lengths = group.lengths[start..<(start + count)]
-                emitBefore(bytes, &body, emit)
-                LogRecord.append((stage == 0 ? LogRecord.Kind.spawn : .stagedSpawn).rawValue, to: &body) {
-                    if stage != 0 { $0.append(littleEndian: stage) }
-                    SpawnRecord.appendHeader(
-                        firstID: id, parent: group.key.parent, submittedAt: group.key.submittedAt,
-                        label: group.key.label, count: lengths.count, priority: group.key.priority,
-                        attributes: group.key.attributes, to: &$0)
-                    IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[start + $0]) }
-                    $0.append(contentsOf: group.payloads[offset..<(offset + bytes)])
-                }
-                id += UInt64(count)
-                start += count
-                offset += bytes
-                emitIfFull(&body)
-            }
-        }
-        stages.encode(nextID: &nextID, to: &body)
-        for (label, name) in definitions { LogRecord.append(label, name: name, to: &body) }
-        for note in notes {
-            LogRecord.append(note, to: &body)
-            emitIfFull(&body)
-        }
-        func encode(_ part: inout OutcomeBlock) {
-            emitBefore(part.valueBytes, &body, emit)
-            LogRecord.append(LogRecord.Kind.outcomes.rawValue, to: &body) {
-                OutcomeBlockCodec.encode(part, compress: false, scratch: &scratch, into: &$0)
-            }
-            emitIfFull(&body)
-            part.removeAll()
-        }
-        for block in outcomeBlocks {
-            var part = OutcomeBlock(parent: block.parent)
-            part.fill(from: block, empty: encode)
-            if !part.rows.isEmpty { encode(&part) }
-        }
-        emit(&body, true)
-    }
-
-    /// How many of the next tasks make a run: its capacity, fewer when payloads are large, at least one.
-    private static func nextRun(_ lengths: ArraySlice<UInt32>) -> (count: Int, bytes: Int) {
-        var count = 0
-        var bytes = 0
-        for length in lengths.prefix(SpawnRun.capacity) {
-            if count > 0, bytes + Int(length) > Limits.frameTarget { break }
-            count += 1
-            bytes += Int(length)
-        }
-        return (count, bytes)
-    }
-
-    /// A record that would take the body far above its target goes to the next frame.
-    private func emitBefore(_ bytes: Int, _ body: inout ByteWriter, _ emit: (inout ByteWriter, Bool) -> Void) {
-        if body.count > 0, body.count + bytes > 4 * Limits.frameTarget { emit(&body, false) }
-    }
-
-    /// The receipt with ids. Valid after ``encode(firstID:body:scratch:emit:)``.
-    func commit(_ receipt: Receipt) -> Commit {
-        Commit(
-            sequence: receipt.sequence,
-            spawned: stretches[receipt.spawns].map { spawn in
-                let first = firstID[spawn.group] + UInt64(spawn.start)
-                return first..<(first + UInt64(spawn.count))
-            }, staged: stages.commits[receipt.stages].map { $0.firstID..<($0.firstID + $0.count) })
     }
 }
 

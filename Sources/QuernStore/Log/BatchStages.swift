@@ -9,6 +9,8 @@ struct BatchStages: Sendable {
         var count: UInt64
         /// Given out when the batch is encoded.
         var firstID: UInt64 = 0
+        /// What is not spawned with it.
+        var absent = AbsentPositions()
     }
 
     /// A stage that the batch adds to.
@@ -56,6 +58,9 @@ struct BatchStages: Sendable {
         commits.removeLast(commits.count - index)
     }
 
+    /// Leaves tasks out of what becomes visible.
+    mutating func leaveOut(_ absent: AbsentPositions, of commit: Int) { commits[commit].absent = absent }
+
     /// Aborts a stage, unless it is closed already.
     mutating func abort(_ stage: UInt64, _ state: StoreState) {
         guard state.stages[stage] != nil, closed.insert(stage).inserted else { return }
@@ -72,7 +77,9 @@ struct BatchStages: Sendable {
     }
 
     /// Gives out the ids of committed stages and writes what became of all that end here.
-    mutating func encode(nextID: inout UInt64, to body: inout ByteWriter) {
+    mutating func encode(
+        nextID: inout UInt64, to body: inout ByteWriter, _ emitIfFull: (inout ByteWriter) -> Void
+    ) {
         for index in commits.indices {
             commits[index].firstID = nextID
             nextID += commits[index].count
@@ -81,7 +88,10 @@ struct BatchStages: Sendable {
                 LogRecord.append(stageAbort: commits[index].number, to: &body)
                 continue
             }
-            LogRecord.append(stageCommit: commits[index].number, firstID: commits[index].firstID, to: &body)
+            LogRecord.append(
+                stageCommit: commits[index].number, firstID: commits[index].firstID, absent: commits[index].absent,
+                to: &body)
+            emitIfFull(&body)
         }
         for stage in aborts { LogRecord.append(stageAbort: stage, to: &body) }
     }

@@ -21,6 +21,7 @@ enum LogRecord {
         case stageAbort = 13
         case drop = 14
         case priority = 15
+        case key = 18
     }
 
     static let prefixSize = 5
@@ -50,10 +51,20 @@ enum LogRecord {
         }
     }
 
-    static func append(stageCommit stage: UInt64, firstID: UInt64, to body: inout ByteWriter) {
+    static func append(_ key: TaskKey, of task: TaskID, to body: inout ByteWriter) {
+        append(Kind.key.rawValue, to: &body) {
+            $0.append(littleEndian: task.rawValue)
+            key.append(to: &$0)
+        }
+    }
+
+    static func append(
+        stageCommit stage: UInt64, firstID: UInt64, absent: AbsentPositions, to body: inout ByteWriter
+    ) {
         append(Kind.stageCommit.rawValue, to: &body) {
             $0.append(littleEndian: stage)
             $0.append(littleEndian: firstID)
+            absent.append(to: &$0)
         }
     }
 

@@ -2,8 +2,8 @@
 
 /// A run of spawned tasks with their payloads, as a record.
 ///
-/// Fields: parent, first id (8 bytes each), submission time (8), label (4), count (1), priority (1), length of the
-/// attributes (2), attributes, lengths column, payloads side by side.
+/// Fields: parent, first id (8 bytes each), submission time (8), label (4), count (1), priority (1), duplicate
+/// policy (1), length of the attributes (2), attributes, keys (16 each) when there is a policy, lengths column, payloads side by side.
 struct SpawnRecord {
     var firstID: UInt64
     var parent: UInt64
@@ -11,13 +11,17 @@ struct SpawnRecord {
     var label: UInt32
     var count: UInt8
     var priority: UInt8
+    /// Nil when its tasks have no keys.
+    var policy: DuplicatePolicy?
     var attributes: UnsafeRawBufferPointer
+    private var keyBytes: UnsafeRawBufferPointer
     var lengths: IntegerColumn.View
     var payloads: UnsafeRawBufferPointer
 
     static func appendHeader(
         firstID: UInt64, parent: TaskID, submittedAt: Timestamp, label: Label, count: Int, priority: UInt8,
-        attributes: [UInt8], to body: inout ByteWriter
+        attributes: [UInt8] = [], policy: DuplicatePolicy? = nil, keys: ArraySlice<TaskKey> = [],
+        to body: inout ByteWriter
     ) {
         body.append(littleEndian: parent.rawValue)
         body.append(littleEndian: firstID)
@@ -25,8 +29,10 @@ struct SpawnRecord {
         body.append(littleEndian: label.rawValue)
         body.append(UInt8(count))
         body.append(priority)
+        body.append(policy?.rawValue ?? 0)
         body.append(littleEndian: UInt16(attributes.count))
         body.append(contentsOf: attributes)
+        for key in keys { key.append(to: &body) }
     }
 
     /// - Parameter isStaged: whether the first id is a position in a stage, where parents are checked later.
@@ -43,16 +49,29 @@ struct SpawnRecord {
         else {
             throw DecodingFailure("spawn of \(firstID) under \(parent)")
         }
+        let policyByte = try reader.byte()
+        policy = DuplicatePolicy(rawValue: policyByte)
+        guard policy != nil || policyByte == 0 else { throw DecodingFailure("duplicate policy \(policyByte)") }
         let attributeBytes = Int(try reader.littleEndian(UInt16.self))
         guard attributeBytes <= Limits.attributeBytes else {
             throw DecodingFailure("\(attributeBytes) bytes of attributes")
         }
         attributes = try reader.take(attributeBytes)
+        keyBytes = try reader.take(policy == nil ? 0 : Int(count) * TaskKey.size)
         lengths = try IntegerColumn.decode(count: Int(count), from: &reader)
         payloads = try reader.take(reader.remaining)
         guard try lengths.total(limit: Limits.frameBytes) == payloads.count else {
             throw DecodingFailure("payload lengths do not add up")
         }
+    }
+
+    /// The keys of its tasks: one each, or none.
+    func keys() throws(DecodingFailure) -> [TaskKey] {
+        var keys: [TaskKey] = []
+        keys.reserveCapacity(keyBytes.count / TaskKey.size)
+        var reader = ByteReader(keyBytes)
+        while !reader.isAtEnd { keys.append(try TaskKey(&reader)) }
+        return keys
     }
 
     /// The record that `run` points to. That of a task that was staged has its position in the place of its id.

@@ -8,6 +8,9 @@ public struct CommitChanges: Sendable {
     public var spawned: [SpawnRun] = []
     /// The attributes of those runs that were spawned with some, by ``SpawnRun/firstID``.
     public var attributes: [TaskID: [UInt8]] = [:]
+    /// Of runs that came with a stage, a bit for each task that is none because its key was taken, by
+    /// ``SpawnRun/firstID``.
+    public var absent: [TaskID: UInt64] = [:]
     /// Every parent of which a child was spawned or ended, or that was advanced or asked to cancel, as it is after the
     /// batch.
     public var touched: [ParentStatus] = []

@@ -35,6 +35,8 @@ public struct StoreError: Error, Sendable, Equatable {
         public static let poisoned = Code("poisoned")
         /// The transaction breaks a rule: an unknown task or parent, a second outcome, an end before its children's.
         public static let rejected = Code("rejected")
+        /// A live task has the key of a spawn that was not to share it: see ``StoreError/task``.
+        public static let duplicateKey = Code("duplicate key")
         /// A value is larger than the format allows.
         public static let tooLarge = Code("too large")
         /// The store was closed.
@@ -49,16 +51,22 @@ public struct StoreError: Error, Sendable, Equatable {
     public var file: FilePath?
     /// The place in ``file``, in bytes.
     public var offset: Int?
+    /// The live task that has the key, of ``Code/duplicateKey``; nil when it is spawned in the same batch.
+    public var task: TaskID?
     /// The call that failed, when one did.
     public var cause: FileError?
 
     /// An error of the store, or of what is built on it.
-    package init(_ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil) {
+    package init(
+        _ code: Code, _ message: String, file: FilePath? = nil, offset: Int? = nil, cause: FileError? = nil,
+        task: TaskID? = nil
+    ) {
         self.code = code
         self.message = message
         self.file = file
         self.offset = offset
         self.cause = cause
+        self.task = task
     }
 }
 

@@ -8,6 +8,7 @@ extension Transaction {
         var payloads = 0
         var payloadBytes = 0
         var attributeBytes = 0
+        var keys = 0
         var outcomes = 0
         var valueBytes = 0
         var notes = 0
@@ -19,6 +20,7 @@ extension Transaction {
         Mark(
             spawnGroups: spawnGroups.count, lastGroupCount: spawnGroups.last?.count ?? 0,
             payloads: payloadLengths.count, payloadBytes: payloads.count, attributeBytes: attributeBytes,
+            keys: keys.count,
             outcomes: outcomes.count, valueBytes: values.count, notes: notes.count, largestLabel: largestLabel)
     }
 
@@ -29,6 +31,7 @@ extension Transaction {
         payloadLengths.removeLast(payloadLengths.count - mark.payloads)
         payloads.truncate(to: mark.payloadBytes)
         attributeBytes = mark.attributeBytes
+        keys.removeLast(keys.count - mark.keys)
         outcomes.removeLast(outcomes.count - mark.outcomes)
         valueLengths.removeLast(valueLengths.count - mark.outcomes)
         values.truncate(to: mark.valueBytes)
@@ -48,6 +51,7 @@ extension Transaction {
             rest.spawnGroups.insert(group, at: 0)
         }
         rest.attributeBytes = rest.spawnGroups.reduce(0) { $0 + $1.attributes.count }
+        rest.keys = Array(keys[mark.keys...])
         rest.payloadLengths = Array(payloadLengths[mark.payloads...])
         rest.payloads.append(contentsOf: payloads.bytes[mark.payloadBytes...])
         rest.outcomes = Array(outcomes[mark.outcomes...])

@@ -18,6 +18,8 @@ public struct Transaction: Sendable {
         var label: Label
         var priority: UInt8
         var attributes: [UInt8]
+        /// Nil when its tasks have no keys.
+        var policy: DuplicatePolicy?
         var submittedAt: Timestamp
         var count: Int
     }
@@ -76,6 +78,8 @@ public struct Transaction: Sendable {
     var spawnGroups: [SpawnGroup] = []
     var payloadLengths: [UInt32] = []
     var payloads = ByteWriter()
+    /// Of the groups that have a policy, one a task.
+    var keys: [TaskKey] = []
     /// Bytes of the attributes of all groups.
     var attributeBytes = 0
     var outcomes: [Outcome] = []
@@ -102,7 +106,8 @@ public struct Transaction: Sendable {
 
     /// Roughly what it holds in memory and will write before compression, in bytes.
     public var estimatedBytes: Int {
-        payloads.count + attributeBytes + values.count + payloadLengths.count * 8 + outcomes.count * 48 + notes.count
+        payloads.count + attributeBytes + keys.count * TaskKey.size + values.count + payloadLengths.count * 8 + outcomes
+            .count * 48 + notes.count
             * 64 + 64
     }
 
@@ -113,10 +118,15 @@ public struct Transaction: Sendable {
     ///   - attributes: what the tasks that are spawned alike and at once have in common, at most
     ///     ``Limits/attributeBytes``. The store only keeps it, while one of them is live: see
     ///     ``MemoStore/attributes(of:)``.
+    ///   - key: what no other live task may have; free again when the task ends. Keys are decided on in the order of
+    ///     commits; of several spawns of one transaction with the same key the last one counts alone. What became of
+    ///     each spawn is in ``Commit/disposition(of:)``.
+    ///   - policy: what is to happen when a live task has the key.
     ///   - encode: appends the payload. When it throws, nothing was added.
     public mutating func spawn<Failure: Error>(
         under parent: TaskID, label: Label, priority: UInt8 = 128, attributes: [UInt8] = [],
-        at submittedAt: Timestamp, encode: (inout ByteWriter) throws(Failure) -> Void
+        key: TaskKey? = nil, onDuplicate policy: DuplicatePolicy = .skip, at submittedAt: Timestamp,
+        encode: (inout ByteWriter) throws(Failure) -> Void
     ) throws(Failure) {
         let start = payloads.count
         do { try encode(&payloads) } catch {
@@ -124,8 +134,10 @@ public struct Transaction: Sendable {
             throw error
         }
         payloadLengths.append(UInt32(clamping: payloads.count - start))
+        let policy = key == nil ? nil : policy
+        if let key { keys.append(key) }
         if let last = spawnGroups.last, last.parent == parent, last.label == label, last.priority == priority,
-            last.submittedAt == submittedAt, last.attributes == attributes
+            last.submittedAt == submittedAt, last.policy == policy, last.attributes == attributes
         {
             spawnGroups[spawnGroups.count - 1].count += 1
         } else {
@@ -133,7 +145,7 @@ public struct Transaction: Sendable {
             attributeBytes += attributes.count
             spawnGroups.append(
                 SpawnGroup(
-                    parent: parent, label: label, priority: priority, attributes: attributes,
+                    parent: parent, label: label, priority: priority, attributes: attributes, policy: policy,
                     submittedAt: submittedAt, count: 1))
         }
     }
@@ -213,6 +225,7 @@ public struct Transaction: Sendable {
         payloadLengths.append(contentsOf: other.payloadLengths)
         payloads.append(contentsOf: other.payloads.bytes)
         attributeBytes += other.attributeBytes
+        keys.append(contentsOf: other.keys)
         outcomes.append(contentsOf: other.outcomes)
         valueLengths.append(contentsOf: other.valueLengths)
         values.append(contentsOf: other.values.bytes)

@@ -174,6 +174,12 @@ public final class MemoReader: Sendable {
     /// What a run was spawned with: see ``MemoStore/attributes(of:)``.
     public func attributes(of run: SpawnRun) -> [UInt8] { current.committed.state.attributes[run.firstID] }
 
+    /// The live task that has a key. O(1).
+    public func task(forKey key: TaskKey) -> TaskID? { current.committed.state.keys.task(for: key) }
+
+    /// What this store's keys are made with: see ``MemoStore/keySecret``.
+    public var keySecret: TaskKey.Secret { TaskKey.Secret(current.manifest.identity) }
+
     /// A live task as a parent, when it has or had children or was advanced; also of ``TaskID/none``. O(log live).
     public func status(of parent: TaskID) -> ParentStatus? { current.committed.state.parents.status(of: parent) }
 

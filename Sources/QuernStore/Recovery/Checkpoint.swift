@@ -39,6 +39,7 @@ enum CheckpointRecord: UInt8 {
     case stage = 25
     case dropped = 26
     case attributes = 27
+    case keys = 29
 }
 
 extension SpawnRun {

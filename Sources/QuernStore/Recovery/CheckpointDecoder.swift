@@ -104,6 +104,7 @@ struct CheckpointDecoder {
         case .attributes:
             let stage: UInt64 = try reader.littleEndian()
             try restoreAttributes(ofStage: stage, of: try reader.littleEndian(), try reader.take(reader.remaining))
+        case .keys: try restoreKeys(&reader)
         case .parent:
             state.parents.restore(try ParentTable.Record(&reader))
         case .detail:
@@ -153,6 +154,25 @@ struct CheckpointDecoder {
             throw DecodingFailure("attributes of no run")
         }
         state.attributes.insert(Array(bytes), of: run)
+    }
+
+    private mutating func restoreKeys(_ reader: inout ByteReader) throws(DecodingFailure) {
+        let number: UInt64 = try reader.littleEndian()
+        let policy = DuplicatePolicy(rawValue: try reader.byte())
+        var keys: [(task: UInt64, key: TaskKey)] = []
+        while !reader.isAtEnd { keys.append((try reader.littleEndian(), try TaskKey(&reader))) }
+        if number != 0 {
+            guard let policy, let first = keys.first?.task,
+                try state.stages[number]?.restore(.init(policy: policy, keys: keys.map(\.key)), at: first) != nil
+            else { throw DecodingFailure("keys in no stage") }
+            return
+        }
+        for (task, key) in keys {
+            guard state.live.contains(TaskID(task)), state.keys.task(for: key) == nil,
+                state.keys.key(of: TaskID(task)) == nil
+            else { throw DecodingFailure("key of \(task)") }
+            state.keys.give(key, to: TaskID(task))
+        }
     }
 
     private func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {

@@ -78,6 +78,7 @@ struct CheckpointEncoder {
         }
         try addRuns(&runs)
         for (run, attributes) in state.attributes.all { try addAttributes(attributes, ofStage: 0, run.rawValue) }
+        try addKeys(state.keys)
         for (number, stage) in state.stages.sorted(by: { $0.key < $1.key }) {
             for start in stride(from: 0, to: stage.runs.count, by: 4096) {
                 try add(CheckpointRecord.stage.rawValue) {
@@ -87,6 +88,9 @@ struct CheckpointEncoder {
             }
             for (position, attributes) in stage.attributes.sorted(by: { $0.key < $1.key }) {
                 try addAttributes(attributes, ofStage: number, position)
+            }
+            for (position, keys) in stage.keys.sorted(by: { $0.key < $1.key }) {
+                try addKeys(zip(position..., keys.keys), ofStage: number, keys.policy)
             }
         }
         for parent in state.parents.records {
@@ -122,6 +126,30 @@ struct CheckpointEncoder {
             $0.append(littleEndian: stage)
             $0.append(littleEndian: firstID)
             $0.append(contentsOf: attributes)
+        }
+    }
+
+    private mutating func addKeys(_ table: KeyTable) throws(FileError) {
+        var keys: [(UInt64, TaskKey)] = []
+        for (task, key) in table.all {
+            keys.append((task.rawValue, key))
+            guard keys.count == 4096 else { continue }
+            try addKeys(keys, ofStage: 0, nil)
+            keys.removeAll(keepingCapacity: true)
+        }
+        if !keys.isEmpty { try addKeys(keys, ofStage: 0, nil) }
+    }
+
+    private mutating func addKeys(
+        _ keys: some Sequence<(UInt64, TaskKey)>, ofStage stage: UInt64, _ policy: DuplicatePolicy?
+    ) throws(FileError) {
+        try add(CheckpointRecord.keys.rawValue) {
+            $0.append(littleEndian: stage)
+            $0.append(policy?.rawValue ?? 0)
+            for (task, key) in keys {
+                $0.append(littleEndian: task)
+                key.append(to: &$0)
+            }
         }
     }
 

@@ -4,14 +4,16 @@
 struct ChangeCollector {
     private var runs: [SpawnRun] = []
     private var attributes: [TaskID: [UInt8]] = [:]
+    private var absent: [TaskID: UInt64] = [:]
     private var cancels: [TaskID: OutcomeKind] = [:]
     private var priorities: [TaskID: UInt8] = [:]
     private var touched: Set<TaskID> = []
     private var lastTouched = TaskID.none
     private var roots: [EndedTask] = []
 
-    mutating func spawned(_ run: SpawnRun, attributes: [UInt8]) {
+    mutating func spawned(_ run: SpawnRun, attributes: [UInt8], absent: UInt64) {
         runs.append(run)
+        if absent != 0 { self.absent[run.firstID] = absent }
         if !attributes.isEmpty { self.attributes[run.firstID] = attributes }
     }
 
@@ -52,6 +54,7 @@ struct ChangeCollector {
         var changes = CommitChanges()
         changes.spawned = runs
         changes.attributes = attributes
+        changes.absent = absent
         if !cancels.isEmpty { changes.cancels = cancels.filter { state.live.contains($0.key) } }
         if !priorities.isEmpty { changes.priorities = priorities.filter { state.live.contains($0.key) } }
         changes.endedRoots = roots

@@ -6,25 +6,46 @@ struct StagedSpawns: Sendable {
     private(set) var runs: [SpawnRun] = []
     /// Of runs that were staged with some, by the position of their first task.
     private(set) var attributes: [UInt64: [UInt8]] = [:]
+    /// The same of keys.
+    private(set) var keys: [UInt64: Keys] = [:]
+
+    /// The keys of a run, one a task.
+    struct Keys: Sendable {
+        var policy: DuplicatePolicy
+        var keys: [TaskKey]
+    }
 
     /// How many tasks wait.
     var count: UInt64 { runs.last.map { $0.firstID.rawValue + UInt64($0.count) } ?? 0 }
 
-    mutating func append(_ run: SpawnRun, attributes: [UInt8] = []) throws(DecodingFailure) {
+    mutating func append(_ run: SpawnRun, attributes: [UInt8] = [], keys: Keys? = nil) throws(DecodingFailure) {
         guard run.firstID.rawValue == count, count + UInt64(run.count) <= Limits.stagedTasks else {
             throw DecodingFailure("staged tasks from \(run.firstID) behind \(count)")
         }
         runs.append(run)
         if !attributes.isEmpty { self.attributes[run.firstID.rawValue] = attributes }
+        if let keys { self.keys[run.firstID.rawValue] = keys }
     }
 
     /// Takes attributes back from a checkpoint, behind the run that they are of.
     mutating func restore(_ attributes: [UInt8], at position: UInt64) throws(DecodingFailure) {
-        let index = runs.partition { $0.firstID.rawValue >= position }
-        guard index < runs.count, runs[index].firstID.rawValue == position, self.attributes[position] == nil else {
+        guard run(at: position) != nil, self.attributes[position] == nil else {
             throw DecodingFailure("attributes of no staged run")
         }
         self.attributes[position] = attributes
+    }
+
+    /// Takes keys back from a checkpoint, behind the run that they are of.
+    mutating func restore(_ keys: Keys, at position: UInt64) throws(DecodingFailure) {
+        guard let run = run(at: position), Int(run.count) == keys.keys.count, self.keys[position] == nil else {
+            throw DecodingFailure("keys of no staged run")
+        }
+        self.keys[position] = keys
+    }
+
+    private func run(at position: UInt64) -> SpawnRun? {
+        let index = runs.partition { $0.firstID.rawValue >= position }
+        return index < runs.count && runs[index].firstID.rawValue == position ? runs[index] : nil
     }
 
     /// The parents and how many children each gets; a parent may come more than once. O(runs).
@@ -58,7 +79,10 @@ extension StoreState {
         try labels.check(record.label)
         lastStage = max(lastStage, number)
         try stages[number, default: StagedSpawns()].append(
-            record.run(at: place), attributes: Array(record.attributes))
+            record.run(at: place), attributes: Array(record.attributes),
+            keys: try record.policy.map { (policy) throws(DecodingFailure) in
+                StagedSpawns.Keys(policy: policy, keys: try record.keys())
+            })
     }
 
     mutating func applyStageCommit(
@@ -66,6 +90,7 @@ extension StoreState {
     ) throws(DecodingFailure) {
         let number: UInt64 = try reader.littleEndian()
         let firstID: UInt64 = try reader.littleEndian()
+        let absent = try AbsentPositions(&reader)
         guard let stage = stages.removeValue(forKey: number) else {
             throw DecodingFailure("commit of stage \(number), which is not open")
         }
@@ -74,9 +99,11 @@ extension StoreState {
             guard run.parent.rawValue < firstID else {
                 throw DecodingFailure("spawn of \(firstID) under \(run.parent)")
             }
-            let attributes = stage.attributes[run.firstID.rawValue] ?? []
-            run.firstID = TaskID(firstID + run.firstID.rawValue)
-            spawn(run, attributes: attributes, changes: &changes)
+            let position = run.firstID.rawValue
+            run.firstID = TaskID(firstID + position)
+            spawn(
+                run, attributes: stage.attributes[position] ?? [], keys: stage.keys[position]?.keys ?? [],
+                absent: absent.bits(from: position, count: run.count), changes: &changes)
         }
     }
 }

@@ -12,6 +12,7 @@ struct StoreState: Sendable {
     /// Only for live tasks with something to tell.
     var details = TaskMap<LiveTasks.Detail>()
     var attributes = RunAttributes()
+    var keys = KeyTable()
     var labels = LabelTable()
     /// The tasks of the last in-flight note.
     var inFlight: [TaskID] = []
@@ -36,7 +37,9 @@ struct StoreState: Sendable {
     var endedParents: [TaskID] = []
 
     /// What is known of live tasks and parents takes in memory, in bytes, without the open blocks. O(live / 100).
-    var liveFootprint: Int { live.footprint + parents.footprint + details.footprint + attributes.footprint }
+    var liveFootprint: Int {
+        live.footprint + parents.footprint + details.footprint + attributes.footprint + keys.footprint
+    }
 
     // MARK: Applying a frame
 
@@ -60,7 +63,8 @@ struct StoreState: Sendable {
             let record = try SpawnRecord(fields)
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
             try labels.check(record.label)
-            spawn(record.run(at: place), attributes: Array(record.attributes), changes: &changes)
+            spawn(
+                record.run(at: place), attributes: Array(record.attributes), keys: try record.keys(), changes: &changes)
         case .outcomes:
             var block = ChildBlock()
             var scratch: [UInt8] = []
@@ -106,7 +110,9 @@ struct StoreState: Sendable {
             while !reader.isAtEnd { inFlight.append(TaskID(try reader.littleEndian())) }
         case .relocatedSpawn:
             let record = try SpawnRecord(fields)
-            guard record.attributes.isEmpty else { throw DecodingFailure("attributes of a run that has them") }
+            guard record.attributes.isEmpty, record.policy == nil else {
+                throw DecodingFailure("attributes or keys of a run that has them")
+            }
             live.relocate(record.run(at: place))
         case .relocatedHandover:
             let task = TaskID(try reader.littleEndian())
@@ -114,6 +120,10 @@ struct StoreState: Sendable {
             parents.relocateHandover(of: task, from: old, to: LogPlace(place, bytes: reader.remaining))
         case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
         case .stageCommit: try applyStageCommit(&reader, changes: &changes)
+        case .key:
+            let task = TaskID(try reader.littleEndian())
+            guard live.contains(task) else { throw DecodingFailure("key of \(task), which is not live") }
+            keys.give(try TaskKey(&reader), to: task)
         case .stageAbort: stages[try reader.littleEndian()] = nil
         case .drop: try drop(try DroppedTree(&reader))
         }
@@ -139,13 +149,24 @@ struct StoreState: Sendable {
         }
     }
 
-    mutating func spawn(_ run: SpawnRun, attributes: [UInt8] = [], changes: inout ChangeCollector) {
-        live.append(run)
-        self.attributes.insert(attributes, of: run.firstID)
+    /// - Parameters:
+    ///   - keys: one a task, or none.
+    ///   - absent: a bit for each task that is none.
+    mutating func spawn(
+        _ run: SpawnRun, attributes: [UInt8] = [], keys: [TaskKey] = [], absent: UInt64 = 0,
+        changes: inout ChangeCollector
+    ) {
+        let present = run.allBits & ~absent
         nextID = run.firstID.rawValue + UInt64(run.count)
+        if present == 0 { return }
+        live.append(run, live: present)
+        self.attributes.insert(attributes, of: run.firstID)
+        for (index, key) in keys.enumerated() where present & (1 << UInt64(index)) != 0 {
+            self.keys.give(key, to: run.id(at: index))
+        }
         insertParent(run.parent)
-        parents.spawn(UInt64(run.count), under: run.parent)
-        changes.spawned(run, attributes: attributes)
+        parents.spawn(UInt64(present.nonzeroBitCount), under: run.parent)
+        changes.spawned(run, attributes: attributes, absent: absent)
         changes.touch(run.parent)
     }
 
@@ -161,6 +182,7 @@ struct StoreState: Sendable {
         for row in block.rows {
             let task = TaskID(row.task)
             if let run = live.end(task) { attributes.remove(run) }
+            keys.remove(task)
             if !details.isEmpty { details.removeValue(forKey: task) }
             if parents.contains(task) { endedParents.append(task) }
         }

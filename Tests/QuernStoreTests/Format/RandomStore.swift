@@ -12,6 +12,7 @@ struct RandomStore {
     private var parents: [UInt64: UInt64] = [:]
     private var children: [UInt64: Int] = [:]
     private var endedRoots: [UInt64] = []
+    private var names: UInt64 = 0
     private var clock: Int64 = 1_700_000_000_000
 
     init(seed: UInt64) {
@@ -46,7 +47,7 @@ struct RandomStore {
             let commitsStage = Int.random(in: 0..<6, using: &random) == 0
             if Int.random(in: 0..<3, using: &random) == 0 || commitsStage {
                 var staged = Transaction()
-                let stagedParents = spawn(labels[0], into: &staged)
+                let stagedParents = spawn(labels[0], onDuplicate: .skip, into: &staged)
                 try await stage.append(spawns: staged)
                 if commitsStage {
                     transaction.commit(stage)
@@ -59,7 +60,8 @@ struct RandomStore {
                 try await store.dropTree(TaskID(root))
             }
             let ids = (commit.spawned + commit.staged).joined()
-            for (id, parent) in zip(ids, spawned) {
+            let absent = Set(commit.absent)
+            for (id, parent) in zip(ids, spawned) where !absent.contains(TaskID(id)) {
                 parents[id] = parent
                 children[parent, default: 0] += 1
             }
@@ -111,15 +113,21 @@ struct RandomStore {
     }
 
     /// Returns the parent of each new task.
-    private mutating func spawn(_ label: Label, into transaction: inout Transaction) -> [UInt64] {
+    private mutating func spawn(
+        _ label: Label, onDuplicate policy: DuplicatePolicy = .replace, into transaction: inout Transaction
+    ) -> [UInt64] {
         let isRoot = Int.random(in: 0..<3, using: &random) == 0
         let parent = isRoot ? 0 : parents.keys.sorted().randomElement(using: &random) ?? 0
         let count = Int.random(in: 0..<8, using: &random) == 0 ? 200 : Int.random(in: 1...20, using: &random)
         let attributes = random.bytes(random.pick([0, 0, 1, 40]))
+        // So few in a transaction that none of them has the same key twice.
+        let isKeyed = count <= 20 && random.chance(1, in: 3)
         for _ in 0..<count {
             let payload = bytes()
+            names += isKeyed ? 1 : 0
             transaction.spawn(
                 under: TaskID(parent), label: label, priority: isRoot ? 9 : 128, attributes: attributes,
+                key: isKeyed ? TaskKey(first: names % 97, second: 7) : nil, onDuplicate: policy,
                 at: Timestamp(milliseconds: clock)
             ) { $0.append(contentsOf: payload) }
         }

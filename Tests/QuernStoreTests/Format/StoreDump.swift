@@ -27,7 +27,8 @@ struct StoreDump {
             for (index, payload) in payloads.sorted(by: { $0.key < $1.key }) {
                 line(
                     "live", run.id(at: index), run.parent, run.label.rawValue, run.priority,
-                    run.submittedAt.rawValue, payload, Self.hex(state.attributes[run.firstID]))
+                    run.submittedAt.rawValue, payload, Self.hex(state.attributes[run.firstID]),
+                    Self.key(state.keys.key(of: run.id(at: index))))
             }
         }
         for (task, detail) in state.details.sorted(by: { $0.key < $1.key }) {
@@ -65,6 +66,12 @@ struct StoreDump {
 
     private mutating func line(_ fields: any CustomStringConvertible...) {
         text += fields.map(\.description).joined(separator: " ") + "\n"
+    }
+
+    private static func key(_ key: TaskKey?) -> String {
+        var bytes = ByteWriter()
+        key?.append(to: &bytes)
+        return hex(bytes.bytes)
     }
 
     private static let digits = Array("0123456789abcdef".utf8)

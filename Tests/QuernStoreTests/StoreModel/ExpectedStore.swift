@@ -19,11 +19,15 @@ struct ExpectedStore: Sendable {
         var label: UInt32
         var payload: [UInt8]
         var attributes: [UInt8] = []
+        /// The name behind its key.
+        var name: UInt64?
     }
 
     var live: [UInt64: LiveTask] = [:]
     /// Children without an outcome, those too whose ids are not known yet.
     var liveChildren: [UInt64: Int] = [:]
+    /// Which live task has the key of a name; 0 while its id is not known.
+    var holders: [UInt64: UInt64] = [:]
     var details: [UInt64: LiveTasks.Detail] = [:]
     var handovers: [UInt64: [UInt8]] = [:]
     var ended: [UInt64: [ExpectedChild]] = [:]
@@ -38,6 +42,7 @@ struct ExpectedStore: Sendable {
     var droppedParents: [UInt64] = []
 
     mutating func end(_ child: ExpectedChild, under parent: UInt64) {
+        if let name = live[child.id]?.name { holders[name] = nil }
         live[child.id] = nil
         liveChildren[child.id] = nil
         details[child.id] = nil
@@ -80,7 +85,10 @@ struct ExpectedStore: Sendable {
 
     /// Gives spawned tasks the ids that the store gave them.
     mutating func adopt(_ tasks: [LiveTask], ids: some Sequence<UInt64>) {
-        for (task, id) in zip(tasks, ids) { live[id] = task }
+        for (task, id) in zip(tasks, ids) {
+            live[id] = task
+            if let name = task.name { holders[name] = id }
+        }
     }
 }
 

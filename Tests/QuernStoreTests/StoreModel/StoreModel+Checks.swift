@@ -5,6 +5,7 @@ import QuernTesting
 /// What the model asks: of the store, and of a reader of the same store.
 protocol AnsweringStore {
     func liveTasks() -> LiveTasks
+    func task(forKey key: TaskKey) -> TaskID?
     func status(of parent: TaskID) -> ParentStatus?
     func withPayloads(of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void) throws(StoreError)
     func handover(of task: TaskID) throws(StoreError) -> [UInt8]
@@ -25,6 +26,9 @@ extension AnsweringStore {
                     parent: run.parent.rawValue, label: run.label.rawValue,
                     payload: payload.withUnsafeBytes { Array($0) }, attributes: tasks.attributes[run.firstID] ?? [])
             }
+        }
+        for name in 0..<StoreModel.names {
+            if let task = task(forKey: StoreModel.key(name)) { found[task.rawValue]?.name = name }
         }
         return found
     }

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
 import QuernTesting
+
+@testable import QuernStore
 
 extension StoreModel {
     /// Live tasks that the model aims at: more are ended than spawned above it.
     private static let liveTarget = 300
+    /// Names that keys are made of: few, so that many are taken.
+    static let names: UInt64 = 40
+
+    static func key(_ name: UInt64) -> TaskKey { TaskKey(first: name, second: 1) }
 
     /// Makes a random transaction that the store must take, and changes what is expected to what it leaves, all but
     /// the ids of what it spawns.
@@ -45,6 +50,7 @@ extension StoreModel {
         spawn(under: 0, label: labels[0], payload, into: &plan)
         for _ in 0..<(1 + random.below(3)) {
             planSpawns(of: random.chance(1, in: 20) ? 100 : 1 + random.below(10), under: parents, into: &plan)
+            if random.chance(1, in: 3) { planKeyed(under: parents, into: &plan) }
         }
         for task in plan.spawned { expected.liveChildren[task.parent, default: 0] += 1 }
     }
@@ -57,6 +63,31 @@ extension StoreModel {
             let payload = random.bytes(random.below(60))
             spawn(under: parent, label: label, payload, attributes, into: &plan)
         }
+    }
+
+    /// A spawn with a key, which may be left out or take the place of another.
+    private mutating func planKeyed(under parents: [UInt64], into plan: inout PlannedCommit) {
+        let name = UInt64(random.below(Int(Self.names)))
+        let holder = expected.holders[name]
+        // What is to become of a task whose id is not known yet is not for this model.
+        if holder == 0 { return }
+        let policy: DuplicatePolicy =
+            holder == nil ? random.pick(DuplicatePolicy.allCases) : random.pick([.skip, .replace])
+        let task = ExpectedStore.LiveTask(
+            parent: parents.isEmpty ? 0 : random.pick(parents), label: labels[0].rawValue,
+            payload: random.bytes(random.below(60)), name: name)
+        plan.transaction.spawn(
+            under: TaskID(task.parent), label: labels[0], key: Self.key(name), onDuplicate: policy,
+            at: Timestamp(milliseconds: clock)
+        ) { $0.append(contentsOf: task.payload) }
+        if let holder {
+            if policy == .skip { return }
+            expected.live[holder]?.name = nil
+            let cancel = expected.details[holder]?.cancel ?? .superseded
+            expected.details[holder, default: .init()].cancel = cancel
+        }
+        expected.holders[name] = 0
+        plan.spawned.append(task)
     }
 
     private func spawn(

@@ -46,6 +46,7 @@ struct StoreFacts: Equatable {
         var label: UInt32
         var priority: UInt8
         var attributes: [UInt8]
+        var key: TaskKey?
         var submittedAt: Int64
         var payload: Digest
         var detail: LiveTasks.Detail?
@@ -71,17 +72,17 @@ struct StoreFacts: Equatable {
 
     init(_ store: some StoreAnswers) throws(StoreError) {
         let tasks = store.liveTasks()
+        let state = store.committed.state
         for entry in tasks.runs {
             let run = entry.run
             try store.withPayloads(of: run, indexes: entry.live) { index, payload in
                 let id = run.id(at: index)
                 live[id.rawValue] = Live(
                     parent: run.parent.rawValue, label: run.label.rawValue, priority: run.priority,
-                    attributes: tasks.attributes[run.firstID] ?? [],
+                    attributes: tasks.attributes[run.firstID] ?? [], key: state.keys.key(of: id),
                     submittedAt: run.submittedAt.rawValue, payload: Digest(payload), detail: tasks.details[id])
             }
         }
-        let state = store.committed.state
         for parent in tasks.parents { parents[parent.id.rawValue] = parent }
         parents[0] = store.status(of: .none)
         for task in state.parents.handovers.keys {

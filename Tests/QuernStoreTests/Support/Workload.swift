@@ -201,6 +201,17 @@ struct Workload {
         }
     }
 
+    private func spawn(
+        keys: [UInt64], _ policy: DuplicatePolicy, under parent: UInt64 = 0, into transaction: inout Transaction
+    ) {
+        for key in keys {
+            transaction.spawn(
+                under: TaskID(parent), label: label, key: TaskKey(first: key, second: 1), onDuplicate: policy,
+                at: Timestamp(milliseconds: Self.start)
+            ) { $0.append(littleEndian: key) }
+        }
+    }
+
     private func commitStage(into transaction: inout Transaction) {
         if let stage { transaction.commit(stage) }
     }
@@ -293,6 +304,15 @@ struct Workload {
         .reopen,
         .commit { transaction, workload in
             workload.end(47..<110, under: workload.ids[2], memo: 24, into: &transaction)
+        },
+        .commit { transaction, workload in workload.spawn(keys: [1, 2, 1, 6], .skip, into: &transaction) },
+        .stage { transaction, workload in
+            workload.spawn(keys: [2, 3, 4], .skip, into: &transaction)
+            workload.spawn(keys: [6], .replace, into: &transaction)
+        },
+        .commit { transaction, workload in
+            workload.spawn(keys: [1, 5], .replace, into: &transaction)
+            workload.commitStage(into: &transaction)
         },
     ]
 }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What stands for the name that an application knows a task by: of all live tasks one at most has it (T11).
+///
+/// It is a hash of 128 bits, so that a store keeps 16 bytes whatever the name is. The secret is the store's own: whoever
+/// chooses names cannot make two of them collide.
+public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
+    /// Within what a name is unique.
+    public enum Scope: Sendable, Hashable {
+        /// The children of one parent.
+        case children(of: TaskID)
+        /// The root tasks with one label.
+        case roots(Label)
+    }
+
+    /// What makes the hashes of one store differ from another's.
+    public struct Secret: Sendable, BitwiseCopyable {
+        let first: UInt64
+        let second: UInt64
+
+        init(_ identity: StoreIdentity) {
+            first = identity.high
+            second = identity.low
+        }
+    }
+
+    let first: UInt64
+    let second: UInt64
+
+    /// As stored; 0, 0 stands for none.
+    init(first: UInt64, second: UInt64) {
+        self.first = first
+        self.second = second
+    }
+
+    /// The key of a name. O(bytes of the name).
+    public init(scope: Scope, text: String, secret: Secret) {
+        var bytes = ByteWriter(reservingCapacity: 9 + text.utf8.count)
+        switch scope {
+        case .children(let parent):
+            bytes.append(1)
+            bytes.append(littleEndian: parent.rawValue)
+        case .roots(let label):
+            bytes.append(2)
+            bytes.append(littleEndian: UInt64(label.rawValue))
+        }
+        bytes.append(contentsOf: text.utf8)
+        let hash = bytes.bytes.withUnsafeBytes { SipHash.hash($0, secret.first, secret.second) }
+        self.init(first: hash.first, second: hash.first | hash.second == 0 ? 1 : hash.second)
+    }
+
+    var isNone: Bool { first | second == 0 }
+
+    static let size = 16
+
+    func append(to writer: inout ByteWriter) {
+        writer.append(littleEndian: first)
+        writer.append(littleEndian: second)
+    }
+
+    init(_ reader: inout ByteReader) throws(DecodingFailure) {
+        first = try reader.littleEndian()
+        second = try reader.littleEndian()
+        if isNone { throw DecodingFailure("key 0") }
+    }
+}
+
+/// What becomes of a spawn whose key a live task has.
+public enum DuplicatePolicy: UInt8, Sendable, CaseIterable, BitwiseCopyable {
+    /// It is left out; the live task stays as it is.
+    case skip = 1
+    /// It is spawned and gets the key; the live task is to be cancelled, and to end as ``OutcomeKind/superseded``.
+    case replace = 2
+    /// Its whole transaction is refused with ``StoreError/Code/duplicateKey``.
+    case reject = 3
+}
