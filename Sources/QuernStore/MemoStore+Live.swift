@@ -31,6 +31,19 @@ extension MemoStore {
         shared.committed.withLock { $0.state.parents.status(of: parent) }
     }
 
+    /// Has the observer told of the ends of these tasks, once each, in ``CommitChanges/endedWatched``. Forgotten when the
+    /// store is closed. O(tasks x log live).
+    ///
+    /// - Returns: those that have ended, or never were: of them nothing will be told.
+    public func watch(_ tasks: some Sequence<TaskID>) -> [TaskID] {
+        shared.committed.withLock { $0.watch(tasks) }
+    }
+
+    /// Takes ``watch(_:)`` back, of tasks that have not ended.
+    public func unwatch(_ tasks: some Sequence<TaskID>) {
+        shared.committed.withLock { $0.watched.subtract(tasks) }
+    }
+
     /// Counts over the whole store. O(1).
     public var totals: (live: Int, endedRoots: UInt64) { shared.committed.withLock { $0.totals } }
 

@@ -18,6 +18,8 @@ public struct CommitChanges: Sendable {
     public var cancels: [TaskID: OutcomeKind] = [:]
     /// The live tasks that got another priority.
     public var priorities: [TaskID: UInt8] = [:]
+    /// The tasks of ``MemoStore/watch(_:)`` that ended, and how.
+    public var endedWatched: [TaskID: OutcomeKind] = [:]
     /// The root tasks that ended.
     public var endedRoots: [EndedTask] = []
 }

@@ -5,11 +5,23 @@ struct ChangeCollector {
     private var runs: [SpawnRun] = []
     private var attributes: [TaskID: [UInt8]] = [:]
     private var absent: [TaskID: UInt64] = [:]
+    /// Tasks whose ends are to be told.
+    private(set) var watched: Set<TaskID>
+    private var endedWatched: [TaskID: OutcomeKind] = [:]
     private var cancels: [TaskID: OutcomeKind] = [:]
     private var priorities: [TaskID: UInt8] = [:]
     private var touched: Set<TaskID> = []
     private var lastTouched = TaskID.none
     private var roots: [EndedTask] = []
+
+    init(watched: Set<TaskID> = []) { self.watched = watched }
+
+    mutating func ended(_ rows: [OutcomeRow]) {
+        if watched.isEmpty { return }
+        for row in rows {
+            if let task = watched.remove(TaskID(row.task)) { endedWatched[task] = row.kind }
+        }
+    }
 
     mutating func spawned(_ run: SpawnRun, attributes: [UInt8], absent: UInt64) {
         runs.append(run)
@@ -55,6 +67,7 @@ struct ChangeCollector {
         changes.spawned = runs
         changes.attributes = attributes
         changes.absent = absent
+        changes.endedWatched = endedWatched
         if !cancels.isEmpty { changes.cancels = cancels.filter { state.live.contains($0.key) } }
         if !priorities.isEmpty { changes.priorities = priorities.filter { state.live.contains($0.key) } }
         changes.endedRoots = roots

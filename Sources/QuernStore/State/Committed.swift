@@ -7,6 +7,8 @@ struct Committed: Sendable {
     /// Full blocks that a reader found in the log and in no index segment that it knows, by parent, in sequence order.
     /// A writer has none: its full blocks go to the index.
     var tailBlocks: [TaskID: [BlockExtent]] = [:]
+    /// Live tasks whose ends somebody waits for. Not durable.
+    var watched: Set<TaskID> = []
 
     /// Everything without an outcome. O(live).
     func liveTasks() -> LiveTasks {
@@ -36,6 +38,15 @@ struct Committed: Sendable {
 
     var totals: (live: Int, endedRoots: UInt64) {
         (state.live.count, state.parents.status(of: .none)?.counts.total ?? 0)
+    }
+
+    /// Watches those of the tasks that are live, and returns the others.
+    mutating func watch(_ tasks: some Sequence<TaskID>) -> [TaskID] {
+        var others: [TaskID] = []
+        for task in tasks {
+            if state.live.contains(task) { watched.insert(task) } else { others.append(task) }
+        }
+        return others
     }
 
     /// Where a parent's ended children are. O(blocks in memory that are ready or small); reads no file.

@@ -189,6 +189,7 @@ struct StoreState: Sendable {
         nextSequence = max(nextSequence, last + 1)
         gather(block, below: root)
         changes.touch(block.parent)
+        changes.ended(block.rows)
         if block.parent == .none { changes.endedRoots(block) }
     }
 

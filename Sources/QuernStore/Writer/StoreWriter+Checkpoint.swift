@@ -66,6 +66,7 @@ extension StoreWriter {
     /// piece by piece.
     private mutating func makeCheckpoint(isClean: Bool) -> CheckpointJob? {
         var committed = shared.committed.withLock { $0 }
+        committed.watched = []
         // Blocks that found no space are in no file: what they hold must stay in the log's tail.
         guard committed.state.fullBlocks.isEmpty else { return nil }
         if isClean { committed.state.inFlight = [] }

@@ -180,7 +180,9 @@ struct StoreWriter: Sendable {
     private mutating func apply(_ written: [LogWriter.Written]) {
         let segment = log.segment
         let changes = shared.committed.withLock { committed -> CommitChanges in
-            var collector = ChangeCollector()
+            // Moved there and back: a copy of many would be made with the first that ends.
+            var collector = ChangeCollector(watched: committed.watched)
+            committed.watched = []
             let droppedBefore = committed.state.dropped.count
             for frame in written {
                 let result = frame.body.withUnsafeBytes { body -> DecodingFailure? in
@@ -193,6 +195,7 @@ struct StoreWriter: Sendable {
                 // What was checked before it was encoded applies; anything else is a bug that must not be built upon.
                 precondition(result == nil, "a batch does not apply: \(result?.reason ?? "")")
             }
+            committed.watched = collector.watched
             committed.state.finishBatch(openLimit: configuration.openBlockBytes)
             if committed.state.dropped.count > droppedBefore { housekeeping.didDrop() }
             return collector.changes(in: committed.state)

@@ -206,8 +206,8 @@ struct Workload {
     ) {
         for key in keys {
             transaction.spawn(
-                under: TaskID(parent), label: label, key: TaskKey(first: key, second: 1), onDuplicate: policy,
-                at: Timestamp(milliseconds: Self.start)
+                under: TaskID(parent), label: label, attributes: policy == .skip ? [9] : [],
+                key: TaskKey(first: key, second: 1), onDuplicate: policy, at: Timestamp(milliseconds: Self.start)
             ) { $0.append(littleEndian: key) }
         }
     }
