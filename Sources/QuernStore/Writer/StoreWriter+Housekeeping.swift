@@ -122,9 +122,14 @@ extension StoreWriter {
                 shared.compaction(configuration, isRequested: everything)
             }
         } finish: { writer, result in
-            // A store that writes no more has no checkpoint that could name the new segments.
-            guard writer.poison == nil, case .success(let round) = result else { return }
-            writer.adopt(round, isRequested: everything)
+            switch result {
+            case .success(let round):
+                // A store that writes no more has no checkpoint that could name the new segments.
+                if writer.poison == nil { writer.adopt(round, isRequested: everything) }
+            case .failure(let error):
+                writer.note(error)
+                if everything { writer.failRunningCompactions(error) }
+            }
         }
     }
 
