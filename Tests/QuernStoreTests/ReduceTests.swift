@@ -97,7 +97,7 @@ struct ReduceTests {
     }
 
     @Test(
-        "While bodies take long, on all threads, other calls go on, a body calls the store, and a cancelled one returns",
+        "While bodies take long, on all threads, other calls go on, a body calls the store, a cancelled one returns",
         .timeLimit(.minutes(2)))
     func longBodies() async throws {
         let files = SimulatedFileSystem()

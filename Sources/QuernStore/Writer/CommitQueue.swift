@@ -118,7 +118,8 @@ struct CommitQueue: Sendable {
         return Ticket(number: nextTicket)
     }
 
-    /// Takes back a transaction that waits for room; nil when it was taken, or never came. O(1) but for those whom it held up.
+    /// Takes back a transaction that waits for room; nil when it was taken, or never came. O(1) but for those
+    /// whom it held up.
     mutating func withdraw(_ ticket: Ticket) -> Pending? {
         guard let item = outside.removeValue(forKey: ticket) else { return nil }
         // It may have held up smaller ones.
