@@ -4,8 +4,8 @@ import SystemPackage
 /// Space that a store holds back in a file of zeros, for the day when it has filled its disk: with it trees can be
 /// dropped and what they took be given back all the same (S4, S15).
 ///
-/// What is held is the length of the file, which grows piece by piece as far as there is space. A new store has none; of
-/// one that is opened with less than it should have, the rest may have been given away.
+/// What is held is the length of the file, which grows piece by piece as far as there is space. A new store has none;
+/// of one that is opened with less than it should have, the rest may have been given away.
 ///
 /// | | a checkpoint counts | no space for it, or for a drop | anything else is to be committed |
 /// |---|---|---|---|
