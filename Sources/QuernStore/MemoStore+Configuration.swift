@@ -27,7 +27,7 @@ extension MemoStore {
         public var payloadCacheBytes = 2 << 20
         /// Bytes of disk that the store holds back, from its first checkpoint in the background or its second opening
         /// on, and gives back when it has filled its disk: so that trees can still be dropped, and what they took be
-        /// reclaimed. Best more than a checkpoint takes. 0 to hold back nothing.
+        /// reclaimed. Best more than a checkpoint takes. 0, or less, to hold back nothing; 64 MiB at most.
         public var reserveBytes = 512 << 10
         /// Bytes a second that compaction may read and write beside commits and walks; nil when it runs only when
         /// ``MemoStore/compact()`` asks for it. It looks for work after each checkpoint and after a drop.

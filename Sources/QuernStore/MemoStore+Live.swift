@@ -31,8 +31,8 @@ extension MemoStore {
         shared.committed.withLock { $0.state.parents.status(of: parent) }
     }
 
-    /// Has the observer told of the ends of these tasks, once each, in ``CommitChanges/endedWatched``. Forgotten when the
-    /// store is closed. O(tasks x log live).
+    /// Has the observer told of the ends of these tasks, once each, in ``CommitChanges/endedWatched``. Forgotten when
+    /// the store is closed. O(tasks x log live).
     ///
     /// - Returns: those that have ended, or never were: of them nothing will be told.
     public func watch(_ tasks: some Sequence<TaskID>) -> [TaskID] {

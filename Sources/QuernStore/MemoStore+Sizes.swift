@@ -19,6 +19,8 @@ public struct StoreSizes: Sendable, Equatable {
     public var index = Files()
     /// Checkpoints.
     public var checkpoints = Files()
+    /// Bytes of disk that are held back: see ``MemoStore/Configuration/reserveBytes``.
+    public var reserveBytes = 0
     /// Bytes of log that live tasks still need.
     public var liveLogBytes = 0
     /// Trees that were dropped and wait for a compaction.
@@ -33,8 +35,8 @@ public struct StoreSizes: Sendable, Equatable {
     public var openBlockBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
-    /// What background work and compactions found damaged since the store was opened, by file. They leave these files
-    /// as they are, dropped trees in them too, and go on with the others.
+    /// What background work, compactions and drops found damaged since the store was opened, by file. They leave
+    /// these files as they are, dropped trees in them too, and go on with the others.
     public var damage: [StoreError] = []
 }
 
@@ -50,6 +52,7 @@ extension MemoStore {
             try files.fileSystem.list(files.directory)
         }
         for name in names {
+            if name == StoreFiles.reserveName { sizes.reserveBytes = try size(of: name) ?? 0 }
             guard let (kind, _) = StoreFiles.parse(name), let size = try size(of: name) else { continue }
             switch kind {
             case .log: sizes.log.add(size)

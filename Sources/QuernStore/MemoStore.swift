@@ -19,9 +19,13 @@ public import SystemPackage
 /// later: until then it is ``StoreError/Code/locked``.
 ///
 /// One writer at a time, of all processes, has a store, by a lock on the file `LOCK` in it. Whoever removes or replaces
-/// that file lets another writer in. This one notices before it acknowledges its next commit and before it replaces a
-/// file, fails with ``StoreError/Code/lockLost``, and takes no more: so the other one has read all that was
-/// acknowledged. Only the instant between the look at the lock and the rename of a file is not covered.
+/// that file lets another writer in. This one notices before it writes to, replaces or removes a file and before it
+/// acknowledges a commit, fails with ``StoreError/Code/lockLost``, and takes no more: so the other one has read all
+/// that was acknowledged. No two writers ever append to the same file, however slow the first one is to notice: the
+/// other one begins a log segment of its own, and puts a copy in the place of an index segment that the first one still
+/// has. Only the instant between the look at the lock and the rename or removal of a file is not covered. Where the
+/// lock cannot be looked at (a directory that may not be searched), commits fail with
+/// ``StoreError/Code/inputOutput`` naming `LOCK` until it can.
 public final class MemoStore: Sendable {
     let shared: StoreShared
     let configuration: Configuration
@@ -117,7 +121,7 @@ public final class MemoStore: Sendable {
             }
             return lock
         } catch {
-            guard error.errno == .resourceTemporarilyUnavailable || error.errno == .wouldBlock else {
+            guard error.isLockTaken else {
                 throw StoreError("cannot lock the store", error)
             }
             let holder = LockHolder.read(path, fileSystem)

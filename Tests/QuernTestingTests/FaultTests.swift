@@ -22,6 +22,10 @@ import Testing
         case .lock: try files.lock("/lock").release()
         case .size: _ = try files.open("/file", .readOnly).size()
         case .read: _ = try files.open("/file", .readOnly).text()
+        case .checkLock:
+            let lock = try files.lock("/file")
+            defer { lock.release() }
+            try lock.check()
         case .write: try files.open("/file", .readWrite).write("x")
         case .synchronize: try files.open("/file", .readWrite).synchronize()
         case .map: _ = try files.open("/file", .readOnly).map(length: 1)

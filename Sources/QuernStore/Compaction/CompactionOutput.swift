@@ -53,7 +53,7 @@ struct CompactionOutput {
     /// Removes what was written, as far as that is possible now; the next opening removes the rest.
     func removeAll() {
         for file in index.sealed.map(\.file) + [index.open?.file].compactMap(\.self) {
-            try? files.fileSystem.remove(file.path)
+            try? files.remove(file.path)
         }
     }
 }

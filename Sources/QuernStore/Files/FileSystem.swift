@@ -125,6 +125,12 @@ extension FileError {
     var isLockLost: Bool { operation == "lock" && errno == .staleNFSFileHandle }
 
     static let lockLost = "the lock file was removed or replaced, and another writer may have the store"
+
+    /// A look at a lock that told nothing, or a lock that could not be taken: nothing was written behind it.
+    var isLockUnknown: Bool { operation == "lock" && errno != .staleNFSFileHandle }
+
+    /// What ``FileSystem/lock(_:)`` found.
+    var isLockTaken: Bool { errno == .resourceTemporarilyUnavailable || errno == .wouldBlock }
 }
 
 extension FileError: CustomStringConvertible {

@@ -2,13 +2,21 @@
 import Synchronization
 import SystemPackage
 
-/// A file that several threads sync. The system tells of bytes that it could not write once, to who syncs first; here
-/// everyone hears of it, then and ever after, before a later sync counts (S4).
+/// A file that the writer appends to, and the one door to it.
+///
+/// Several threads sync it. The system tells of bytes that it could not write once, to who syncs first; here everyone
+/// hears of it, then and ever after, before a later sync counts (S4). And nothing is written by who lost the store's
+/// lock: the next writer may have the file open too (S1).
 final class SharedFile: StoreFile {
     private let file: any StoreFile
+    private let lock: (any FileLock)?
     private let failure = Mutex<FileError?>(nil)
 
-    init(_ file: any StoreFile) { self.file = file }
+    /// - Parameter lock: the store's; nil where nothing is written.
+    init(_ file: any StoreFile, lock: (any FileLock)? = nil) {
+        self.file = file
+        self.lock = lock
+    }
 
     var path: FilePath { file.path }
     func size() throws(FileError) -> Int { try file.size() }
@@ -19,6 +27,7 @@ final class SharedFile: StoreFile {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+        try lock?.check()
         try file.write(bytes, at: offset)
     }
 

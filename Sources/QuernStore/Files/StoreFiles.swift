@@ -2,7 +2,7 @@
 import SystemPackage
 
 /// The names in a store's directory, and how its files come into being (S7): written under a temporary name, synced,
-/// renamed, the directory synced. A writer whose lock was taken away replaces nothing.
+/// renamed, the directory synced. A writer whose lock was taken away writes to, replaces and removes nothing.
 struct StoreFiles: Sendable {
     let directory: FilePath
     let fileSystem: any FileSystem
@@ -52,10 +52,16 @@ struct StoreFiles: Sendable {
     }
 
     /// Creates a file of the store to go on with.
-    func create(_ header: FileHeader) throws(FileError) -> any StoreFile {
+    func create(_ header: FileHeader) throws(FileError) -> SharedFile {
         try put(header)
         // Opened again, so that errors name the file by the name that it has now.
-        return try fileSystem.open(path(header.kind, header.number), .readWrite)
+        return SharedFile(try fileSystem.open(path(header.kind, header.number), .readWrite), lock: lock)
+    }
+
+    /// Removes a file, unless it is not there.
+    func remove(_ path: FilePath) throws(FileError) {
+        try lock?.check()
+        try fileSystem.removeIfPresent(path)
     }
 
     /// Writes a whole file of the store, durably and under its final name in one step. `fill` writes what comes behind

@@ -56,8 +56,9 @@ struct IndexWriter: Sendable {
     }
 
     private func begin(_ number: UInt32) throws(FileError) -> OpenIndexSegment {
-        OpenIndexSegment(
-            number: number, output: SharedFile(try files.create(files.header(.index, number: UInt64(number)))),
+        let held = try files.createHeld(files.header(.index, number: UInt64(number)))
+        return OpenIndexSegment(
+            number: number, output: held.file, hold: held.hold,
             encoder: FrameEncoder(
                 identity: files.identity, segment: number, position: UInt64(FileHeader.size), checksum: 0))
     }
@@ -135,6 +136,7 @@ struct IndexWriter: Sendable {
             .directory, bodyLength: entries.count * DirectoryEntry.size, bodyChecksum: checksum, to: &scratch.output)
         try segment.output.write(scratch.output, at: segment.length)
         try segment.output.synchronize()
+        segment.hold?.release()
         scratch = IndexScratch()
         return SealedIndexSegment(
             number: segment.file.number, directoryOffset: segment.encoder.position, entryCount: entries.count, tier: 0,

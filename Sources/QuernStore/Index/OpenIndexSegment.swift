@@ -5,13 +5,19 @@ struct OpenIndexSegment: Sendable {
     let file: IndexFile
     /// Synced by the writer, which seals it, and by checkpoints beside it.
     let output: SharedFile
+    /// Keeps the next writer from going on with the file; nil for a reader. Whoever ends writing to it lets go.
+    let hold: (any FileLock)?
     /// Where the next frame goes, and what it continues.
     var encoder: FrameEncoder
     var directory: OpenDirectory
 
-    init(number: UInt32, output: SharedFile, encoder: FrameEncoder, entries: [DirectoryEntry] = []) {
+    init(
+        number: UInt32, output: SharedFile, hold: (any FileLock)?, encoder: FrameEncoder,
+        entries: [DirectoryEntry] = []
+    ) {
         file = IndexFile(number: number, file: output)
         self.output = output
+        self.hold = hold
         self.encoder = encoder
         directory = OpenDirectory(entries)
     }

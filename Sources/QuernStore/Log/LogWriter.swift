@@ -65,7 +65,7 @@ struct LogWriter {
         of last: any StoreFile
     ) {
         self.init(
-            files, manifest, configuration, SharedFile(last),
+            files, manifest, configuration, SharedFile(last, lock: files.lock),
             FrameEncoder(
                 identity: files.identity, segment: end.segment, position: end.offset, checksum: end.checksum))
         mustRotate = true
@@ -91,7 +91,7 @@ struct LogWriter {
         var header = files.header(.log, number: UInt64(number))
         header.previousLength = previous.offset
         header.previousChecksum = previous.checksum
-        let file = SharedFile(try files.create(header))
+        let file = try files.create(header)
         return (
             file,
             FrameEncoder(

@@ -3,7 +3,8 @@
 /// A run of spawned tasks with their payloads, as a record.
 ///
 /// Fields: parent, first id (8 bytes each), submission time (8), label (4), count (1), priority (1), duplicate
-/// policy (1), length of the attributes (2), attributes, keys (16 each) when there is a policy, lengths column, payloads side by side.
+/// policy (1), length of the attributes (2), attributes, keys (16 each) when there is a policy, lengths column,
+/// payloads side by side.
 struct SpawnRecord {
     var firstID: UInt64
     var parent: UInt64

@@ -4,8 +4,8 @@
 public struct Commit: Sendable, Equatable {
     /// The commit position of its first outcome, or of the next outcome when it has none.
     public var sequence: UInt64
-    /// The ids of the spawned tasks, those left out whose keys were taken, a range for each stretch of consecutive spawns that share parent, label,
-    /// priority, attributes and time, in the order of the calls.
+    /// The ids of the spawned tasks, those left out whose keys were taken, a range for each stretch of consecutive
+    /// spawns that share parent, label, priority, attributes and time, in the order of the calls.
     public var spawned: [Range<UInt64>]
     /// The ids of the tasks of each stage that it committed, in the order of ``Transaction/commit(_:)``; empty for a
     /// stage without tasks.

@@ -16,10 +16,14 @@ public enum Limits {
     static let frameTarget = 1 << 20
     /// What one group commit gathers before the next begins; a larger transaction makes a batch of its own.
     static let batchBytes = 8 << 20
+    /// What a store holds back of its disk at most.
+    static let reserveBytes = 64 << 20
     /// Children in a block.
     static let blockRows = 4096
     /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
     static let number: UInt64 = 1 << 60
+    /// Numbers of log and index segments in a checkpoint: as many more can follow before they overflow.
+    static let segments: UInt32 = 1 << 31
     /// The length of a file.
     static let fileBytes: UInt64 = 1 << 48
     /// Entries in an index segment's directory.

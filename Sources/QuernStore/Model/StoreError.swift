@@ -101,7 +101,9 @@ extension StoreError {
     }
 
     /// Whether nothing is lost and the same may succeed later.
-    var isTransient: Bool { code == .noSpace || code == .noThread }
+    var isTransient: Bool {
+        code == .noSpace || code == .noThread || (code == .inputOutput && cause?.isLockUnknown == true)
+    }
 
     /// Runs a file operation and says of its error what it was for.
     static func wrapping<Result>(

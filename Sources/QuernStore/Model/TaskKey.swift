@@ -2,8 +2,8 @@
 
 /// What stands for the name that an application knows a task by: of all live tasks one at most has it (T11).
 ///
-/// It is a hash of 128 bits, so that a store keeps 16 bytes whatever the name is. The secret is the store's own: whoever
-/// chooses names cannot make two of them collide.
+/// It is a hash of 128 bits, so that a store keeps 16 bytes whatever the name is. The secret is the store's own:
+/// whoever chooses names cannot make two of them collide.
 public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
     /// Within what a name is unique.
     public enum Scope: Sendable, Hashable {

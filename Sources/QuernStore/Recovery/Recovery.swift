@@ -22,7 +22,7 @@ struct Recovery {
         var report: RecoveryReport
         /// Log segments that are there.
         var segments: [UInt32]
-        var reserve = SpaceReserve.State.none
+        var reserve: SpaceReserve
     }
 
     func run() throws(StoreError) -> Result {
@@ -80,7 +80,8 @@ struct Recovery {
         var report = RecoveryReport()
         report.created = true
         return Result(
-            files: files, state: state, index: index, log: log, manifest: manifest, report: report, segments: [1])
+            files: files, state: state, index: index, log: log, manifest: manifest, report: report, segments: [1],
+            reserve: SpaceReserve(files: files, bytes: configuration.reserveBytes))
     }
 
     // MARK: An existing store
@@ -121,7 +122,9 @@ struct Recovery {
             files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: last.file)
         return Result(
             files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
-            segments: numbers, reserve: names.contains(StoreFiles.reserveName) ? .held : .released)
+            segments: numbers,
+            reserve: SpaceReserve(
+                files: files, bytes: configuration.reserveBytes, foundBytes: try sizeOfReserve()))
     }
 
     /// Writes what nothing vouches for in the last segment once more, byte for byte, and syncs it. When the sync of
@@ -136,8 +139,15 @@ struct Recovery {
         defer { withExtendedLifetime(tail.mapping) {} }
         let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])
         try wrapping("cannot write the log's tail anew") { () throws(FileError) in
-            try tail.file.write(bytes, at: place.lowerBound)
-            try tail.file.synchronize()
+            let file = SharedFile(tail.file, lock: lock)
+            try file.write(bytes, at: place.lowerBound)
+            try file.synchronize()
+        }
+    }
+
+    private func sizeOfReserve() throws(StoreError) -> Int {
+        try wrapping("cannot read the size of the reserve") { () throws(FileError) in
+            try fileSystem.openIfPresent(directory.appending(StoreFiles.reserveName))?.size() ?? 0
         }
     }
 

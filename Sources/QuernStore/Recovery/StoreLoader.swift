@@ -161,10 +161,16 @@ struct StoreLoader {
                     tier: entry.tier, in: files))
         }
         index.open = try checkpoint.open.map { (entry) throws(StoreError) in
-            OpenIndexSegment(
-                number: entry.number,
-                output: SharedFile(
-                    try openIndexFile(entry.number, length: Int(clamping: entry.length), of: files.identity)),
+            let length = Int(clamping: entry.length)
+            let file = try openIndexFile(entry.number, length: length, of: files.identity)
+            let held =
+                if access == .readWrite {
+                    try wrapping("cannot take over an index segment") { () throws(FileError) in
+                        try files.takeOver(file, files.header(.index, number: UInt64(entry.number)), length: length)
+                    }
+                } else { nil as StoreFiles.Held? }
+            return OpenIndexSegment(
+                number: entry.number, output: held?.file ?? SharedFile(file), hold: held?.hold,
                 encoder: FrameEncoder(
                     identity: files.identity, segment: entry.number, position: entry.length,
                     checksum: entry.checksum),

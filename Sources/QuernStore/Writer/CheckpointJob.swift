@@ -18,6 +18,8 @@ struct CheckpointJob: Sendable {
     let segments: [UInt32]
     /// Index segments that the index no longer names.
     let retired: [UInt32]
+    /// Whether the reserve may not be on disk yet.
+    let syncsReserve: Bool
 
     struct Outcome: Sendable {
         var bytes: UInt64
@@ -31,6 +33,7 @@ struct CheckpointJob: Sendable {
         do throws(FileError) {
             try unsyncedLog?.synchronize()
             try committed.index.synchronize()
+            if syncsReserve { files.synchronizeReserve() }
             let previous = manifest.current.checkpointNumber
             let bytes = try CheckpointWriter(files: files, manifest: manifest).write(
                 state: committed.state, index: committed.index, position: position, isClean: isClean)
@@ -45,14 +48,14 @@ struct CheckpointJob: Sendable {
     ///
     /// What the writer's state came to need since is needed by this state too, or is in a segment from the position on.
     private func removeObsolete(checkpoint: UInt64) -> Set<UInt32> {
-        try? files.fileSystem.remove(files.path(.checkpoint, checkpoint))
+        try? files.remove(files.path(.checkpoint, checkpoint))
         let needed = LogUse(committed.state).segments
         return Set(segments.filter { $0 < position.segment && needed[$0] == nil && remove(segment: $0) })
     }
 
     /// False when the file could not be removed.
     private func remove(_ kind: FileHeader.Kind, _ number: UInt32) -> Bool {
-        (try? files.fileSystem.removeIfPresent(files.path(kind, UInt64(number)))) != nil
+        (try? files.remove(files.path(kind, UInt64(number)))) != nil
     }
 
     private func remove(segment number: UInt32) -> Bool {

@@ -41,9 +41,11 @@ extension StoreWriter {
         switch action {
         case .nothing: break
         case .begin:
-            _ = usingReserve { $0.flushIndex() }
+            let blocked = usingReserve { $0.flushIndex() }
             guard poison == nil, let job = makeCheckpoint(isClean: false) else {
-                failCompactions(poison ?? StoreError(.noSpace, "index blocks wait for space, and so does a checkpoint"))
+                failCompactions(
+                    poison ?? blocked
+                        ?? StoreError(.noSpace, "index blocks wait for space, and so does a checkpoint"))
                 return carryOut(schedule.handle(.finished(bytes: nil)))
             }
             compactionsInCheckpoint += compactionsDone
@@ -75,7 +77,7 @@ extension StoreWriter {
         return CheckpointJob(
             files: shared.files, bodies: shared.bodies, committed: committed, position: log.position,
             unsyncedLog: log.unsyncedFile, manifest: manifest, isClean: isClean, segments: segments,
-            retired: retired)
+            retired: retired, syncsReserve: reserve.takeUnsynced())
     }
 
     // MARK: The end
@@ -92,6 +94,7 @@ extension StoreWriter {
                 return error
             }
         }
+        shared.committed.withLock { $0.index.open?.hold?.release() }
         lock.release()
         let error = result
         shared.queue.withLockWakingAll { queue in

@@ -4,7 +4,7 @@
 extension StoreWriter {
     /// Makes ready for a batch. Returns why it cannot be written.
     mutating func prepare(frees: Bool) -> StoreError? {
-        if !frees, reserve.state == .released, !reserve.hold() {
+        if !frees, reserve.isSpent, !reserve.hold() {
             return StoreError(.noSpace, "the disk is full, and what is left of it is for dropping trees")
         }
         let blocked = flushIndex()

@@ -40,8 +40,7 @@ struct StoreWriter: Sendable {
         housekeeping = Housekeeping(
             retains: configuration.retention != nil, compacts: configuration.compactionBytesPerSecond != nil)
         manifest = recovered.manifest
-        reserve = SpaceReserve(
-            files: recovered.files, bytes: configuration.reserveBytes, state: recovered.reserve)
+        reserve = recovered.reserve
         segments = recovered.segments
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
@@ -152,15 +151,23 @@ struct StoreWriter: Sendable {
             try lock.check()
         } catch {
             undo()
-            let error = StoreError(
-                error.isLockLost ? .lockLost : .indeterminate,
-                "\(error.isLockLost ? FileError.lockLost : "a sync failed"): whether this batch counts is unknown",
-                file: error.path, cause: error)
+            let error = Self.inDoubt(error)
             poison(error)
             return error
         }
         apply(written)
         return nil
+    }
+
+    /// What it means that a batch was written, and then could not be synced or the lock not be looked at.
+    private static func inDoubt(_ error: FileError) -> StoreError {
+        let reason =
+            if error.isLockLost {
+                FileError.lockLost
+            } else if error.isLockUnknown { "the lock could not be looked at" } else { "a sync failed" }
+        return StoreError(
+            error.isLockLost ? .lockLost : .indeterminate, "\(reason): whether this batch counts is unknown",
+            file: error.path, cause: error)
     }
 
     private mutating func undo() {

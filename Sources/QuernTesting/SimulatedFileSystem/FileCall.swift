@@ -2,7 +2,7 @@
 
 /// The kinds of calls that a file system takes, as fault plans and counters name them.
 public enum FileCall: String, CaseIterable, Hashable, Sendable {
-    case open, list, createDirectory, rename, remove, synchronizeDirectory, lock
+    case open, list, createDirectory, rename, remove, synchronizeDirectory, lock, checkLock
     case size, read, write, synchronize, map
 
     /// The name that a `FileError` gives to the call, the same as the operating system's file system uses.
@@ -13,6 +13,7 @@ public enum FileCall: String, CaseIterable, Hashable, Sendable {
         case .size: "stat"
         case .synchronize: "fdatasync"
         case .map: "mmap"
+        case .checkLock: "lock"
         case .open, .list, .rename, .remove, .lock, .read, .write: rawValue
         }
     }

@@ -36,11 +36,13 @@ final class SimulatedLock: FileLock {
         if let reason { throw FileError(operation: "write", path: path, errno: reason) }
     }
 
-    /// Neither counted nor failed by a plan: it is made with each batch, and changes nothing.
+    /// Passes on a machine that has stopped: the call that comes next fails.
     func check() throws(FileError) {
         try requireHeld("lock")
-        let isNamed = files.withState { state in (try? state.locate(path))?.node == node }
-        if !isNamed { throw FileError(operation: "lock", path: path, errno: .staleNFSFileHandle) }
+        if files.isStopped { return }
+        try files.perform(.checkLock, path) { (state) throws(Errno) in
+            guard (try? state.locate(path))?.node == node else { throw .staleNFSFileHandle }
+        }
     }
 
     /// Never fails, as it is also what the end of a process does.
