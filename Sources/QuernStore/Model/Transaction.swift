@@ -22,6 +22,11 @@ public struct Transaction: Sendable {
         var policy: DuplicatePolicy?
         var submittedAt: Timestamp
         var count: Int
+
+        /// Most tasks have none.
+        func hasAttributes(_ other: [UInt8]) -> Bool {
+            attributes.count == other.count && (other.isEmpty || attributes == other)
+        }
     }
 
     /// The facts of an outcome, without its memo or error.
@@ -136,10 +141,11 @@ public struct Transaction: Sendable {
         payloadLengths.append(UInt32(clamping: payloads.count - start))
         let policy = key == nil ? nil : policy
         if let key { keys.append(key) }
-        if let last = spawnGroups.last, last.parent == parent, last.label == label, last.priority == priority,
-            last.submittedAt == submittedAt, last.policy == policy, last.attributes == attributes
+        if let last = spawnGroups.indices.last, spawnGroups[last].parent == parent, spawnGroups[last].label == label,
+            spawnGroups[last].priority == priority, spawnGroups[last].submittedAt == submittedAt,
+            spawnGroups[last].policy == policy, spawnGroups[last].hasAttributes(attributes)
         {
-            spawnGroups[spawnGroups.count - 1].count += 1
+            spawnGroups[last].count += 1
         } else {
             use(label)
             attributeBytes += attributes.count
