@@ -201,14 +201,14 @@ private struct QueuesModel {
 }
 
 struct ReadyQueuesTests {
-    @Test("T16: priority, first come first served, limits, rates and pauses hold whatever happens", arguments: 0..<300)
+    @Test("T16: priority, first come first served, limits, rates and pauses hold whatever happens", arguments: 0..<150)
     func holdsItsRules(seed: UInt64) {
         var model = QueuesModel(seed: seed, places: [.cooperative])
         for _ in 0..<300 { model.step() }
         model.drain()
     }
 
-    @Test("T16: nothing is forgotten when two places share limits", arguments: 0..<100)
+    @Test("T16: nothing is forgotten when two places share limits", arguments: 0..<50)
     func forgetsNothing(seed: UInt64) {
         var model = QueuesModel(seed: seed, places: [.cooperative, .threads])
         for _ in 0..<300 { model.step() }
