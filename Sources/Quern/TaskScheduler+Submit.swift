@@ -103,8 +103,7 @@ extension Dispatcher {
     var statistics: SchedulerStatistics {
         var statistics = SchedulerStatistics()
         statistics.ready =
-            cooperative.readyCount + threads.readyCount + suspects.reduce(0) { $0 + $1.count }
-            + inFlight.values.reduce(0) { $0 + $1.pull.claims.remaining.nonzeroBitCount }
+            queues.count + inFlight.values.reduce(0) { $0 + $1.pull.claims.remaining.nonzeroBitCount }
         statistics.delayed = delayed.count
         statistics.held = held.reduce(0) { $0 + $1.count }
         statistics.waitingParents = waiting.count

@@ -14,7 +14,8 @@ extension DispatcherModel {
         case 9..<40: try commit()
         case 40..<45:
             clock += 10
-            dispatcher.timePassed(until: Timestamp(milliseconds: clock))
+            dispatcher.now = Timestamp(milliseconds: clock)
+            dispatcher.timePassed()
         case 45..<50: _ = dispatcher.tick(ticksUntilNoted: 3)
         default: try moveWorker()
         }
@@ -166,7 +167,8 @@ extension DispatcherModel {
         spawnBudget = 0
         for _ in 0..<50_000 {
             clock += 10
-            dispatcher.timePassed(until: Timestamp(milliseconds: clock))
+            dispatcher.now = Timestamp(milliseconds: clock)
+            dispatcher.timePassed()
             try moveWorker()
             try commit()
             applyEffects()

@@ -167,7 +167,7 @@ private struct QueuesModel {
         }
         let wanted = limiters[limiter]
         queues.update(limiter, now: now) {
-            $0.isPaused = wanted.isPaused
+            $0.pausedUntil = wanted.isPaused ? Timestamp(milliseconds: .max) : nil
             $0.bucket = wanted.bucket
             $0.concurrency = wanted.concurrency
         }
@@ -185,7 +185,7 @@ private struct QueuesModel {
             if limiters[limiter].concurrency == 0 { limiters[limiter].concurrency = 1 }
             let concurrency = limiters[limiter].concurrency
             queues.update(limiter, now: now) {
-                $0.isPaused = false
+                $0.pausedUntil = nil
                 $0.concurrency = concurrency
             }
         }

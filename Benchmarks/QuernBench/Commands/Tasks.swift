@@ -2,6 +2,7 @@
 import ArgumentParser
 import Quern
 import QuernTesting
+import SystemPackage
 
 /// `quern-bench tasks`: children from end to end.
 struct Tasks: AsyncParsableCommand {

@@ -13,6 +13,11 @@ struct Flow: Sendable {
         var group: Int32 = 0
         /// `finalize` instead of `execute`.
         var finalizes = false
+        /// Tasks that were in flight when the process died (T14).
+        var isSuspect = false
+
+        /// Whether its tasks are pulled one at a time.
+        var isSingle: Bool { finalizes || isSuspect }
     }
 
     /// Tasks of one run that came together.
@@ -102,7 +107,7 @@ struct Flow: Sendable {
 
     /// Takes out the tasks that `select` names of each run.
     mutating func remove(_ select: (ReadyRun) -> UInt64, _ removed: (ReadyRun) -> Void) {
-        for index in buckets.indices {
+        for index in buckets.indices where buckets[index].waiting.contains(where: { select($0.entry) != 0 }) {
             var kept: Deque<Waiting> = []
             for var waiting in buckets[index].waiting {
                 let taken = waiting.entry.take(select(waiting.entry))

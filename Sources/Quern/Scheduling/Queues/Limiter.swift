@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernStore
 
-/// What holds back the tasks of a type, a domain or a group: a number at a time, a rate, a pause (T16).
+/// What holds back the tasks of a type, a domain, a group or all: a number at a time, a rate, a pause (T16).
 ///
 /// Flows that it holds back wait with it and cost nothing until it has room.
 struct Limiter: Sendable {
     /// Pulls at a time; nil for no limit. A pull runs its tasks one after the other.
     var concurrency: Int?
     var bucket: TokenBucket?
-    var isPaused = false
+    /// Nothing starts before; the largest timestamp for a pause without an end.
+    var pausedUntil: Timestamp?
     private(set) var running = 0
-    /// When parked flows are looked at again for the sake of the rate.
+    /// When parked flows are looked at again because time has passed.
     var wakesAt: Timestamp?
 
     enum Obstacle: Equatable {
-        case paused
         case concurrency
-        case rate(until: Timestamp)
+        /// A pause or the rate.
+        case time(until: Timestamp)
     }
 
     /// Why no task may start now.
     mutating func obstacle(at now: Timestamp) -> Obstacle? {
-        if isPaused { return .paused }
+        if let pausedUntil, now < pausedUntil { return .time(until: pausedUntil) }
         if let concurrency, running >= concurrency { return .concurrency }
-        if bucket != nil, bucket!.available(at: now) < 1 { return .rate(until: bucket!.nextToken(after: now)) }
+        if bucket != nil, bucket!.available(at: now) < 1 { return .time(until: bucket!.nextToken(after: now)) }
         return nil
     }
 
@@ -33,8 +34,8 @@ struct Limiter: Sendable {
     }
 
     /// Pulls that may start beside those that run.
-    var freePlaces: Int {
-        if isPaused { return 0 }
+    func freePlaces(at now: Timestamp) -> Int {
+        if let pausedUntil, now < pausedUntil { return 0 }
         return concurrency.map { max(0, $0 - running) } ?? .max
     }
 
@@ -43,11 +44,10 @@ struct Limiter: Sendable {
         bucket?.take(tasks)
     }
 
-    /// - Parameter unstarted: tasks of the pull that did not start after all.
-    mutating func finish(unstarted: Int) {
-        running -= 1
-        bucket?.giveBack(unstarted)
-    }
+    /// Tasks of a pull did not start after all.
+    mutating func giveBack(_ tasks: Int) { bucket?.giveBack(tasks) }
+
+    mutating func finish() { running -= 1 }
 }
 
 /// The limiters that apply to a flow, by their numbers; -1 for none.
@@ -55,16 +55,26 @@ struct LimiterSet: Sendable, Equatable, Hashable, Sequence {
     var type: Int32
     var domain: Int32 = -1
     var group: Int32 = -1
+    var everything: Int32 = -1
+    /// That of tasks under suspicion, one of which may run at a time (T14).
+    var suspects: Int32 = -1
 
     struct Iterator: IteratorProtocol {
-        private var next3: (Int32, Int32, Int32)
+        private let set: LimiterSet
         private var position = 0
 
-        init(_ set: LimiterSet) { next3 = (set.type, set.domain, set.group) }
+        init(_ set: LimiterSet) { self.set = set }
 
         mutating func next() -> Int? {
-            while position < 3 {
-                let number = position == 0 ? next3.0 : position == 1 ? next3.1 : next3.2
+            while position < 5 {
+                let number =
+                    switch position {
+                    case 0: set.type
+                    case 1: set.domain
+                    case 2: set.group
+                    case 3: set.everything
+                    default: set.suspects
+                    }
                 position += 1
                 if number >= 0 { return Int(number) }
             }

@@ -26,6 +26,8 @@ struct ReadyQueues: Sendable {
         var entry: ReadyRun
         var finalizes: Bool
         var limiters: LimiterSet
+        /// The priority, less what waiting had gained the tasks.
+        var level: Int
     }
 
     let aging: Aging?
@@ -42,11 +44,12 @@ struct ReadyQueues: Sendable {
     private var nextNumber: UInt64 = 1 << 63
     /// Numbers of tasks that go in front of all others, counting down.
     private var frontNumber: UInt64 = 1 << 63
+    /// Numbers of `finalize`, which frees what the children left: before the others of its level and group.
+    private var finalizeNumber: UInt64 = 1 << 62
     private var nextGeneration: UInt64 = 0
     private var agedAt = Timestamp(milliseconds: .min)
     /// Tasks that wait, those that are held back included.
     private(set) var count = 0
-    var isPaused = false
 
     init(aging: Aging? = nil) { self.aging = aging }
 
@@ -81,14 +84,16 @@ extension ReadyQueues {
     /// Changes a limiter, also while tasks run under it. What it no longer holds back competes again.
     mutating func update(_ limiter: Int, now: Timestamp, _ change: (inout Limiter) -> Void) {
         change(&limiters[limiter])
-        unpark(limiter, most: limiters[limiter].freePlaces, now: now)
+        unpark(limiter, most: limiters[limiter].freePlaces(at: now), now: now)
     }
+
+    /// Whether something runs under a limiter.
+    func isUsed(_ limiter: Int) -> Bool { limiters[limiter].running > 0 }
 
     mutating func setWeight(_ weight: Double, ofGroup group: Int32) { groups.setWeight(weight, of: group) }
 
     /// When to call ``timePassed(until:)`` next.
     var nextWake: Timestamp? {
-        if isPaused { return nil }
         let rise = count > 0 ? aging.map { agedAt.advanced(by: $0.interval) } : nil
         guard let due = wakes.min?.due else { return rise }
         return rise.map { min($0, due) } ?? due
@@ -122,7 +127,10 @@ extension ReadyQueues {
         let id = flowIDs[key] ?? makeFlow(key, limiters)
         count += entry.count
         let before = flows[id]!.head(aging, now: now)
-        if atFront {
+        if key.finalizes {
+            finalizeNumber += 1
+            flows[id]!.append(Flow.Waiting(entry: entry, number: finalizeNumber, since: now))
+        } else if atFront {
             frontNumber -= 1
             flows[id]!.prepend(Flow.Waiting(entry: entry, number: frontNumber, since: entry.run.submittedAt))
         } else {
@@ -141,7 +149,6 @@ extension ReadyQueues {
     mutating func take(
         at place: HandlerPlace, now: Timestamp, size: (Label, Int) -> Int
     ) -> Grant? {
-        guard !isPaused else { return nil }
         while let id = popBest(.place(place), now: now) {
             guard !parkIfHeldBack(id, now: now) else { continue }
             return take(from: id, now: now, size: size)
@@ -152,7 +159,8 @@ extension ReadyQueues {
     private mutating func take(from id: FlowID, now: Timestamp, size: (Label, Int) -> Int) -> Grant? {
         let key = flows[id]!.key
         let set = flows[id]!.limiters
-        var limit = key.finalizes ? 1 : max(1, size(key.label, flows[id]!.count))
+        let level = flows[id]!.head(aging, now: now)?.level ?? 0
+        var limit = key.isSingle ? 1 : max(1, size(key.label, flows[id]!.count))
         for limiter in set { limit = min(limit, limiters[limiter].room(for: limit, at: now)) }
         guard let entry = flows[id]!.take(limit, aging, now: now) else { return nil }
         count -= entry.count
@@ -163,13 +171,23 @@ extension ReadyQueues {
         }
         groups.charge(key.group, tasks: entry.count)
         if flows[id]!.isEmpty { removeFlow(id) } else { enter(id, flows[id]!.home, now: now) }
-        return Grant(entry: entry, finalizes: key.finalizes, limiters: set)
+        return Grant(entry: entry, finalizes: key.finalizes, limiters: set, level: level)
+    }
+
+    /// Tasks of a pull that goes on did not start, and will not as part of it: what they took of the rates is there
+    /// for others.
+    mutating func giveBack(_ tasks: Int, to limiterSet: LimiterSet, now: Timestamp) {
+        for limiter in limiterSet where limiters[limiter].bucket != nil {
+            limiters[limiter].giveBack(tasks)
+            unpark(limiter, most: tasks, now: now)
+        }
     }
 
     /// A pull is over. What it held is free for others.
     mutating func finish(_ limiterSet: LimiterSet, unstarted: Int, now: Timestamp) {
         for limiter in limiterSet {
-            limiters[limiter].finish(unstarted: unstarted)
+            limiters[limiter].giveBack(unstarted)
+            limiters[limiter].finish()
             unpark(limiter, most: 1 + unstarted, now: now)
         }
     }
@@ -193,17 +211,19 @@ extension ReadyQueues {
     }
 
     /// How many pulls can start in a place, up to `most`: what workers are started for.
+    ///
+    /// - Parameter level: the worst level that counts.
     mutating func openings(
-        at place: HandlerPlace, most: Int, now: Timestamp, size: (Label, Int) -> Int
+        at place: HandlerPlace, most: Int, upTo level: Int = .max, now: Timestamp, size: (Label, Int) -> Int
     ) -> Int {
-        guard !isPaused, most > 0 else { return 0 }
+        guard most > 0 else { return 0 }
         var total = 0
         var blocked: [FlowID] = []
-        for candidate in self[.place(place)].unordered where isCurrent(candidate) {
+        for candidate in self[.place(place)].unordered where candidate.rank.level <= level && isCurrent(candidate) {
             guard let flow = flows[candidate.flow] else { continue }
-            let pull = flow.key.finalizes ? 1 : max(1, size(flow.key.label, flow.count))
+            let pull = flow.key.isSingle ? 1 : max(1, size(flow.key.label, flow.count))
             var pulls = (flow.count + pull - 1) / pull
-            for limiter in flow.limiters { pulls = min(pulls, limiters[limiter].freePlaces) }
+            for limiter in flow.limiters { pulls = min(pulls, limiters[limiter].freePlaces(at: now)) }
             if pulls == 0 { blocked.append(candidate.flow) }
             total += pulls
             if total >= most { break }
@@ -212,10 +232,16 @@ extension ReadyQueues {
         return min(total, most)
     }
 
-    /// The best level that waits in a place and is not known to be held back.
-    mutating func bestLevel(at place: HandlerPlace) -> Int? {
-        while let first = self[.place(place)].min, !isCurrent(first) { self[.place(place)].removeMin() }
-        return isPaused ? nil : self[.place(place)].min?.rank.level
+    /// The best level of what can start in a place.
+    mutating func bestLevel(at place: HandlerPlace, now: Timestamp) -> Int? {
+        while let first = self[.place(place)].min {
+            if !isCurrent(first) {
+                self[.place(place)].removeMin()
+            } else if !parkIfHeldBack(first.flow, now: now) {
+                return first.rank.level
+            }
+        }
+        return nil
     }
 }
 
@@ -288,7 +314,7 @@ extension ReadyQueues {
         for limiter in set {
             guard let obstacle = limiters[limiter].obstacle(at: now) else { continue }
             enter(id, .limiter(limiter), now: now)
-            if case .rate(let due) = obstacle { wake(limiter, at: due) }
+            if case .time(let due) = obstacle { wake(limiter, at: due) }
             for other in set where other != limiter { unpark(other, most: 1, now: now) }
             return true
         }
@@ -306,14 +332,14 @@ extension ReadyQueues {
                 left -= 1
             // Those that were let in may take all there is, or leave some to the others.
             case nil: return wake(limiter, at: limiters[limiter].bucket.map { now.advanced(by: $0.interval) })
-            case .rate(let due): return wake(limiter, at: due)
-            case .paused, .concurrency: return
+            case .time(let due): return wake(limiter, at: due)
+            case .concurrency: return
             }
         }
     }
 
     private mutating func wake(_ limiter: Int, at due: Timestamp?) {
-        guard let due, limiters[limiter].wakesAt.map({ due < $0 }) ?? true else { return }
+        guard let due, due.rawValue < .max, limiters[limiter].wakesAt.map({ due < $0 }) ?? true else { return }
         limiters[limiter].wakesAt = due
         wakes.insert(Wake(due: due, limiter: limiter))
     }
