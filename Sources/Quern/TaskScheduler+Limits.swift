@@ -91,10 +91,12 @@ extension Dispatcher {
     /// - Returns: nil when nothing is registered for it.
     mutating func limiter(of scope: LimitScope, label: Label?) -> Int? {
         switch scope {
-        case .everything: limiters.everything
-        case .type: label.flatMap(limiters.limiter(ofType:))
-        case .domain(let name): limiters.limiter(ofDomain: name)
-        case .group(let name): limiters.limiter(ofGroup: limiters.number(ofGroup: name, in: &queues))
+        case .everything: return limiters.everything
+        case .type: return label.flatMap(limiters.limiter(ofType:))
+        case .domain(let name): return limiters.limiter(ofDomain: name)
+        case .group(let name):
+            let number = limiters.number(ofGroup: name, in: &queues)
+            return limiters.limiter(ofGroup: number)
         }
     }
 }

@@ -91,7 +91,7 @@ struct DispatcherTests {
     @Test("Whatever happens in whatever order, each task has one owner and one outcome", arguments: 1...30)
     func randomWorld(seed: UInt64) throws {
         var model = DispatcherModel(seed: seed, concurrency: 1 + Int(seed % 7))
-        for _ in 0..<500 { try model.step() }
+        for _ in 0..<800 { try model.step() }
         try model.drain()
         try model.checkEnd()
         #expect(model.nodes.count > 50)
@@ -109,6 +109,8 @@ struct DispatcherTests {
             model.dispatcher.now = Timestamp(milliseconds: model.clock)
             model.dispatcher.recover(model.live(), wasClean: round % 2 == 0)
             model.dispatcher.isRunning = true
+            for id in model.nodes.keys { model.nodes[id]?.attempts = 0 }
+            model.limitsAfterRestart()
             model.applyEffects()
             try model.checkOwners()
         }
