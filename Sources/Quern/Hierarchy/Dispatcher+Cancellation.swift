@@ -136,22 +136,25 @@ extension Dispatcher {
 
 /// Which tasks of a run are named, by their own id or by their parent's.
 struct SweepMask {
-    private let ids: Set<TaskID>
     private let sorted: [TaskID]
 
-    init(_ ids: Set<TaskID>) {
-        self.ids = ids
-        sorted = ids.sorted()
-    }
+    init(_ ids: Set<TaskID>) { sorted = ids.sorted() }
 
-    func bits(of run: SpawnRun) -> UInt64 {
-        if ids.contains(run.parent) { return run.allBits }
+    /// The first of the ids that is not below another.
+    private func position(of id: TaskID) -> Int {
         var low = 0
         var high = sorted.count
         while low < high {
             let middle = (low + high) / 2
-            if sorted[middle] < run.firstID { low = middle + 1 } else { high = middle }
+            if sorted[middle] < id { low = middle + 1 } else { high = middle }
         }
+        return low
+    }
+
+    func bits(of run: SpawnRun) -> UInt64 {
+        let parent = position(of: run.parent)
+        if parent < sorted.count, sorted[parent] == run.parent { return run.allBits }
+        var low = position(of: run.firstID)
         var bits: UInt64 = 0
         let end = run.firstID.rawValue + UInt64(run.count)
         while low < sorted.count, sorted[low].rawValue < end {
