@@ -99,6 +99,7 @@ extension MemoStore {
     // MARK: Labels
 
     /// The number that stands for a name, the same for the life of the store. Durable at return.
+    /// Names are compared byte by byte in UTF-8: two spellings that Unicode calls equal are two names.
     ///
     /// - Throws: ``StoreError/Code/tooLarge`` for an empty name or one above ``Limits/nameBytes``; as
     ///   ``append(_:durability:)`` when the name is new.

@@ -43,7 +43,8 @@ extension MemoStore {
     /// - Returns: what it did; zeros when there was nothing to gain. When the disk is full, what took no space: ask
     ///   again for the rest.
     /// - Throws: ``StoreError/Code/damaged`` naming file and offset of what it found wrong in the index: that segment
-    ///   is set aside (``StoreSizes/damage``), and all others were compacted all the same;
+    ///   is set aside (``StoreSizes/damage``), and all others were compacted all the same. So does each later call as
+    ///   long as the store has that segment;
     ///   ``StoreError/Code/noSpace`` or ``StoreError/Code/inputOutput``, with nothing changed;
     ///   ``StoreError/Code/closed``.
     /// - Complexity: O(bytes of the segments that it rewrites), without an I/O budget; memory for a few blocks and a

@@ -9,9 +9,10 @@ extension MemoStore {
     /// Dropping a tree a second time, before a compaction has reclaimed it, is no error and changes nothing.
     ///
     /// - Parameter sequence: the commit position of the root's outcome, when the caller knows it: the row is then found
-    ///   without a walk.
+    ///   without a walk, or not at all when that is not its position.
     /// - Throws: ``StoreError/Code/rejected`` when the task is live, or is no ended root task that the store still has;
-    ///   as ``append(_:durability:)`` and ``children(of:)``.
+    ///   ``StoreError/Code/damaged`` naming a file when the row cannot be found and may be where that file is damaged;
+    ///   as ``append(_:durability:)``.
     /// - Complexity: O(1) in the size of the tree. The root's row is looked for from the newest on: O(root tasks that
     ///   ended later), O(log root tasks) with `sequence`.
     public func dropTree(
@@ -40,10 +41,12 @@ extension MemoStore {
         }
     }
 
-    /// Drops ended trees, the one that ended first at first, until the store keeps to `policy`.
+    /// Drops ended trees, the one that ended first at first, until the store keeps to `policy`. Root tasks in blocks
+    /// that are damaged stay and count for no bound: see ``StoreSizes/damage``.
     ///
     /// - Returns: what was dropped by this call.
-    /// - Throws: as ``append(_:durability:)`` and ``children(of:)``; what was dropped until then stays dropped.
+    /// - Throws: as ``append(_:durability:)``, and ``StoreError/Code/inputOutput``; what was dropped until then stays
+    ///   dropped.
     /// - Complexity: O(ended root tasks) at most, a block at a time; and a pass over the index's directories for each
     ///   block of them in which something is dropped.
     public func applyRetention(
@@ -60,7 +63,7 @@ extension MemoStore {
     ) throws(StoreError) -> RetentionReport {
         var report = RetentionReport()
         try retryingDrop { (generation) throws(StoreError) in
-            var walk = try RetentionWalk(policy, now: now, view: try RetentionWalk.View(shared))
+            var walk = try RetentionWalk(policy, now: now, in: shared)
             while let found = try walk.next() {
                 var transaction = Transaction()
                 for tree in found.trees { transaction.drop(tree, generation: generation) }
@@ -84,16 +87,21 @@ extension MemoStore {
 
     /// The row of an ended root task, looked for from the newest on.
     private func endedRoot(_ root: TaskID, at sequence: UInt64?) throws(StoreError) -> DroppedTree? {
-        var roots = try children(of: .none)
-        if let sequence, sequence > 0 { roots = try roots.after(sequence - 1) } else { roots = roots.reversed() }
-        var cursor = roots.makeCursor(columns: .facts)
-        var block = ChildBlock()
-        while try cursor.next(into: &block) {
-            for index in 0..<block.count where block.id(at: index) == root {
-                return DroppedTree(root: root, sequence: block.sequence(at: index), kind: block.kind(at: index))
-            }
-            if sequence != nil { return nil }
+        let (roots, damage) = try shared.lookUpBesideDamage {
+            $0.childPlaces(of: .none)
+        } _: { (places, setAside) throws(StoreError) in
+            try places.snapshot(shared.files.identity, beside: setAside)
         }
+        let rows = sequence.map { roots.block(holding: $0) } ?? roots.reversed()
+        var walk = RootWalk(rows, damage: damage, shared)
+        var block = ChildBlock()
+        while try walk.next(into: &block) {
+            for index in 0..<block.count where block.id(at: index) == root {
+                let tree = DroppedTree(root: root, sequence: block.sequence(at: index), kind: block.kind(at: index))
+                if tree.sequence == sequence ?? tree.sequence { return tree }
+            }
+        }
+        if let damage = walk.damage.first { throw damage }
         return nil
     }
 }

@@ -33,8 +33,8 @@ public struct StoreSizes: Sendable, Equatable {
     public var openBlockBytes = 0
     /// Why background work failed the last time that it did, since the store was opened.
     public var housekeepingFailure: StoreError?
-    /// What background work and compactions found damaged since the store was opened, by file. They leave these files
-    /// as they are, dropped trees in them too, and go on with the others.
+    /// What background work, compactions and drops found damaged since the store was opened, by file. They leave
+    /// these files as they are, dropped trees in them too, and go on with the others.
     public var damage: [StoreError] = []
 }
 

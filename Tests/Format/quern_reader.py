@@ -30,6 +30,7 @@ MAX_STAGE: Final = 1 << 32              # tasks of a stage
 MAX_NAME: Final = 255                   # bytes of a name
 MAX_ENTRIES: Final = 131_072            # entries of a segment's directory
 MAX_NUMBER: Final = 1 << 60             # ids, sequences, counts
+MAX_SEGMENT: Final = 1 << 31            # numbers of log and index segments in a checkpoint's base record
 MAX_FILE: Final = 1 << 48               # length of a file
 
 
@@ -154,17 +155,19 @@ def lz4_block(data: bytes, length: int, place: Place) -> bytes:
     return bytes(out)
 
 
-def check_lengths(codec: int, stored: int, decoded: int, place: Place) -> None:
+def check_lengths(codec: int, stored: int, decoded: int, place: Place, as_: type[Damage] = Damage) -> None:
     """What must hold before `decode` allocates anything."""
-    place.check(codec in (0, 1), f"unknown codec {codec}")
-    if codec == 0:
-        place.check(stored == decoded, "stored as it is, but with two lengths")
-    else:
-        place.check(decoded <= 255 * stored + 64, "decoded length is above 255 x stored length + 64")
+    if codec not in (0, 1):
+        place.fail(f"unknown codec {codec}", as_)
+    if codec == 0 and stored != decoded:
+        place.fail("stored as it is, but with two lengths", as_)
+    if codec == 1 and decoded > 255 * stored + 64:
+        place.fail("decoded length is above 255 x stored length + 64", as_)
 
 
 def decode(codec: int, data: bytes, decoded: int, place: Place) -> bytes:
     check_lengths(codec, len(data), decoded, place)
+    place.check(codec == 0 or decoded > 0, "nothing is stored as LZ4")
     return data if codec == 0 else lz4_block(data, decoded, place)
 
 
@@ -297,10 +300,10 @@ class StoreFile:
         check(magic == FRAME_MAGIC, "no frame is there")
         check(checksum == crc32c(header[:-4], self.seed), "checksum of the frame header")
         check(kind in KINDS_OF_FILE[self.kind], f"a frame of kind {kind} in a file of kind {self.kind}")
-        check(codec == 0 or codec == 1 and kind not in STORED_AS_IS, f"codec {codec} in a frame of kind {kind}")
         check(reserved == 0, "reserved bytes of the frame header")
         check(own_offset == offset and number == self.number & 0xFFFFFFFF, "the frame belongs elsewhere")
         check(stored <= MAX_BODY and decoded <= MAX_BODY, "the body is longer than any may be")
+        check_lengths(codec, stored, decoded, place, NotAFrame)
         end = offset + FRAME_HEADER.size + (stored + 7 & ~7)
         return Frame(place, kind, codec, stored, decoded, sequence, identifier, synced, previous, number, body_checksum,
                      checksum, end)
@@ -315,7 +318,10 @@ class StoreFile:
         data = padded[:frame.stored]
         if frame.body_checksum != crc32c(data, self.seed):
             place.fail("checksum of the body", NotAFrame)
-        if self.kind != LOG:
+        place.check(frame.codec == 0 or frame.kind not in STORED_AS_IS, f"a frame of kind {frame.kind} is compressed")
+        if self.kind == LOG:
+            place.check(frame.synced <= offset, "a frame says that it was on disk before it was written")
+        else:
             place.check(frame.synced == 0, "a field of log frames is in use")
             unused = frame.kind == BLOCK or frame.sequence == frame.identifier == 0
             place.check(unused, "a field of other frames is in use")
@@ -405,6 +411,7 @@ class Manifest:
         fields.finish()
         frame.place.check(closed in (0, 1), "the flag for a store closed in order")
         frame.place.check(not any(reserved) and not any(reserved2), "reserved bytes of the manifest")
+        frame.place.check(1 <= self.checkpoint <= MAX_NUMBER and self.log >= 1, "a number is out of bounds")
         self.closed = closed == 1
 
 
@@ -586,17 +593,36 @@ class Stage:
         self.parts.append(staged)
 
 
+class Labels(dict[int, bytes]):
+    """The name that each label stands for; each label is defined before it is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.label_of: dict[bytes, int] = {}
+
+    def define(self, fields: Cursor) -> None:
+        (label,) = fields.fields(LABEL)
+        name = fields.rest()
+        fields.place.check(label == len(self) + 1, f"label {label} is not the next one")
+        fields.place.check(1 <= len(name) <= MAX_NAME, f"a name of {len(name)} bytes")
+        fields.place.check(is_utf8(name), "a name is not UTF-8")
+        fields.place.check(self.label_of.setdefault(name, label) == label, f"labels {label} and another have one name")
+        self[label] = name
+
+    def check(self, label: int, place: Place) -> None:
+        place.check(label in self, f"label {label} has no name")
+
+
 class Contents:
     """What a store holds, and what the records of the log do to it."""
 
-    def __init__(self, next_id: int, next_sequence: int) -> None:
+    def __init__(self, next_id: int, next_sequence: int, labels: Labels) -> None:
         self.next_id = next_id
         self.next_sequence = next_sequence
-        self.labels: dict[int, bytes] = {}
-        self.label_of: dict[bytes, int] = {}
+        self.labels = labels
         self.stages: dict[int, Stage] = defaultdict(Stage)
         self.tasks: dict[int, Task] = {}
-        self.parents: dict[int, Parent] = {0: Parent()}
+        self.parents: dict[int, Parent] = {0: Parent()}  # in a batch also those that it ended
         self.in_flight: list[int] = []
         self.rows: dict[int, list[Row]] = defaultdict(list)
         self.parent_of_ended: dict[int, int] = {}
@@ -650,6 +676,7 @@ class Contents:
     def apply(self, frames: Sequence[Frame]) -> None:
         """Applies a batch."""
         sequences: set[int] = set()
+        ended: list[int] = []
         first_sequence = self.next_sequence
         for frame in frames:
             frame.place.check(frame.sequence == first_sequence, f"the next sequence is {first_sequence}")
@@ -658,7 +685,9 @@ class Contents:
             for kind, fields in records(frame.body(), frame.place):
                 record = RecordPlace(frame.number, frame.place.offset, fields.begin - RECORD_HEAD.size)
                 if kind == OUTCOMES:
-                    sequences.update(self.outcomes(fields, first_sequence, sequences))
+                    rows = self.outcomes(fields, first_sequence, sequences)
+                    sequences.update(row.sequence for row in rows)
+                    ended += (row.id for row in rows)
                 elif kind == ADVANCE:
                     self.advance(fields, record)
                 elif kind == RELOCATED_HANDOVER:
@@ -671,6 +700,9 @@ class Contents:
         self.next_sequence = first_sequence + len(sequences)
         if sequences:
             frames[-1].place.check(max(sequences) == self.next_sequence - 1, "sequences have a gap")
+        for id_ in ended:  # in the batch, their outcomes may have come before their children's
+            own = self.parents.pop(id_, None)
+            frames[-1].place.check(own is None or own.live == 0, f"task {id_} ends, but has live children")
 
     def add_task(self, id_: int, task: Task, place: Place) -> None:
         place.check(task.parent < id_ <= MAX_NUMBER, f"the id {id_} is out of bounds")
@@ -683,7 +715,7 @@ class Contents:
         spawn = Spawn(fields)
         place = fields.place
         place.check(spawn.first >= self.next_id, f"task {spawn.first} was given out before")
-        place.check(spawn.label in self.labels, f"label {spawn.label} has no name")
+        self.labels.check(spawn.label, place)
         for id_, payload in enumerate(spawn.payloads, spawn.first):
             self.add_task(id_, Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload), place)
 
@@ -692,7 +724,7 @@ class Contents:
         (stage,) = fields.fields(STAGE)
         spawn = Spawn(fields)
         place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
-        place.check(spawn.label in self.labels, f"label {spawn.label} has no name")
+        self.labels.check(spawn.label, place)
         payloads = spawn.payloads
         staged = Staged(spawn.parent, spawn.submitted, spawn.label, spawn.priority, len(payloads), lambda: payloads)
         self.stages[stage].add(spawn.first, staged, place)
@@ -713,8 +745,8 @@ class Contents:
         fields.place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
         self.stages.pop(stage, None)
 
-    def outcomes(self, fields: Cursor, first_sequence: int, taken: set[int]) -> set[int]:
-        """Ends tasks; returns the sequences, which are those of this batch that are not yet taken."""
+    def outcomes(self, fields: Cursor, first_sequence: int, taken: set[int]) -> list[Row]:
+        """Ends tasks; returns their rows, whose sequences are those of this batch that are not yet taken."""
         place = fields.place
         block = read_block(fields.rest(), place, as_is=True)
         place.check(block.root == 0, "a block in the log has a root")
@@ -723,10 +755,8 @@ class Contents:
         place.check(sequences.isdisjoint(taken), "a sequence is there twice")
         for row in block.rows:
             task = self.live(row.id, place)
-            place.check(row.label in self.labels, f"label {row.label} has no name")
+            self.labels.check(row.label, place)
             place.check(task.parent == block.parent, f"task {row.id} is no child of {block.parent}")
-            own = self.parents.pop(row.id, None)
-            place.check(own is None or own.live == 0, f"task {row.id} ends, but has live children")
             del self.tasks[row.id]
             parent = self.parents[block.parent]
             parent.live -= 1
@@ -734,7 +764,7 @@ class Contents:
             if row.kind in FAILURES and parent.first_failure == 0:
                 parent.first_failure = row.id
         self.add_rows(block, place)
-        return sequences
+        return block.rows
 
     def detail(self, id_: int, place: Place) -> Task:
         task = self.live(id_, place)
@@ -763,27 +793,17 @@ class Contents:
         self.detail(id_, fields.place).crashes = crashes
 
     def define(self, fields: Cursor) -> None:
-        (label,) = fields.fields(LABEL)
-        name = fields.rest()
-        fields.place.check(label == len(self.labels) + 1, f"label {label} is not the next one")
-        fields.place.check(1 <= len(name) <= MAX_NAME, f"a name of {len(name)} bytes")
-        fields.place.check(is_utf8(name), "a name is not UTF-8")
-        fields.place.check(self.label_of.setdefault(name, label) == label, f"labels {label} and another have one name")
-        self.labels[label] = name
+        self.labels.define(fields)
 
-    def replace_in_flight(self, fields: Cursor, all_live: bool = True) -> None:
-        fields.place.check(fields.left() % 8 == 0, "the length of an in-flight record")
-        self.in_flight = [id_ for (id_,) in TASK_ID.iter_unpack(fields.rest())]
-        if all_live:
-            for id_ in self.in_flight:
-                self.live(id_, fields.place)
+    def replace_in_flight(self, fields: Cursor) -> None:
+        self.in_flight = ids_in_flight(fields)
 
     def relocate(self, fields: Cursor) -> None:
         """Payloads once more: of live tasks, they say what the record before said."""
         spawn = Spawn(fields)
         spawned = 0 < spawn.first and spawn.first + len(spawn.payloads) <= self.next_id
         fields.place.check(spawned, "a task is relocated that was not spawned")
-        fields.place.check(spawn.label in self.labels, f"label {spawn.label} has no name")
+        self.labels.check(spawn.label, fields.place)
         for id_, payload in enumerate(spawn.payloads, spawn.first):
             task = self.tasks.get(id_)
             if task is not None:
@@ -792,9 +812,9 @@ class Contents:
                 fields.place.check(agrees, f"task {id_} was relocated as another")
 
     def relocate_handover(self, fields: Cursor, record: RecordPlace) -> None:
-        """A hand-over once more, unless a newer one has come meanwhile."""
+        """A hand-over once more, unless a newer one has come or the task has ended meanwhile."""
         relocated = RelocatedHandover(fields)
-        parent = self.parents.get(relocated.task)
+        parent = self.parents.get(relocated.task) if relocated.task in self.tasks else None
         if parent is not None and parent.handover_place == relocated.before:
             same = parent.handover == relocated.handover
             fields.place.check(same, f"another hand-over of task {relocated.task} was relocated")
@@ -806,14 +826,15 @@ class Contents:
         place.check(tree.reclaimed == 0, "a tree is reclaimed as it is dropped")
         ended = tree.root < self.next_id and tree.root not in self.tasks
         place.check(ended and self.parent_of_ended.get(tree.root, 0) == 0, f"{tree.root} is no ended root task")
-        if tree.root in self.dropped:
+        before = self.dropped.get(tree.root)
+        if before is not None:
+            place.check(tree == before._replace(reclaimed=0), f"tree {tree.root} is dropped twice, as two")
             return
-        for row in self.rows[0]:
-            if row.id == tree.root:
-                place.check(tree.is_of(row), f"the outcome of the dropped root task {tree.root}")
-                self.dropped[tree.root] = tree
-                self.parents[0].ended[tree.kind - 1] -= 1
-        # Where there is no row, it was dropped before and nothing of the tree is left.
+        row = next((row for row in self.rows[0] if row.id == tree.root), None)
+        # Without a row the tree would be reclaimed, and is not dropped again.
+        place.check(row is not None and tree.is_of(row), f"the outcome of the dropped root task {tree.root}")
+        self.dropped[tree.root] = tree
+        self.parents[0].ended[tree.kind - 1] -= 1
 
 
 SPAWN, OUTCOMES, ADVANCE, ATTEMPT_RECORD, CANCEL, CRASH_RECORD, DEFINE, IN_FLIGHT = range(1, 9)
@@ -893,6 +914,12 @@ class DroppedTree(NamedTuple):
         fields.place.check(kind in KINDS and reclaimed in (0, 1), "a byte of a dropped tree")
         fields.place.check(not any(reserved), "reserved bytes are in use")
         return DroppedTree(root, sequence, kind, reclaimed)
+
+
+def ids_in_flight(fields: Cursor) -> list[int]:
+    """An in-flight record. Ids that are not live do not count, and one may be there twice."""
+    fields.place.check(fields.left() % TASK_ID.size == 0, "the length of an in-flight record")
+    return [id_ for (id_,) in TASK_ID.iter_unpack(fields.rest())]
 
 
 def is_utf8(name: bytes) -> bool:
@@ -1081,7 +1108,8 @@ class Checkpoint:
     def __init__(self, file: StoreFile, manifest: Manifest) -> None:
         self.file = file
         self.place = file.place(FILE_HEADER.size)
-        self.labels_and_in_flight: list[tuple[int, Cursor]] = []
+        self.labels = Labels()
+        self.in_flight: list[int] = []
         self.runs: list[Run] = []
         self.stages: list[tuple[int, Run]] = []
         self.parents: dict[int, ParentRecord] = {}
@@ -1115,21 +1143,29 @@ class Checkpoint:
         fields.finish()
         self.place.check(1 <= self.next_id <= MAX_NUMBER + 1, "the next id is out of bounds")
         self.place.check(1 <= self.next_sequence <= MAX_NUMBER + 1, "the next sequence is out of bounds")
+        self.place.check(1 <= segment <= MAX_SEGMENT, "the number of the log segment is out of bounds")
         self.place.check(offset % 8 == 0 and FILE_HEADER.size <= offset <= MAX_FILE, "the position in the log")
+        self.place.check(1 <= self.next_index <= MAX_SEGMENT, "the next index number is out of bounds")
         self.position = LogPosition(segment, offset, checksum)
 
     def record(self, kind: int, fields: Cursor) -> None:
         place = fields.place
-        if kind in (DEFINE, IN_FLIGHT):
-            self.labels_and_in_flight.append((kind, Cursor(fields.rest(), place)))
+        if kind == DEFINE:
+            self.labels.define(fields)
+        elif kind == IN_FLIGHT:
+            self.in_flight = ids_in_flight(fields)
         elif kind == RUNS:
             place.check(fields.left() % RUN.size == 0, "the length of a record of runs")
-            self.runs += (Run(*values) for values in RUN.iter_unpack(fields.rest()))
+            for values in RUN.iter_unpack(fields.rest()):
+                self.runs.append(Run(*values))
+                self.labels.check(self.runs[-1].label, place)
         elif kind == STAGE_RECORD:
             (stage,) = fields.fields(STAGE)
             place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
             place.check(fields.left() % STAGED_RUN.size == 0, "the length of a stage record")
-            self.stages += ((stage, Run(*values)) for values in STAGED_RUN.iter_unpack(fields.rest()))
+            for values in STAGED_RUN.iter_unpack(fields.rest()):
+                self.stages.append((stage, Run(*values)))
+                self.labels.check(self.stages[-1][1].label, place)
         elif kind == PARENT:
             values = fields.fields(PARENT_RECORD)
             parent = ParentRecord(*values[:5], list(values[5:12]), *values[12:])
@@ -1143,12 +1179,12 @@ class Checkpoint:
             place.check(detail.cancelled in (0, 1), f"a flag of task {detail.task}")
             self.details[detail.task] = detail
         elif kind == OPEN_BLOCK:
-            block = read_block(fields.rest(), place, as_is=False)
+            block = self.block(fields)
             place.check(block.parent in self.parents, "an open block before its parent's record")
             place.check(block.parent not in self.open_blocks, f"two open blocks of {block.parent}")
             self.open_blocks[block.parent] = PlacedBlock(block, place)
         elif kind == ENDED_BLOCK:
-            self.ended_blocks.append(PlacedBlock(read_block(fields.rest(), place, as_is=False), place))
+            self.ended_blocks.append(PlacedBlock(self.block(fields), place))
         elif kind == SEALED_SEGMENT:
             self.sealed.append(SealedSegment(*fields.fields(SEALED_RECORD)))
             place.check(self.sealed[-1].entries <= MAX_ENTRIES, "more entries than a segment may have")
@@ -1169,6 +1205,13 @@ class Checkpoint:
         else:
             place.fail(f"unknown record kind {kind}")
 
+    def block(self, fields: Cursor) -> Block:
+        """The block of record 20 or 24."""
+        block = read_block(fields.rest(), fields.place, as_is=False)
+        for row in block.rows:
+            self.labels.check(row.label, fields.place)
+        return block
+
 
 class Restorer:
     """Builds what a store held at its checkpoint, and checks that all records agree."""
@@ -1177,16 +1220,12 @@ class Restorer:
         self.files = files
         self.checkpoint = checkpoint
         self.place = checkpoint.place
-        self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence)
+        self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence, checkpoint.labels)
+        self.contents.in_flight = checkpoint.in_flight
         self.contents.dropped = dict(checkpoint.dropped)
         self.frame_read: tuple[int, int, bytes] | None = None  # segment, offset, decoded body
 
     def restore(self) -> Contents:
-        for kind, fields in self.checkpoint.labels_and_in_flight:
-            if kind == DEFINE:
-                self.contents.define(fields)
-            else:  # those that have ended meanwhile may still be in it
-                self.contents.replace_in_flight(fields, all_live=False)
         self.restore_tasks()
         self.restore_stages()
         self.restore_rows()
@@ -1260,7 +1299,8 @@ class Restorer:
             file = self.files.index(checkpoint.open.number)
             blocks += open_blocks(file, checkpoint.open, checkpoint.entries, self.place)
         self.place.check(len(set(numbers)) == len(numbers), "an index segment is there twice")
-        self.place.check(max(numbers, default=0) < checkpoint.next_index, "an index number not yet given out")
+        given_out = all(1 <= number < checkpoint.next_index for number in numbers)
+        self.place.check(given_out, "an index number not yet given out")
         for block, place in checkpoint.open_blocks.values():
             place.check(block.parent == 0 or block.parent in self.contents.tasks, "an open block of an ended parent")
         for block, place in checkpoint.ended_blocks:
@@ -1346,7 +1386,10 @@ class Restorer:
 # ---------------------------------------------------------------------------------------------------------------------
 
 def replay(files: Files, position: LogPosition, named: int, contents: Contents) -> None:
-    """Applies the batches from a position of the log on; `named` is the segment that the manifest names."""
+    """Applies the batches from a position of the log on; `named` is the segment that the manifest names. Those above
+    it are read as any other."""
+    place = Place("MANIFEST", FILE_HEADER.size)
+    place.check(named >= position.segment, "a log segment is named that is below the checkpoint's position")
     last = max([named, *files.log_numbers()])
     segment = files.log(position.segment)
     at, checksum = position.offset, position.checksum
@@ -1356,13 +1399,12 @@ def replay(files: Files, position: LogPosition, named: int, contents: Contents) 
     segment.place(len(segment.data)).check(at <= len(segment.data), "the file ends before the checkpoint's position")
     for number in range(position.segment + 1, last + 1):
         successor = files.log(number)
-        checksum = replay_segment(segment, at, checksum, named, successor, contents)
+        checksum = replay_segment(segment, at, checksum, successor, contents)
         segment, at = successor, FILE_HEADER.size
-    replay_segment(segment, at, checksum, named, None, contents)
+    replay_segment(segment, at, checksum, None, contents)
 
 
-def replay_segment(segment: StoreFile, at: int, checksum: int, named: int, successor: StoreFile | None,
-                   contents: Contents) -> int:
+def replay_segment(segment: StoreFile, at: int, checksum: int, successor: StoreFile | None, contents: Contents) -> int:
     """Applies the batches of a segment from an offset on; returns the header checksum of its last frame."""
     batch: list[Frame] = []
     while successor is None or at != successor.previous_end:
@@ -1373,7 +1415,6 @@ def replay_segment(segment: StoreFile, at: int, checksum: int, named: int, succe
                 raise
             return checksum  # the end of the log; parts without their commit frame do not count
         frame.place.check(frame.previous == checksum, "the frame is of another chain")
-        frame.place.check(segment.number <= named, "a frame is in a segment above the one that the manifest names")
         within = successor is None or frame.end <= successor.previous_end
         frame.place.check(within, "the frame is not within what the next segment says of this one")
         batch.append(frame)

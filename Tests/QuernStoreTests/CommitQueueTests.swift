@@ -127,6 +127,36 @@ struct CommitQueueTests {
         #expect(table.queue.withdraw(never) == nil)
     }
 
+    @Test(
+        "Whoever is withdrawn, in whatever order, the others are written in theirs", arguments: 0..<10 as Range<UInt64>)
+    func manyWithdrawals(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var table = QueueTable(limit: 1200)
+        // By their sizes, which are all different.
+        var outside: [(ticket: CommitQueue.Ticket, bytes: Int)] = []
+        var expected: [Int] = []
+        var written: [Int] = []
+        for bytes in 1000..<3000 {
+            // Tickets are not used in the order in which they were made.
+            let unused = table.queue.makeTicket()
+            let (ticket, admission) = table.wait(bytes)
+            expected.append(bytes)
+            if admission == .waits { outside.append((ticket, bytes)) }
+            #expect(table.queue.withdraw(unused) == nil)
+            if random.chance(1, in: 2), !outside.isEmpty {
+                let other = outside.remove(at: random.below(outside.count))
+                if let item = table.queue.withdraw(other.ticket) {
+                    #expect(item.bytes == other.bytes)
+                    expected.removeAll { $0 == other.bytes }
+                }
+            }
+            if random.chance(1, in: 3) { written += table.next() ?? [] }
+        }
+        while let more = table.next() { written += more }
+        let isRight = written == expected
+        #expect(isRight && table.queue.waiting == 0 && table.queue.pendingBytes == 0, "seed \(seed)")
+    }
+
     @Test("Closing takes nothing more, and writes what waits, inside and outside, before it ends")
     func closing() {
         var table = QueueTable(limit: 1000)

@@ -180,6 +180,50 @@ import Testing
         #expect(opened > 4, "seed \(seed)")
     }
 
+    @Test("F35: segment numbers at the end of their range, or that would be given out again, are damage")
+    func segmentNumbers() async throws {
+        let (files, path, _) = try await CodecTests.checkpoint()
+        let bytes = try #require(files.contents(path))
+        /// The checkpoint with another number at a place of its base record, which is its first.
+        func failure(_ number: UInt32?, at place: Int) -> DecodingFailure? {
+            bytes.withUnsafeBytes { bytes -> DecodingFailure? in
+                guard let header = try? FileHeader(bytes),
+                    let frame = FrameHeader(
+                        bytes, at: FileHeader.size, segment: UInt32(header.number), seed: header.identity.seed),
+                    var body = frame.body(in: bytes, seed: header.identity.seed).flatMap({ try? frame.decoded($0) })
+                else { return DecodingFailure("no frame") }
+                if let number {
+                    let start = LogRecord.prefixSize + place
+                    withUnsafeBytes(of: number.littleEndian) { body.replaceSubrange(start..<(start + 4), with: $0) }
+                }
+                var encoder = FrameEncoder(
+                    identity: header.identity, segment: UInt32(header.number), position: UInt64(FileHeader.size),
+                    checksum: 0)
+                var output = ByteWriter()
+                output.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[..<FileHeader.size]))
+                var scratch = ByteWriter()
+                _ = body.withUnsafeBytes {
+                    encoder.append(.commit, body: $0, compress: true, scratch: &scratch, to: &output)
+                }
+                return output.bytes.withUnsafeBytes { copy in
+                    do throws(DecodingFailure) {
+                        _ = try CheckpointDecoder.decode(copy, header: header, checksum: encoder.checksum)
+                        return nil
+                    } catch { return error }
+                }
+            }
+        }
+        let (segment, nextIndex) = (16, 32)
+        #expect(failure(nil, at: segment) == nil)
+        for number in [Limits.segments + 1, .max - 1, .max] {
+            #expect(failure(number, at: segment) == DecodingFailure("base record"))
+            #expect(failure(number, at: nextIndex) == DecodingFailure("base record"))
+        }
+        for number in [0, 1] as [UInt32] {
+            #expect(failure(number, at: nextIndex) == DecodingFailure("an index segment behind the next number"))
+        }
+    }
+
     /// Changes fields inside records and leaves the records' lengths alone, so that more than the frame is tried.
     static func mutatedFields(_ body: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
         var fields: [Range<Int>] = []

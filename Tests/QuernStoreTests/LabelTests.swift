@@ -15,6 +15,48 @@ import Testing
         return transaction
     }
 
+    @Test("Names are told apart by their bytes, also where Unicode calls them equal, and also after a restart")
+    func spellings() async throws {
+        let files = SimulatedFileSystem()
+        let spellings = ["caf\u{e9}", "cafe\u{301}"]
+        var store = try await MemoStore.open(at: "/store", configuration: .exactLog, fileSystem: files)
+        // Once in one batch, once in batches of their own.
+        let definitions = spellings.map { name in
+            var transaction = Transaction()
+            transaction.define(name)
+            return transaction
+        }
+        for result in await store.appendTogether(definitions) { _ = try result.get() }
+        let labels = [try await store.label(for: spellings[0]), try await store.label(for: spellings[1])]
+        #expect(labels.map(\.rawValue) == [1, 2])
+        for _ in 0..<2 {
+            for (label, name) in zip(labels, spellings) {
+                #expect(store.knownLabel(for: name) == label)
+                #expect(store.name(of: label).map { Array($0.utf8) } == Array(name.utf8))
+            }
+            try await store.close()
+            store = try await MemoStore.open(at: "/store", configuration: .exactLog, fileSystem: files)
+        }
+        try await store.close()
+    }
+
+    @Test("A name that several transactions of a batch define gets one label, and many names get as many")
+    func definedTogether() async throws {
+        let store = try await MemoStore.open(at: "/store", fileSystem: SimulatedFileSystem())
+        let names = (0..<3000).map { "name \($0 % 1000)" }
+        let results = await store.appendTogether(
+            names.map { name in
+                var transaction = Transaction()
+                transaction.define(name)
+                return transaction
+            })
+        #expect(results.count { $0.code == nil } == 3000)
+        let labels = names.map { store.knownLabel(for: $0)?.rawValue }
+        let areRight = labels == names.indices.map { UInt32($0 % 1000 + 1) }
+        #expect(areRight)
+        try await store.close()
+    }
+
     @Test("A label that the store has not given out is refused, and nothing of its transaction is written")
     func refused() async throws {
         let files = SimulatedFileSystem()

@@ -96,6 +96,69 @@ struct ReduceTests {
         try await store.close()
     }
 
+    @Test(
+        "While bodies take long, on all threads, other calls go on, a body calls the store, a cancelled one returns",
+        .timeLimit(.minutes(2)))
+    func longBodies() async throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration()
+        configuration.openBlockBytes = 1
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        let root = TaskID(try await store.append(.spawning(1)).spawned[0].lowerBound)
+        let other = try await store.append(.spawning(2)).spawned[0]
+        try await store.append(.ending(other, under: 0))
+        for _ in 0..<300 {
+            let children = try await store.append(.spawning(2, under: root.rawValue)).spawned[0]
+            try await store.append(.ending(children, under: root.rawValue))
+        }
+        let children = try store.children(of: root)
+        #expect(children.extents.count >= 256)
+        let door = Monitor(false)
+        let (entries, entered) = AsyncStream.makeStream(of: Void.self)
+        let long = (0..<70).map { _ in
+            Task {
+                try await children.reduce(into: 0, columns: [], threads: 64) { sum, block in
+                    entered.yield()
+                    door.wait { isOpen, _ in isOpen ? () : nil }
+                    sum += block.count
+                } combine: {
+                    $0 += $1
+                }
+            }
+        }
+        // All threads for bodies are taken.
+        var all = 0
+        for await _ in entries {
+            all += 1
+            if all == 128 { break }
+        }
+        try await store.dropTree(TaskID(other.lowerBound))
+        let second = try await MemoStore.open(at: "/second", fileSystem: files)
+        try await second.close()
+        let cancelled = Task { try await children.reduce(into: 0, { _, _ in }, combine: { $0 += $1 }) }
+        cancelled.cancel()
+        await #expect(throws: CancellationError.self) { _ = try await cancelled.value }
+        door.withLockWakingAll { $0 = true }
+        for task in long { #expect(try await task.value == 600) }
+        // From within a body: the blocking calls, a reduction among them.
+        let sum = try await children.reduce(into: 0, columns: [], threads: 64) { sum, block in
+            if block.lastSequence == children.extents.last!.firstSequence + 1 {
+                try store.dropTreeBlocking(TaskID(other.lowerBound + 1))
+            }
+            guard block.lastSequence % 50 == 0 else { return }
+            sum += try children.reduceBlocking(into: 0, columns: []) {
+                $0 += $1.count
+            } combine: {
+                $0 += $1
+            }
+        } combine: {
+            $0 += $1
+        }
+        #expect(sum > 0 && sum % 600 == 0)
+        #expect(store.totals.endedRoots == 0)
+        try await store.close()
+    }
+
     @Test("Damage is reported as by a walk")
     func damage() async throws {
         let files = SimulatedFileSystem()

@@ -30,8 +30,7 @@ public struct ChildCursor: Sendable {
     public mutating func next(into block: inout ChildBlock) throws(StoreError) -> Bool {
         if let failure { throw failure }
         guard done < snapshot.extents.count else { return false }
-        let extents = snapshot.extents
-        let extent = snapshot.isReversed ? extents[extents.endIndex - 1 - done] : extents[extents.startIndex + done]
+        let extent = extent
         do throws(StoreError) {
             // Hidden rows are found by their sequences, which are facts.
             let mapping = try extent.read(
@@ -49,6 +48,20 @@ public struct ChildCursor: Sendable {
         if snapshot.isReversed { block.reverse() }
         done += 1
         return true
+    }
+
+    /// Goes on behind the block that could not be decoded. Returns how many children it was to show.
+    mutating func passOver() -> Int {
+        let missed = Int(clamping: extent.counts.total)
+        failure = nil
+        done += 1
+        return missed
+    }
+
+    /// The next block.
+    private var extent: BlockExtent {
+        let extents = snapshot.extents
+        return snapshot.isReversed ? extents[extents.endIndex - 1 - done] : extents[extents.startIndex + done]
     }
 
     /// Memory stays flat: pages that were walked over need not stay resident.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import SystemPackage
 
 /// Where the ended children of one parent are, as references alone: quickly taken under a lock, and made into a
 /// snapshot without it.
@@ -11,13 +12,32 @@ struct ChildPlaces {
 
     /// Looks the parent up in the index, which may block on its files.
     func snapshot(_ identity: StoreIdentity) throws(StoreError) -> ChildSnapshot {
-        var extents = try index.extents(of: parent)
+        var extents = sorted(try index.extents(of: parent))
+        if let root = extents.first?.entry.root, dropped.contains(TaskID(root)) { extents = [] }
+        return ChildSnapshot(
+            parent: parent, extents: extents, hidden: parent == .none ? dropped.hiddenRows : [], identity: identity)
+    }
+    /// As ``snapshot(_:)``, without what cannot be read of segments that are set aside, and with what is damaged there.
+    /// Then it shows rows of dropped trees too: which rows a block has says the next one, which may be missing.
+    func snapshot(
+        _ identity: StoreIdentity, beside setAside: Set<FilePath>
+    ) throws(StoreError) -> (shown: ChildSnapshot, damage: [StoreError]) {
+        var damage: [StoreError] = []
+        let extents = try index.extents(of: parent) { (error) throws(StoreError) in
+            guard error.code == .damaged, let file = error.file, setAside.contains(file) else { throw error }
+            damage.append(error)
+        }
+        if damage.isEmpty { return (try snapshot(identity), []) }
+        return (ChildSnapshot(parent: parent, extents: sorted(extents), identity: identity), damage)
+    }
+
+    /// With what is in no segment, in sequence order.
+    private func sorted(_ segments: [BlockExtent]) -> [BlockExtent] {
+        var extents = segments
         extents.append(contentsOf: tail)
         for block in blocks { extents.append(BlockExtent(block)) }
         // Small blocks wait for others, and may come behind later ones of their parent.
         extents.sort { $0.firstSequence < $1.firstSequence }
-        if let root = extents.first?.entry.root, dropped.contains(TaskID(root)) { extents = [] }
-        return ChildSnapshot(
-            parent: parent, extents: extents, hidden: parent == .none ? dropped.hiddenRows : [], identity: identity)
+        return extents
     }
 }

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ChildSnapshot {
-    /// Folds all children of this view on several threads that may block.
+    /// Folds all children of this view on several threads that may block, and that no other call of a store needs:
+    /// bodies may take long, and may make the blocking calls of any store.
+    ///
+    /// The process has 64 threads for reductions, one for each that is under way, and 64 more to help them: one that
+    /// finds none free waits. A cancelled one returns when its bodies have ended that are under way, at once when none
+    /// is.
     ///
     /// ```swift
     /// let totals = try await children.reduce(into: Totals(), columns: .memos) { totals, block in
@@ -31,7 +36,7 @@ extension ChildSnapshot {
         let reduction = ParallelReduction(self, initial: initial, columns: columns, threads: threads, body)
         if !isEmpty {
             try await withTaskCancellationHandler {
-                try await ThreadPool.blocking.run { reduction.run() }
+                try await ThreadPool.reductions.runUnlessCancelled { reduction.run() }
             } onCancel: {
                 reduction.cancel()
             }

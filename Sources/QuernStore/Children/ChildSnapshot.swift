@@ -94,6 +94,12 @@ public struct ChildSnapshot: Sendable {
         return ChildSnapshot(self, extents: rest, counts: shown(Self.total(rest)))
     }
 
+    /// Only the block that a commit position lies in, if in any, with all its children. O(log blocks).
+    func block(holding sequence: UInt64) -> ChildSnapshot {
+        let behind = extents.partition { $0.firstSequence > sequence }
+        return portion(extents[max(behind - 1, extents.startIndex)..<behind])
+    }
+
     /// The extent without the rows up to a position.
     private func cut(_ extent: BlockExtent, after sequence: UInt64) throws(StoreError) -> BlockExtent {
         var block = ChildBlock()

@@ -46,7 +46,7 @@ final class ParallelReduction<Value: Sendable>: Sendable {
     func run() {
         for _ in 1..<max(threads, 1) {
             // Without a thread to be had there is a helper less.
-            guard (try? ThreadPool.blocking.submit { self.help() }) != nil else { break }
+            guard (try? ThreadPool.helpers.submit { self.help() }) != nil else { break }
         }
         work()
         state.withLock {

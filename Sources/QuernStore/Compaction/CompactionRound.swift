@@ -7,6 +7,8 @@ import SystemPackage
 /// Segments that are dead as a whole go first, since that takes no space: on a full disk they make room for the rest.
 /// Where damage is found the segment is set aside and the others are looked at anew.
 struct CompactionRound: Sendable {
+    private typealias Segment = CompactionPlan.Segment
+
     private var contents: IndexContents
     private let isRequested: Bool
     private let run: Run
@@ -67,9 +69,7 @@ struct CompactionRound: Sendable {
     }
 
     /// What the sealed segments hold; those that are fixed in `before` stay so.
-    private mutating func segments(fixed before: [CompactionPlan.Segment] = []) throws(StoreError) -> [CompactionPlan
-        .Segment]
-    {
+    private mutating func segments(fixed before: [Segment] = []) throws(StoreError) -> [Segment] {
         while true {
             do throws(StoreError) {
                 var segments = try contents.segments()

@@ -66,6 +66,13 @@ struct RetentionPlan {
     private var exceedsCount: Bool { count.map { remainingCount > $0 } ?? false }
     private var exceedsBytes: Bool { bytes.map { remainingBytes > $0 } ?? false }
 
+    /// Leaves some of the roots out of account, and as much of the bytes as that many trees take on average.
+    mutating func passOver(_ roots: Int) {
+        guard roots > 0, remainingCount > 0 else { return }
+        remainingBytes -= Int(Double(remainingBytes) * Double(min(roots, remainingCount)) / Double(remainingCount))
+        remainingCount -= min(roots, remainingCount)
+    }
+
     /// Whether the tree is dropped.
     mutating func drops(endedAt: Timestamp, bytes: Int) -> Bool {
         let isOld = oldest.map { endedAt.rawValue < $0.rawValue } ?? false

@@ -1,28 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// A walk over the ended root tasks, a block at a time, that finds what a policy drops.
+/// A walk over the ended root tasks, a block at a time, that finds what a policy drops. It passes over what is damaged.
 struct RetentionWalk {
     /// What the walk is about, all of it as it was at one moment.
     struct View {
-        var roots: ChildSnapshot
-        var contents: IndexContents
-        var live: LiveTable
+        let roots: ChildSnapshot
+        /// Why some of the roots are not among them.
+        let damage: [StoreError]
+        let contents: IndexContents
+        let live: LiveTable
 
         init(_ shared: StoreShared) throws(StoreError) {
-            let setAside = shared.setAside
-            self = try shared.lookUp {
-                (IndexContents($0, setAside: setAside), $0.state.live, $0.childPlaces(of: .none))
-            } _: { (contents, live, places) throws(StoreError) in
-                View(roots: try places.snapshot(shared.files.identity), contents: contents, live: live)
+            self = try shared.lookUpBesideDamage {
+                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none))
+            } _: { (found, setAside) throws(StoreError) in
+                var (contents, live, places) = found
+                contents.setAside = setAside
+                let (roots, damage) = try places.snapshot(shared.files.identity, beside: setAside)
+                return View(roots: roots, damage: damage, contents: contents, live: live)
             }
         }
 
-        private init(roots: ChildSnapshot, contents: IndexContents, live: LiveTable) {
+        private init(roots: ChildSnapshot, damage: [StoreError], contents: IndexContents, live: LiveTable) {
             self.roots = roots
+            self.damage = damage
             self.contents = contents
             self.live = live
         }
+
+        /// Ended root tasks that are not dropped: fewer, never more, where some cannot be read.
+        var count: Int { damage.isEmpty ? roots.count : max(0, roots.count - contents.dropped.hiddenRows.count) }
 
         /// Blocks and bytes by root, of these alone. One pass over the directories.
         func sizes(of roots: Set<TaskID>) throws(StoreError) -> [TaskID: (children: UInt64, bytes: Int)] {
@@ -52,25 +60,27 @@ struct RetentionWalk {
     private let policy: RetentionPolicy
     private let view: View
     private var plan: RetentionPlan
-    private var cursor: ChildCursor
+    private var walk: RootWalk
     private var block = ChildBlock()
 
-    init(_ policy: RetentionPolicy, now: Timestamp, view: View) throws(StoreError) {
+    init(_ policy: RetentionPolicy, now: Timestamp, in shared: StoreShared) throws(StoreError) {
+        let view = try View(shared)
         self.policy = policy
         self.view = view
-        plan = RetentionPlan(
-            policy, now: now, count: view.roots.count, bytes: policy.bytes == nil ? 0 : try view.bytes())
-        cursor = view.roots.makeCursor(columns: .facts)
+        plan = RetentionPlan(policy, now: now, count: view.count, bytes: policy.bytes == nil ? 0 : try view.bytes())
+        walk = RootWalk(view.roots, damage: view.damage, shared)
     }
 
     /// The trees of the next block of roots that are to be dropped, with what they take; nil at the end.
     mutating func next() throws(StoreError) -> (trees: [DroppedTree], report: RetentionReport)? {
-        while !plan.isSettled, try cursor.next(into: &block) {
+        while !plan.isSettled, try walk.next(into: &block) {
+            plan.passOver(walk.takeMissed())
             let ids = (0..<block.count).map { block.id(at: $0) }
             // Sizes cost a pass over the directories: where they decide nothing, only for what is dropped.
             let known = policy.bytes == nil ? [:] : try view.sizes(of: Set(ids))
             let places = (0..<block.count).filter {
-                plan.drops(endedAt: block.endedAt(at: $0), bytes: known[ids[$0]]?.bytes ?? 0)
+                !view.contents.dropped.contains(ids[$0])
+                    && plan.drops(endedAt: block.endedAt(at: $0), bytes: known[ids[$0]]?.bytes ?? 0)
             }
             if places.isEmpty { continue }
             let sizes = policy.bytes == nil ? try view.sizes(of: Set(places.map { ids[$0] })) : known
@@ -93,7 +103,7 @@ struct RetentionWalk {
         _ policy: RetentionPolicy, now: Timestamp, in shared: StoreShared
     ) throws(StoreError) -> Transaction {
         let generation = shared.committed.withLock { $0.state.dropped.generation }
-        var walk = try RetentionWalk(policy, now: now, view: try View(shared))
+        var walk = try RetentionWalk(policy, now: now, in: shared)
         var transaction = Transaction()
         while transaction.notes.count < Self.dropsAtOnce, let found = try walk.next() {
             for tree in found.trees { transaction.drop(tree, generation: generation) }

@@ -25,10 +25,17 @@ struct MemoIndex: Sendable {
     func synchronize() throws(FileError) { try open?.output.synchronize() }
 
     /// The blocks of a parent, in no order. A binary search in each segment, which may block on a file: hold no lock.
-    func extents(of parent: TaskID) throws(StoreError) -> [BlockExtent] {
+    ///
+    /// - Parameter leaveOut: told why a segment cannot be read; throws, unless the others are wanted all the same.
+    func extents(
+        of parent: TaskID,
+        leaveOut: (StoreError) throws(StoreError) -> Void = { (error) throws(StoreError) in throw error }
+    ) throws(StoreError) -> [BlockExtent] {
         var extents: [BlockExtent] = []
         for segment in sealed {
-            try segment.forEachEntry(of: parent) { extents.append(BlockExtent($0, in: segment.file)) }
+            do throws(StoreError) {
+                try segment.forEachEntry(of: parent) { extents.append(BlockExtent($0, in: segment.file)) }
+            } catch { try leaveOut(error) }
         }
         if let open { extents.append(contentsOf: open.extents(of: parent)) }
         return extents

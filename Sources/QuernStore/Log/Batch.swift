@@ -40,6 +40,7 @@ struct Batch: Sendable {
     private var stages = BatchStages()
     private var notes: [Transaction.Note] = []
     private var definitions: [(label: Label, name: String)] = []
+    private var definedNames: Set<ExactName> = []
     private var endedTasks: [TaskID] = []
     private var tally = ParentTally()
     private var nextSequence: UInt64 = 0
@@ -196,7 +197,7 @@ struct Batch: Sendable {
         for note in transaction.notes {
             switch note {
             case .define(let name):
-                guard state.labels.label(for: name) == nil, !definitions.contains(where: { $0.name == name }) else {
+                guard state.labels.label(for: name) == nil, definedNames.insert(ExactName(name)).inserted else {
                     continue
                 }
                 definitions.append((Label(rawValue: state.labels.last + UInt32(definitions.count) + 1), name))

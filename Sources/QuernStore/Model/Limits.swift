@@ -18,6 +18,8 @@ public enum Limits {
     static let blockRows = 4096
     /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
     static let number: UInt64 = 1 << 60
+    /// Numbers of log and index segments in a checkpoint: as many more can follow before they overflow.
+    static let segments: UInt32 = 1 << 31
     /// The length of a file.
     static let fileBytes: UInt64 = 1 << 48
     /// Entries in an index segment's directory.

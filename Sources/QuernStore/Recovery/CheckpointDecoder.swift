@@ -40,9 +40,13 @@ struct CheckpointDecoder {
 
     /// Checks what no record can check by itself.
     private func check(_ position: LogPosition) throws(DecodingFailure) {
-        guard state.nextID <= Limits.number, state.nextSequence <= Limits.number, position.segment < .max,
-            nextIndexNumber < .max, (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
+        guard state.nextID <= Limits.number, state.nextSequence <= Limits.number, position.segment <= Limits.segments,
+            nextIndexNumber <= Limits.segments, (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
         else { throw DecodingFailure("base record") }
+        // A number that is given out again would replace its segment.
+        guard max(sealed.map(\.number).max() ?? 0, open?.number ?? 0) < nextIndexNumber else {
+            throw DecodingFailure("an index segment behind the next number")
+        }
         if let last = state.live.runs.last, last.run.firstID.rawValue + UInt64(last.run.count) > state.nextID {
             throw DecodingFailure("a live run behind the next id")
         }

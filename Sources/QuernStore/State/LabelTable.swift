@@ -5,7 +5,7 @@
 struct LabelTable: Sendable, Equatable {
     /// In the order of their labels.
     private(set) var names: [String] = []
-    private var labels: [String: Label] = [:]
+    private var labels: [ExactName: Label] = [:]
 
     /// The label that was defined last; 0 when there is none.
     var last: UInt32 { UInt32(clamping: names.count) }
@@ -13,17 +13,17 @@ struct LabelTable: Sendable, Equatable {
     /// Whether a name has this label. 0 wraps round to a number that none has.
     func defines(_ label: UInt32) -> Bool { label &- 1 < last }
 
-    func label(for name: String) -> Label? { labels[name] }
+    func label(for name: String) -> Label? { labels[ExactName(name)] }
 
     func name(of label: Label) -> String? { defines(label.rawValue) ? names[Int(label.rawValue) - 1] : nil }
 
     /// Gives a name the next label, which `label` must be.
     mutating func define(_ name: String, as label: Label) throws(DecodingFailure) {
-        guard label.rawValue > 0, label.rawValue - 1 == last, labels[name] == nil else {
+        guard label.rawValue > 0, label.rawValue - 1 == last, labels[ExactName(name)] == nil else {
             throw DecodingFailure("label \(label.rawValue) behind \(last)")
         }
         names.append(name)
-        labels[name] = label
+        labels[ExactName(name)] = label
     }
 
     /// Checks a label that something uses.

@@ -118,16 +118,23 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
         starts.insert(start, at: place.part + 1)
     }
 
-    /// Adds a part with little in it to its neighbour.
+    /// Makes one part of this one and a neighbour, on either side, when both together have little in them or this one
+    /// has nothing: whatever the order of the removals, memory follows the count.
     private mutating func mergeIfSmall(_ part: Int) {
-        let left = Swift.max(part - 1, 0)
-        guard left + 1 < parts.count,
-            parts[left].tasks.count + parts[left + 1].tasks.count <= Self.partSize / 2
-        else { return }
-        let right = parts.remove(at: left + 1)
-        starts.remove(at: left + 1)
-        parts[left].tasks.append(contentsOf: right.tasks)
-        parts[left].values.append(contentsOf: right.values)
+        let size = parts[part].tasks.count
+        for left in [part - 1, part] where left >= 0 && left + 1 < parts.count {
+            let sum = parts[left].tasks.count + parts[left + 1].tasks.count
+            guard size == 0 || sum <= Self.partSize / 2 else { continue }
+            let right = parts.remove(at: left + 1)
+            starts.remove(at: left + 1)
+            if parts[left].tasks.isEmpty {
+                parts[left] = right
+            } else {
+                parts[left].tasks.append(contentsOf: right.tasks)
+                parts[left].values.append(contentsOf: right.values)
+            }
+            return
+        }
     }
 
     // MARK: Walking

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 
 /// Runs what blocks, which must not happen on the cooperative pool, in the order in which it came.
 ///
@@ -30,8 +31,15 @@ package final class ThreadPool: Sendable {
     }
 
     /// For the calls of all stores of the process that read or wait for a disk: however many are under way, no more
-    /// threads than this wait with them. What waits for a job of this pool must not be a job of this pool itself.
+    /// threads than this wait with them. What waits for a job of this pool must not be a job of this pool itself, and
+    /// what callers hand in, which may take any time, must not either.
     package static let blocking = ThreadPool(limit: 64)
+
+    /// For reductions, each of which has one thread of these however many others take.
+    static let reductions = ThreadPool(limit: 64)
+
+    /// For those who help reductions, none of which waits for a helper that has not begun.
+    static let helpers = ThreadPool(limit: 64)
 
     private static let idleTime = Duration.seconds(5)
 
@@ -90,6 +98,41 @@ package final class ThreadPool: Sendable {
             } catch { continuation.resume(returning: .failure(error)) }
         }
         return try result.get()
+    }
+
+    /// Runs `body` on a thread of the pool and awaits its end. When the caller's task is cancelled before a thread is
+    /// free it returns at once, and `body` is never run.
+    ///
+    /// - Throws: ``StoreError/Code/noThread``.
+    func runUnlessCancelled(_ body: @escaping Job) async throws(StoreError) {
+        let turn = Turn()
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: Turn.Caller) in
+                turn.give(continuation)
+                do throws(StoreError) {
+                    try submit {
+                        guard let caller = turn.take() else { return }
+                        body()
+                        caller.resume(returning: .success(()))
+                    }
+                } catch { turn.take()?.resume(returning: .failure(error)) }
+                // The handler may have run before there was anyone to wake.
+                if Task.isCancelled { turn.take()?.resume(returning: .success(())) }
+            }
+        } onCancel: {
+            turn.take()?.resume(returning: .success(()))
+        }
+        try result.get()
+    }
+
+    /// Who waits for a job that has not begun: the job takes it when it begins, or a cancellation before.
+    private final class Turn: Sendable {
+        typealias Caller = CheckedContinuation<Result<Void, StoreError>, Never>
+        private let caller = Mutex<Caller?>(nil)
+
+        func give(_ continuation: Caller) { caller.withLock { $0 = continuation } }
+
+        func take() -> Caller? { caller.withLock { $0.take() } }
     }
 
     /// The life of a thread.

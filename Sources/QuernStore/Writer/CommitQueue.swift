@@ -34,7 +34,7 @@ struct CommitQueue: Sendable {
     typealias Job = @Sendable (inout StoreWriter) -> Void
 
     /// Names a transaction that waits for room.
-    struct Ticket: Sendable, Equatable {
+    struct Ticket: Sendable, Hashable {
         fileprivate var number: UInt64
     }
 
@@ -69,7 +69,7 @@ struct CommitQueue: Sendable {
     /// Bytes of the transactions that wait for the writer, those outside not counted.
     private(set) var pendingBytes = 0
     /// How many wait outside for room.
-    var waiting: Int { outside[admitted...].count { $0.item != nil } }
+    var waiting: Int { outside.count }
     private(set) var isClosing = false
     private(set) var isClosed = false
     private var wasToldToClose = false
@@ -79,8 +79,10 @@ struct CommitQueue: Sendable {
     /// Batches in the order in which they are written; the last one gathers.
     private var batches: [Gathering] = []
     private var lastBatchCount = 0
-    /// Those outside, in the order in which they came; withdrawn ones are nil. The first `admitted` have moved in.
-    private var outside: [(ticket: Ticket, item: Pending?)] = []
+    private var outside: [Ticket: Pending] = [:]
+    /// The tickets of those outside, in the order in which they came, and of those who were withdrawn. The first
+    /// `admitted` have moved in.
+    private var order: [Ticket] = []
     private var admitted = 0
     private var nextTicket: UInt64 = 0
     private var jobs: [Job] = []
@@ -103,9 +105,10 @@ struct CommitQueue: Sendable {
         guard let bytes = offered?.bytes else { preconditionFailure("nothing to add") }
         // Nobody passes those who wait: but for `always`, which must not wait itself.
         if case .always = entry { return take(&offered, bytes: bytes) }
-        if admitted == outside.count, hasRoom(for: bytes) { return take(&offered, bytes: bytes) }
+        if admitted == order.count, hasRoom(for: bytes) { return take(&offered, bytes: bytes) }
         guard case .whenThereIsRoom(let ticket) = entry else { return .full }
-        outside.append((ticket, offered.take()))
+        outside[ticket] = offered.take()
+        order.append(ticket)
         return .waits
     }
 
@@ -115,11 +118,10 @@ struct CommitQueue: Sendable {
         return Ticket(number: nextTicket)
     }
 
-    /// Takes back a transaction that waits for room; nil when it was taken, or never came. O(waiting).
+    /// Takes back a transaction that waits for room; nil when it was taken, or never came. O(1) but for those
+    /// whom it held up.
     mutating func withdraw(_ ticket: Ticket) -> Pending? {
-        guard let index = outside[admitted...].firstIndex(where: { $0.ticket == ticket }) else { return nil }
-        let item = outside[index].item
-        outside[index].item = nil
+        guard let item = outside.removeValue(forKey: ticket) else { return nil }
         // It may have held up smaller ones.
         admit()
         return item
@@ -212,16 +214,16 @@ struct CommitQueue: Sendable {
     /// Lets in those who wait outside, in their order, as far as there is room. While someone is outside the queue is
     /// not empty, so that the writer comes round to this again.
     private mutating func admit() {
-        while admitted < outside.count {
-            if let bytes = outside[admitted].item?.bytes {
+        while admitted < order.count {
+            if let bytes = outside[order[admitted]]?.bytes {
                 guard hasRoom(for: bytes) else { break }
-                var item = outside[admitted].item.take()
+                var item = outside.removeValue(forKey: order[admitted])
                 _ = take(&item, bytes: bytes)
             }
             admitted += 1
         }
-        if admitted == outside.count || admitted > 256 && admitted * 2 > outside.count {
-            outside.removeFirst(admitted)
+        if admitted == order.count || admitted > 256 && admitted * 2 > order.count {
+            order.removeFirst(admitted)
             admitted = 0
         }
     }

@@ -39,6 +39,38 @@ final class StoreShared: Sendable {
         }
     }
 
+    /// Looks something up as ``lookUp(_:_:)`` does, beside what is damaged: such a file is set aside, and `body` is
+    /// called anew, which leaves out what it cannot read of files that are set aside.
+    func lookUpBesideDamage<Places, Value>(
+        _ take: (Committed) -> Places,
+        _ body: (Places, _ setAside: Set<FilePath>) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        while true {
+            let setAside = setAside
+            do throws(StoreError) {
+                return try lookUp(take) { (places) throws(StoreError) in try body(places, setAside) }
+            } catch {
+                guard error.code == .damaged, let file = error.file, !setAside.contains(file) else { throw error }
+                note(damage: error)
+            }
+        }
+    }
+
+    /// Files that are known to be damaged.
+    var setAside: Set<FilePath> { damage.withLock { Set($0.keys) } }
+
+    /// Sets a file aside, when that is what the error is about.
+    func note(damage error: StoreError) {
+        if error.code == .damaged, let file = error.file { damage.withLock { $0[file] = error } }
+    }
+
+    /// What is known to be damaged of the sealed index, in the oldest segment of which that holds.
+    var standingDamage: StoreError? {
+        let sealed = committed.withLock { $0.index.sealed }
+        let damage = damage.withLock { $0 }
+        return sealed.lazy.compactMap { damage[$0.file.path] }.first
+    }
+
     /// The observer as a strong reference.
     var currentObserver: (any CommitObserver)? { observer.withLock { $0.value } }
 }

@@ -47,7 +47,7 @@ extension StoreWriter {
     private func note(_ error: StoreError) {
         guard error.code != .closed else { return }
         shared.housekeepingFailure.withLock { $0 = error }
-        if error.code == .damaged, let file = error.file { shared.damage.withLock { $0[file] = error } }
+        shared.note(damage: error)
     }
 
     /// Has everything compacted, and tells `completion` when that is done or failed.
@@ -122,9 +122,14 @@ extension StoreWriter {
                 shared.compaction(configuration, isRequested: everything)
             }
         } finish: { writer, result in
-            // A store that writes no more has no checkpoint that could name the new segments.
-            guard writer.poison == nil, case .success(let round) = result else { return }
-            writer.adopt(round, isRequested: everything)
+            switch result {
+            case .success(let round):
+                // A store that writes no more has no checkpoint that could name the new segments.
+                if writer.poison == nil { writer.adopt(round, isRequested: everything) }
+            case .failure(let error):
+                writer.note(error)
+                if everything { writer.failRunningCompactions(error) }
+            }
         }
     }
 
@@ -149,7 +154,7 @@ extension StoreWriter {
         if isRequested {
             // Without space, what was done without is something.
             let isPartial = round.failure?.code == .noSpace && !round.results.isEmpty
-            let error = (isPartial ? nil : round.failure) ?? round.damage.first
+            let error = (isPartial ? nil : round.failure) ?? shared.standingDamage
             let result = error.map { .failure($0) } ?? Result<CompactionReport, StoreError>.success(.init(round))
             compactionsDone += compactionsRunning.map { CompactionDone(result: result, completion: $0) }
             compactionsRunning = []
@@ -194,9 +199,6 @@ struct CompactionDone: Sendable {
 }
 
 extension StoreShared {
-    /// Files that are known to be damaged.
-    var setAside: Set<FilePath> { damage.withLock { Set($0.keys) } }
-
     /// Chooses segments and rewrites them. Runs beside the writer.
     fileprivate func compaction(_ configuration: MemoStore.Configuration, isRequested: Bool) -> CompactionRound {
         let setAside = setAside
