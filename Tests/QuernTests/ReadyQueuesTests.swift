@@ -155,9 +155,11 @@ private struct QueuesModel {
         case 3:
             let mask: UInt64 = random.next()
             let key = waiting.isEmpty ? nil : random.pick(waiting).key
-            queues.remove(now: now, { $0.run.label == key?.label ? mask : 0 }) { removed in
-                for index in BitIndexes(removed.bits) {
-                    waiting.removeAll { $0.id == removed.run.id(at: index).rawValue }
+            var removed: [ReadyRun] = []
+            queues.remove(now: now, { $0.run.label == key?.label ? mask : 0 }, { removed.append($0) })
+            for entry in removed {
+                for index in BitIndexes(entry.bits) {
+                    waiting.removeAll { $0.id == entry.run.id(at: index).rawValue }
                 }
             }
         default:

@@ -19,16 +19,6 @@ public struct TimeZoneRules: Sendable, Equatable {
     /// Coordinated universal time; needs no file.
     public static let utc = TimeZoneRules(name: "UTC", transitions: [], offsets: [], firstOffset: 0, footer: nil)
 
-    private init(
-        name: String, transitions: [Int64], offsets: [Int32], firstOffset: Int32, footer: PosixTimeZone?
-    ) {
-        self.name = name
-        self.transitions = transitions
-        self.offsets = offsets
-        self.firstOffset = firstOffset
-        self.footer = footer
-    }
-
     /// Seconds to add to the time at Greenwich.
     func offset(at seconds: Int64) -> Int {
         let index = transitions.partition { $0 > seconds }

@@ -4,7 +4,7 @@ import QuernStore
 /// Which limiters hold back which tasks: those of their type, domain and group, and that of all tasks.
 struct LimiterTable: Sendable {
     let everything: Int
-    /// For tasks that were in flight when the process died: one at a time, so that only the culprit is blamed again (T14).
+    /// For tasks that were in flight when the process died: one at a time, so that only the culprit is blamed (T14).
     let suspects: Int
     /// By the raw value of the label; without group.
     private var types: [LimiterSet] = []

@@ -287,7 +287,7 @@ extension ReadyQueues {
         if self[home].count > 4 * flowIDs.count + 64 { rebuild(home, now: now) }
     }
 
-    /// Takes the best flow out of a heap. Ranks there may be too good, since groups are served meanwhile, never too bad.
+    /// Takes the best flow out of a heap. Ranks there may be too good, since groups are served meanwhile, not too bad.
     private mutating func popBest(_ home: Flow.Home, now: Timestamp) -> FlowID? {
         while let candidate = self[home].popMin() {
             guard isCurrent(candidate), let rank = rank(of: candidate.flow, now: now) else { continue }
