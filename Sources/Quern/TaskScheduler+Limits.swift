@@ -32,7 +32,7 @@ extension TaskScheduler {
     }
 
     /// Changes a group's share of the workers (T16): one of weight 2 gets twice as much as one of weight 1 while tasks
-    /// of the same priority of both wait.
+    /// of the same priority of both wait. Without effect as long as tasks cannot be spawned into groups.
     ///
     /// - Parameter weight: 0.001 to a million; 1 unless it was set.
     /// - Complexity: O(1). Not durable.
@@ -49,7 +49,7 @@ extension TaskScheduler {
     /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
     /// - Complexity: O(1). It does not survive the process yet.
     public func pause(_ scope: LimitScope, until end: Timestamp? = nil) async throws(SchedulerError) {
-        try await core.setPause(of: scope, until: end ?? Timestamp(milliseconds: .max))
+        try core.setPause(of: scope, until: end ?? Timestamp(milliseconds: .max))
     }
 
     /// Ends a pause; does nothing where there is none.
@@ -57,7 +57,7 @@ extension TaskScheduler {
     /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
     /// - Complexity: O(what was held back).
     public func resume(_ scope: LimitScope) async throws(SchedulerError) {
-        try await core.setPause(of: scope, until: nil)
+        try core.setPause(of: scope, until: nil)
     }
 }
 
@@ -75,15 +75,11 @@ extension SchedulerCore {
         if !isKnown { throw SchedulerError(.notRegistered, "nothing is registered for \(scope)") }
     }
 
-    func setPause(of scope: LimitScope, until end: Timestamp?) async throws(SchedulerError) {
-        try await persistPause(of: scope, until: end)
+    func setPause(of scope: LimitScope, until end: Timestamp?) throws(SchedulerError) {
         try update(scope) { dispatcher, limiter in
             dispatcher.queues.update(limiter, now: dispatcher.now) { $0.pausedUntil = end }
         }
     }
-
-    /// The place where a pause becomes durable, once the store has named values: before it counts.
-    private func persistPause(of scope: LimitScope, until end: Timestamp?) async throws(SchedulerError) {}
 }
 
 extension Dispatcher {

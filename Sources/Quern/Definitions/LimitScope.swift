@@ -7,10 +7,10 @@
 public enum LimitScope: Hashable, Sendable {
     /// All tasks.
     case everything
-    /// The tasks of a domain.
+    /// The tasks of a domain. No type can be put into one yet.
     case domain(String)
     /// The tasks of a type: `execute` and `finalize` together.
     case type(TaskType)
-    /// The tasks of a group, of whatever type.
+    /// The tasks of a group, of whatever type. No task can be spawned into one yet.
     case group(String)
 }
