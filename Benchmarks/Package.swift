@@ -14,6 +14,7 @@ let package = Package(
         .executableTarget(
             name: "quern-bench",
             dependencies: [
+                .product(name: "Quern", package: "quern"),
                 .product(name: "QuernStore", package: "quern"),
                 .product(name: "QuernTesting", package: "quern"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -10,6 +10,14 @@ extension TaskScheduler {
         /// A handler that waits for another task (`submit(_:).memo()`) keeps its place meanwhile: when all places wait
         /// like that, nothing moves. Spawn children and wait for them in `finalize` instead.
         public var concurrency = 32
+        /// A task that has waited this long is treated as if its priority were one level better, after twice as long
+        /// two levels, and so on (T16): so it runs some day however much comes in that is better. Nil, the default,
+        /// for never. Each interval costs a pass over the types and groups that have tasks waiting.
+        public var aging: Duration?
+        /// How many levels better than a running task's a waiting task's priority must be, when all places are taken,
+        /// to have the running one give way (T16): its Swift task is cancelled, it is pending again, and the attempt
+        /// does not count. At least 1; nil, the default, for never.
+        public var preemption: UInt8?
         /// How long the cancel hook of a task may take before its outcome is committed without it.
         public var cancelHookLimit = Duration.seconds(5)
         /// A task that ran each time when the process died, as often as this, is not run again: it is dead-lettered

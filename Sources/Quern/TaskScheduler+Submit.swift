@@ -44,7 +44,8 @@ extension TaskScheduler {
     ///
     /// - Returns: when the request is durable; the outcomes follow. False when the task had ended, or never was.
     /// - Throws: ``SchedulerError`` with `stopped`, or with the store's error as its cause.
-    /// - Complexity: one pass over the queues in memory.
+    /// - Complexity: one pass over the queues in memory, shared by the cancels of the same moment; a pass each for
+    ///   tasks that have children.
     @discardableResult
     public func cancel(_ id: TaskID) async throws(SchedulerError) -> Bool {
         guard core.store.isLive(id) else { return false }
@@ -103,8 +104,7 @@ extension Dispatcher {
     var statistics: SchedulerStatistics {
         var statistics = SchedulerStatistics()
         statistics.ready =
-            cooperative.readyCount + threads.readyCount + suspects.reduce(0) { $0 + $1.count }
-            + inFlight.values.reduce(0) { $0 + $1.pull.claims.remaining.nonzeroBitCount }
+            queues.count + inFlight.values.reduce(0) { $0 + $1.pull.claims.remaining.nonzeroBitCount }
         statistics.delayed = delayed.count
         statistics.held = held.reduce(0) { $0 + $1.count }
         statistics.waitingParents = waiting.count

@@ -11,11 +11,13 @@ extension DispatcherModel {
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<6: submit()
         case 6..<9: try cancelSomething()
-        case 9..<40: try commit()
+        case 9..<12: changeLimits()
+        case 12..<40: try commit()
         case 40..<45:
             clock += 10
-            dispatcher.timePassed(until: Timestamp(milliseconds: clock))
-        case 45..<50: _ = dispatcher.tick(ticksUntilNoted: 3)
+            dispatcher.now = now
+            dispatcher.timePassed()
+        case 45..<50: tick()
         default: try moveWorker()
         }
         applyEffects()
@@ -23,7 +25,8 @@ extension DispatcherModel {
     }
 
     mutating func applyEffects() {
-        let effects = dispatcher.takeEffects()
+        var effects = Dispatcher.Effects()
+        watchingClaims { effects = $0.dispatcher.takeEffects() }
         for start in effects.starts { workers[start.worker] = WorkerState(place: start.place) }
         for worker in effects.cancellations { workers[worker]?.isCancelled = true }
     }
@@ -41,15 +44,13 @@ extension DispatcherModel {
         while !uncommitted.isEmpty { try commit() }
         guard nodes[id]?.outcome == nil else { return }
         nodes[id]?.cancelRequested = true
-        dispatcher.cancel([TaskID(id)])
+        watchingClaims { $0.dispatcher.cancel([TaskID(id)]) }
     }
 
     mutating func moveWorker() throws {
         guard let id = workers.keys.sorted().randomElement(using: &random), var worker = workers[id] else { return }
         guard let pull = worker.pull else {
-            worker.pull = dispatcher.next(for: id, at: worker.place, isFirst: true)
-            workers[id] = worker.pull == nil ? nil : worker
-            return
+            return try pull(&worker, id, isFirst: true)
         }
         let (report, changes) = try run(pull, isCancelled: worker.isCancelled)
         var final = report
@@ -60,15 +61,36 @@ extension DispatcherModel {
             final.transactionBytes = changes.count
             uncommitted.append((changes, changes.count))
         }
+        finished(pull)
         dispatcher.finished(id, final)
         if worker.isCancelled {
             dispatcher.retire(at: worker.place)
             workers[id] = nil
         } else {
-            worker.pull = dispatcher.next(for: id, at: worker.place)
-            workers[id] = worker.pull == nil ? nil : worker
+            try self.pull(&worker, id)
         }
     }
+
+    private mutating func pull(_ worker: inout WorkerState, _ id: UInt64, isFirst: Bool = false) throws {
+        var pull: Pull?
+        let place = worker.place
+        watchingClaims { pull = $0.dispatcher.next(for: id, at: place, isFirst: isFirst) }
+        worker.pull = pull
+        workers[id] = worker.pull == nil ? nil : worker
+        if let pull = worker.pull { try checkGrant(pull, at: worker.place) }
+    }
+
+    /// Tasks that the dispatcher takes back from a pull give back what they took of the rates.
+    mutating func watchingClaims(_ body: (inout DispatcherModel) -> Void) {
+        let before = workers.mapValues { $0.pull?.claims.remaining ?? 0 }
+        body(&self)
+        for (id, bits) in before {
+            guard let pull = workers[id]?.pull, case .execute(let entry) = pull.work else { continue }
+            giveBack((bits & ~pull.claims.remaining).nonzeroBitCount, of: entry.run.label)
+        }
+    }
+
+    private mutating func tick() { watchingClaims { _ = $0.dispatcher.tick(ticksUntilNoted: 3) } }
 
     private mutating func run(_ pull: Pull, isCancelled: Bool) throws -> (PullReport, [Change]) {
         var report = PullReport()
@@ -106,12 +128,14 @@ extension DispatcherModel {
         } else if isCancelled, chance(50) {
             report.givenBack |= bit
         } else if chance(8) {
+            nodes[id.rawValue]?.attempts += 1
             report.retries.append(
                 .init(index: index, attempts: entry.attempts + 1, notBefore: Timestamp(milliseconds: clock + 5)))
         } else if chance(6) {
             changes.append(.end(id.rawValue, .failed))
         } else if nodes[id.rawValue]?.isOrchestrator == true {
             report.advanced |= bit
+            nodes[id.rawValue]?.attempts = 0
             changes.append(.advance(id.rawValue))
             spawn(under: id.rawValue, &changes)
         } else {
@@ -152,6 +176,7 @@ extension DispatcherModel {
         } else if isCancelled {
             report.givenBack = parent.bit
         } else if chance(20) {
+            nodes[id]?.attempts += 1
             report.retries = [
                 .init(index: parent.index, attempts: parent.attempts + 1, notBefore: Timestamp(milliseconds: clock + 5))
             ]
@@ -164,13 +189,18 @@ extension DispatcherModel {
     /// Runs on until nothing is left that could happen.
     mutating func drain() throws {
         spawnBudget = 0
+        liftLimits()
         for _ in 0..<50_000 {
             clock += 10
-            dispatcher.timePassed(until: Timestamp(milliseconds: clock))
+            dispatcher.now = now
+            dispatcher.timePassed()
             try moveWorker()
             try commit()
             applyEffects()
-            if workers.isEmpty, uncommitted.isEmpty, dispatcher.delayed.isEmpty { return try checkOwners() }
+            guard workers.isEmpty, uncommitted.isEmpty, dispatcher.delayed.isEmpty else { continue }
+            if dispatcher.queues.count == 0 { return try checkOwners() }
+            guard let due = dispatcher.nextDue else { throw ModelError(description: "nobody will ever look again") }
+            clock = max(clock, due.rawValue)
         }
         throw ModelError(description: "it does not come to rest")
     }

@@ -31,6 +31,8 @@ struct DispatcherModel {
         var firstFailure = TaskID.none
         var finalized = 0
         var executed = 0
+        /// Attempts that count.
+        var attempts: UInt32 = 0
     }
 
     struct ModelError: Error, CustomStringConvertible {
@@ -64,11 +66,14 @@ struct DispatcherModel {
     var nextID: UInt64 = 1
     var clock: Int64 = 0
     var spawnBudget = 300
+    var limits = Array(repeating: Limits(), count: 4)
 
     init(seed: UInt64, concurrency: Int) {
         random = SeededGenerator(seed: seed)
-        dispatcher = Dispatcher(
-            facts: Self.facts, limits: Dispatcher.Limits(concurrency: concurrency, cancelledPerPull: 10))
+        var limits = Dispatcher.Limits(concurrency: concurrency, cancelledPerPull: 10)
+        if seed % 3 == 1 { limits.aging = .milliseconds(50) }
+        if seed % 4 == 1 { limits.preemption = 5 }
+        dispatcher = Dispatcher(facts: Self.facts, limits: limits)
         dispatcher.isRunning = true
     }
 
@@ -95,6 +100,7 @@ struct DispatcherModel {
                 // Ids follow commit order.
                 var placed = run
                 placed.firstID = TaskID(nextID)
+                placed.priority = [100, 110, 128].randomElement(using: &random) ?? 128
                 nextID += UInt64(run.count)
                 add(placed, depth: depth)
                 spawned.append(placed)
@@ -108,7 +114,10 @@ struct DispatcherModel {
             }
         }
         for run in spawned { dispatcher.spawned(run) }
-        for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil { dispatcher.touched(status(id)) }
+        for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil {
+            let status = status(id)
+            watchingClaims { $0.dispatcher.touched(status) }
+        }
         for entry in batch where entry.bytes > 0 { dispatcher.committed(bytes: entry.bytes) }
     }
 

@@ -8,6 +8,14 @@ import Testing
 @testable import QuernStore
 
 extension DispatcherModel {
+    /// What waits for a worker.
+    var queued: [ReadyRun] {
+        var queues = dispatcher.queues
+        var entries: [ReadyRun] = []
+        queues.remove(now: dispatcher.now, { _ in .max }, { entries.append($0) })
+        return entries
+    }
+
     /// Each task without an outcome has exactly one owner, unless its outcome is on its way.
     func checkOwners() throws {
         var owners: [UInt64: String] = [:]
@@ -21,11 +29,14 @@ extension DispatcherModel {
             for index in BitIndexes(entry.bits) { try own(entry.run.id(at: index), owner) }
         }
         for lane in [dispatcher.cooperative, dispatcher.threads] {
-            for entry in lane.ready { try own(entry, "ready") }
             for entry in lane.cancels { try own(entry, "cancels") }
-            for entry in lane.decided { try own(entry.parent.id, "decided") }
-            let count = lane.ready.reduce(0) { $0 + $1.count }
-            if count != lane.readyCount { throw ModelError(description: "\(lane.readyCount) ready, not \(count)") }
+        }
+        let ready = queued
+        for entry in ready { try own(entry, "ready") }
+        for parent in dispatcher.fails { try own(parent.id, "fails") }
+        let count = ready.reduce(0) { $0 + $1.count }
+        if count != dispatcher.queues.count {
+            throw ModelError(description: "\(dispatcher.queues.count) ready, not \(count)")
         }
         for entry in dispatcher.held { try own(entry, "held") }
         for entry in dispatcher.delayed.unordered {
@@ -80,7 +91,7 @@ struct DispatcherTests {
     @Test("Whatever happens in whatever order, each task has one owner and one outcome", arguments: 1...30)
     func randomWorld(seed: UInt64) throws {
         var model = DispatcherModel(seed: seed, concurrency: 1 + Int(seed % 7))
-        for _ in 0..<500 { try model.step() }
+        for _ in 0..<800 { try model.step() }
         try model.drain()
         try model.checkEnd()
         #expect(model.nodes.count > 50)
@@ -95,8 +106,11 @@ struct DispatcherTests {
             model.uncommitted = []
             model.workers = [:]
             model.dispatcher = Dispatcher(facts: DispatcherModel.facts, limits: .init(concurrency: 3))
-            model.dispatcher.recover(model.live(), wasClean: round % 2 == 0, now: Timestamp(milliseconds: model.clock))
+            model.dispatcher.now = Timestamp(milliseconds: model.clock)
+            model.dispatcher.recover(model.live(), wasClean: round % 2 == 0)
             model.dispatcher.isRunning = true
+            for id in model.nodes.keys { model.nodes[id]?.attempts = 0 }
+            model.limitsAfterRestart()
             model.applyEffects()
             try model.checkOwners()
         }
@@ -132,14 +146,14 @@ struct DispatcherTests {
         #expect(bits(pull).nonzeroBitCount == 10)
         while let index = pull?.claims.claimNext() { _ = index }
         dispatcher.finished(first[0].worker, PullReport(tried: 10, elapsed: .microseconds(10), ended: 10))
-        dispatcher.costs[0] = 100
+        dispatcher.sizes.costs[0] = 100
         #expect(bits(dispatcher.next(for: first[0].worker, at: .cooperative)).nonzeroBitCount == 53)
     }
 
     @Test("Slow tasks are spread over all workers")
     func slowTasksSpread() {
         var dispatcher = dispatcher(concurrency: 4)
-        dispatcher.costs[0] = 20_000
+        dispatcher.sizes.costs[0] = 20_000
         dispatcher.spawned(.test(1, count: 16, parent: 0))
         let starts = dispatcher.takeEffects().starts
         #expect(starts.count == 4)
@@ -175,21 +189,21 @@ struct DispatcherTests {
     @Test("Stuck pulls give their unstarted tasks to others")
     func stuckPulls() {
         var dispatcher = dispatcher()
-        dispatcher.costs[0] = 10
+        dispatcher.sizes.costs[0] = 10
         dispatcher.spawned(.test(1, count: 64, parent: 0))
         let worker = dispatcher.takeEffects().starts[0].worker
         let pull = dispatcher.next(for: worker, at: .cooperative, isFirst: true)
         #expect(pull?.claims.claimNext() == 0)
         #expect(dispatcher.tick(ticksUntilNoted: 3) == [])
         #expect(dispatcher.tick(ticksUntilNoted: 3) == [worker])
-        #expect(dispatcher.cooperative.readyCount == 63)
+        #expect(dispatcher.queues.count == 63)
         #expect(pull?.claims.claimNext() == nil)
         _ = dispatcher.tick(ticksUntilNoted: 3)
         _ = dispatcher.tick(ticksUntilNoted: 3)
         #expect(dispatcher.takeEffects().changesNote && dispatcher.inFlightNote == [TaskID(1)])
         dispatcher.finished(worker, PullReport(tried: 1, ended: 1))
         #expect(dispatcher.takeEffects().changesNote && dispatcher.inFlightNote == [])
-        #expect(dispatcher.cooperative.readyCount == 63)
+        #expect(dispatcher.queues.count == 63)
     }
 
     @Test("Suspects run one at a time, noted before they run, beside other work (T14)")
@@ -204,7 +218,7 @@ struct DispatcherTests {
                 return d
             }()
         }
-        dispatcher.recover(live, wasClean: false, now: Timestamp(milliseconds: 0))
+        dispatcher.recover(live, wasClean: false)
         let starts = dispatcher.takeEffects().starts
         #expect(starts.count >= 2)
         let first = dispatcher.next(for: starts[0].worker, at: .cooperative, isFirst: true)
@@ -222,7 +236,7 @@ struct DispatcherTests {
         var dispatcher = dispatcher()
         var live = LiveTasks()
         live.runs = [LiveTasks.Run(run: .test(1, count: 3, parent: 0), live: 0b111)]
-        dispatcher.recover(live, wasClean: false, now: Timestamp(milliseconds: 0))
+        dispatcher.recover(live, wasClean: false)
         let worker = dispatcher.takeEffects().starts[0].worker
         #expect(dispatcher.next(for: worker, at: .cooperative, isFirst: true)?.isNoted == true)
         #expect(dispatcher.inFlightNote == [TaskID(1)])

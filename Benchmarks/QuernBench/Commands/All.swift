@@ -14,7 +14,7 @@ struct All: ParsableCommand {
             ["scan", "--repeat", "20"], ["insert"], ["complete"], ["bytes"], ["callers", "--repeat", "3"],
             ["open", "--repeat", "3"], ["segments", "--repeat", "3"],
             ["compact", "--repeat", "3"],
-            ["memory"],
+            ["memory"], ["tasks", "--repeat", "3"],
         ]
         for benchmark in benchmarks { try OwnProcess.run(benchmark + (json ? ["--json"] : [])) }
     }

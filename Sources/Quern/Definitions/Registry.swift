@@ -29,11 +29,15 @@ public struct Registry: Sendable {
     /// - Parameters:
     ///   - retry: how often a failing task is tried; once by default.
     ///   - place: `.threads` for a handler that blocks; never let one block the cooperative pool.
+    ///   - concurrency: how many tasks of the type run at a time; nil for no limit but the scheduler's.
+    ///   - rate: how many of them start in a time; nil for no limit.
     public mutating func register<Handler: TaskHandler>(
-        _ handler: Handler, retry: RetryPolicy = .none, runsOn place: HandlerPlace = .cooperative
+        _ handler: Handler, retry: RetryPolicy = .none, runsOn place: HandlerPlace = .cooperative,
+        concurrency: Int? = nil, rate: RateLimit? = nil
     ) {
         let hook = CancelHook<Handler.Work>(handler)
-        let facts = TypeFacts(place: place, hasCancelHook: hook != nil)
+        let facts = TypeFacts(
+            place: place, hasCancelHook: hook != nil, concurrency: concurrency.map { max(0, $0) }, rate: rate)
         let loop = ExecutionLoop(body: LeafBody(handler: handler), type: Handler.Work.type, retry: retry)
         add(Handler.Work.self) { LeafRunner<Handler>(label: $0, facts: facts, loop: loop, hook: hook) }
     }
@@ -46,12 +50,17 @@ public struct Registry: Sendable {
     ///   - retry: how often a failing `execute` is tried, and anew a failing `finalize`; once by default.
     ///   - place: where `execute` runs; `finalize` always runs on threads of the scheduler's own.
     ///   - policy: what a failed child means.
+    ///   - concurrency: how many tasks of the type run at a time, `finalize` included; nil for no limit but the
+    ///     scheduler's.
+    ///   - rate: how many of them start in a time, `finalize` included; nil for no limit.
     public mutating func register<Handler: OrchestratorHandler>(
         _ handler: Handler, retry: RetryPolicy = .none, runsOn place: HandlerPlace = .cooperative,
-        onChildFailure policy: ChildFailurePolicy = .failFast
+        onChildFailure policy: ChildFailurePolicy = .failFast, concurrency: Int? = nil, rate: RateLimit? = nil
     ) {
         let hook = CancelHook<Handler.Work>(handler)
-        let facts = TypeFacts(place: place, isOrchestrator: true, policy: policy, hasCancelHook: hook != nil)
+        let facts = TypeFacts(
+            place: place, isOrchestrator: true, policy: policy, hasCancelHook: hook != nil,
+            concurrency: concurrency.map { max(0, $0) }, rate: rate)
         let loop = ExecutionLoop(body: OrchestratorBody(handler: handler), type: Handler.Work.type, retry: retry)
         add(Handler.Work.self) { OrchestratorRunner<Handler>(label: $0, facts: facts, loop: loop, hook: hook) }
     }

@@ -30,6 +30,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let payloadTooLarge = Code("payload too large")
         /// There is no task of this id and type.
         public static let unknownTask = Code("unknown task")
+        /// The system has no time zone of this name.
+        public static let unknownTimeZone = Code("unknown time zone")
         /// More children than a call's limit.
         public static let tooManyChildren = Code("too many children")
         /// The store refused or failed; `cause` says why.

@@ -12,10 +12,19 @@ extension Dispatcher {
 
     /// Cancels tasks with all below them (T10).
     ///
-    /// - Complexity: one pass over all queues.
+    /// - Complexity: one pass over all queues when a parent is among them. Others are swept out of the queues together,
+    ///   before a worker gets its next pull.
     mutating func cancel(_ ids: [TaskID]) {
         let new = ids.filter { $0 != .none && doomed.insert($0).inserted }
-        if !new.isEmpty { sweep(new) }
+        guard !new.isEmpty else { return }
+        unswept += new
+        if new.contains(where: { waiting[$0] != nil }) { sweep() } else { sweepInFlight(SweepMask(Set(new))) }
+    }
+
+    mutating func sweep() {
+        let ids = unswept
+        unswept = []
+        sweep(ids)
     }
 
     /// Moves the tasks that `ids` names, and all tasks below those, to the cancels, wherever they are.
@@ -24,45 +33,49 @@ extension Dispatcher {
     /// store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
     mutating func sweep(_ ids: [TaskID]) {
         var named = Set(ids)
-        for id in waiting.keys.sorted() where !named.contains(id) {
+        let isParent = ids.contains { waiting[$0] != nil }
+        for id in isParent ? waiting.keys.sorted() : [] where !named.contains(id) {
             if let parent = waiting[id]?.run.parent, named.contains(parent) {
                 named.insert(id)
                 doomed.insert(id)
             }
         }
         let mask = SweepMask(named)
-        sweepLane(.cooperative, mask)
-        sweepLane(.threads, mask)
-        held = sweep(held, mask)
-        suspects = Deque(sweep(suspects, mask))
+        sweepQueues(mask)
+        sweepFails()
+        sweepHeld(mask)
         sweepDelayed(mask)
         sweepInFlight(mask)
     }
 
-    /// - Returns: what is left of the entries.
-    private mutating func sweep(_ entries: some Sequence<ReadyRun>, _ mask: SweepMask) -> [ReadyRun] {
+    private mutating func sweepQueues(_ mask: SweepMask) {
+        var removed: [ReadyRun] = []
+        queues.remove(now: now, { mask.bits(of: $0.run) & $0.bits }, { removed.append($0) })
+        for entry in removed {
+            if entry.crashes > 0 { suspectCount -= entry.count }
+            enqueueCancel(entry)
+        }
+    }
+
+    /// A fail-fast parent whose children have all ended fails, unless it is cancelled itself.
+    private mutating func sweepFails() {
+        for _ in fails.indices {
+            let parent = fails.removeFirst()
+            if isDoomed(parent.id, parent: parent.run.parent) {
+                enqueueCancel(of: parent)
+            } else {
+                fails.append(parent)
+            }
+        }
+    }
+
+    private mutating func sweepHeld(_ mask: SweepMask) {
         var kept: [ReadyRun] = []
-        for var entry in entries {
+        for var entry in held {
             enqueueCancel(entry.take(mask.bits(of: entry.run)))
             if entry.bits != 0 { kept.append(entry) }
         }
-        return kept
-    }
-
-    private mutating func sweepLane(_ place: HandlerPlace, _ mask: SweepMask) {
-        let ready = sweep(self[place].ready, mask)
-        self[place].ready = Deque(ready)
-        self[place].readyCount = ready.reduce(0) { $0 + $1.count }
-        let decided = self[place].decided
-        self[place].decided = []
-        for entry in decided {
-            // A fail-fast parent whose children have all ended fails, unless it is cancelled itself.
-            if isDoomed(entry.parent.id, parent: entry.parent.run.parent) {
-                enqueueCancel(of: entry.parent)
-            } else {
-                self[place].decided.append(entry)
-            }
-        }
+        held = kept
     }
 
     private mutating func sweepDelayed(_ mask: SweepMask) {
@@ -89,11 +102,10 @@ extension Dispatcher {
         for worker in inFlight.keys.sorted() {
             guard let flight = inFlight[worker] else { continue }
             switch flight.pull.work {
-            case .execute(var entry):
+            case .execute(let entry):
                 let wanted = entry.bits & mask.bits(of: entry.run)
                 guard wanted != 0 else { continue }
-                enqueueCancel(entry.take(flight.pull.claims.takeBack(wanted)))
-                inFlight[worker]?.pull.work = .execute(entry)
+                if let taken = withdraw(wanted, from: worker) { enqueueCancel(taken) }
                 if wanted & flight.pull.claims.running != 0 { interrupt(worker) }
             case .finalize(let parent):
                 if isDoomed(parent.id, parent: parent.run.parent) { interrupt(worker) }
@@ -103,7 +115,7 @@ extension Dispatcher {
     }
 
     /// Has a worker's handler cancelled; its worker ends after it.
-    private mutating func interrupt(_ worker: WorkerID) {
+    mutating func interrupt(_ worker: WorkerID) {
         inFlight[worker]?.pull.claims.interrupt()
         effects.cancellations.append(worker)
     }
@@ -124,22 +136,25 @@ extension Dispatcher {
 
 /// Which tasks of a run are named, by their own id or by their parent's.
 struct SweepMask {
-    private let ids: Set<TaskID>
     private let sorted: [TaskID]
 
-    init(_ ids: Set<TaskID>) {
-        self.ids = ids
-        sorted = ids.sorted()
-    }
+    init(_ ids: Set<TaskID>) { sorted = ids.sorted() }
 
-    func bits(of run: SpawnRun) -> UInt64 {
-        if ids.contains(run.parent) { return run.allBits }
+    /// The first of the ids that is not below another.
+    private func position(of id: TaskID) -> Int {
         var low = 0
         var high = sorted.count
         while low < high {
             let middle = (low + high) / 2
-            if sorted[middle] < run.firstID { low = middle + 1 } else { high = middle }
+            if sorted[middle] < id { low = middle + 1 } else { high = middle }
         }
+        return low
+    }
+
+    func bits(of run: SpawnRun) -> UInt64 {
+        let parent = position(of: run.parent)
+        if parent < sorted.count, sorted[parent] == run.parent { return run.allBits }
+        var low = position(of: run.firstID)
         var bits: UInt64 = 0
         let end = run.firstID.rawValue + UInt64(run.count)
         while low < sorted.count, sorted[low].rawValue < end {

@@ -28,12 +28,17 @@ extension Dispatcher {
     }
 
     /// A parent's end is decided: a worker has to bring it about.
-    mutating func decide(_ parent: WaitingParent, fails: Bool) {
+    mutating func decide(_ parent: WaitingParent, fails isFailed: Bool) {
         var parent = parent
         parent.state = .decided
         waiting[parent.id] = parent
         if isDoomed(parent.id, parent: parent.run.parent) { return enqueueCancel(of: parent) }
-        self[.threads].decided.append(DecidedParent(parent: parent, fails: fails))
+        if isFailed { return fails.append(parent) }
+        // Without a handler it waits for one, as it is.
+        guard facts(of: parent.run.label) != nil else { return }
+        enqueue(
+            ReadyRun(run: parent.run, bits: parent.bit, attempts: parent.attempts, crashes: parent.crashes),
+            finalizes: true)
     }
 
     mutating func enqueueCancel(of parent: WaitingParent) {

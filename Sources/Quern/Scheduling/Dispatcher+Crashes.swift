@@ -3,9 +3,6 @@ import QuernStore
 
 /// Tasks that were in flight when the process died are under suspicion (T14).
 extension Dispatcher {
-    /// Whether a suspect runs right now; only one may.
-    var isTrying: Bool { tryingWorker != nil }
-
     func isSuspect(_ pull: Pull) -> Bool {
         switch pull.work {
         case .execute(let entry): entry.crashes > 0
@@ -17,7 +14,7 @@ extension Dispatcher {
     /// The first pulls after a start are noted on disk before they run: should the process die again early, the
     /// note says which tasks ran. Once there are suspects, only those are noted.
     mutating func isCareful(_ pull: Pull) -> Bool {
-        guard carefulPulls > 0, suspects.isEmpty, !isTrying else { return false }
+        guard carefulPulls > 0, suspectCount == 0, !queues.isUsed(limiters.suspects) else { return false }
         switch pull.work {
         case .execute, .finalize:
             carefulPulls -= 1

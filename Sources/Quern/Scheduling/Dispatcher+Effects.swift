@@ -19,8 +19,12 @@ extension Dispatcher {
         var changesNote = false
     }
 
-    /// When the next delayed task is due.
-    var nextDue: Timestamp? { isRunning ? delayed.min?.due : nil }
+    /// When ``timePassed()`` is to be called.
+    var nextDue: Timestamp? {
+        guard isRunning else { return nil }
+        guard let wake = queues.nextWake else { return delayed.min?.due }
+        return delayed.min.map { min($0.due, wake) } ?? wake
+    }
 
     /// Whether no worker exists.
     var isIdle: Bool { workerCount == 0 }
@@ -34,6 +38,7 @@ extension Dispatcher {
     /// What is to be done after the events so far. Call it after each.
     mutating func takeEffects() -> Effects {
         planWorkers()
+        planPreemptions()
         let taken = effects
         effects = Effects()
         return taken
@@ -41,13 +46,13 @@ extension Dispatcher {
 
     var workerCount: Int { cooperative.workers + threads.workers }
 
-    /// Starts as many workers as there are pulls for, within the limit; the place with fewer workers goes first.
+    /// Starts as many workers as there are pulls for, within the limit: where what waits is better, or there are fewer.
     private mutating func planWorkers() {
         guard isRunning, !isThrottled, workerCount < limits.concurrency else { return }
         var wantedHere = pullCount(at: .cooperative) - cooperative.starting
         var wantedThere = pullCount(at: .threads) - threads.starting
         while workerCount < limits.concurrency, wantedHere > 0 || wantedThere > 0 {
-            if wantedThere <= 0 || (wantedHere > 0 && cooperative.workers <= threads.workers) {
+            if wantedThere <= 0 || (wantedHere > 0 && goesFirst(.cooperative)) {
                 startWorker(at: .cooperative)
                 wantedHere -= 1
             } else {
@@ -64,28 +69,62 @@ extension Dispatcher {
         self[place].starting += 1
     }
 
-    /// How many pulls a lane's work makes, roughly; 0 only when there is none.
-    func pullCount(at place: HandlerPlace) -> Int {
-        let lane = self[place]
-        var count = lane.decided.count + (lane.cancels.isEmpty ? 0 : 1)
-        if let first = lane.ready.first {
-            let size = pullSize(for: first.run.label, ready: lane.readyCount)
-            count += (lane.readyCount + size - 1) / size
-        }
-        if let suspect = suspects.first, !isTrying, self.place(of: suspect.run.label) == place { count += 1 }
-        return count
+    /// How many pulls can start in a place, up to about the number of workers; 0 only when there is nothing to do.
+    mutating func pullCount(at place: HandlerPlace) -> Int {
+        var count = self[place].cancels.isEmpty ? 0 : 1
+        if place == .threads { count += fails.count } else if !unswept.isEmpty { count += 1 }
+        return count + openings(at: place)
     }
 
-    /// How many tasks of a type make a pull: about `pullTarget` of work, up to a run. Tasks that take long are
-    /// spread over all workers; a type that was never tried is tried one by one.
-    func pullSize(for label: Label, ready: Int) -> Int {
-        let index = Int(label.rawValue)
-        guard index < costs.count, let cost = costs[index] else { return 1 }
-        let fitting = limits.pullTarget.inMilliseconds * 1e6 / max(cost, 1)
-        var size = max(1, Int(min(Double(SpawnRun.capacity), fitting)))
-        if cost >= 10_000 {
-            size = min(size, max(1, (ready + limits.concurrency - 1) / limits.concurrency))
+    private mutating func openings(at place: HandlerPlace, upTo level: Int = .max) -> Int {
+        let (sizes, workers) = (sizes, limits.concurrency)
+        return queues.openings(at: place, most: workers, upTo: level, now: now) {
+            sizes.size(for: $0, ready: $1, workers: workers)
         }
-        return size
+    }
+
+    /// Whether a place is to have the next worker, when both have work: that with the better level, or with fewer
+    /// workers. What is quick and frees others counts as better than all levels.
+    mutating func goesFirst(_ place: HandlerPlace) -> Bool {
+        let (here, there) = (urgency(at: place), urgency(at: place.other))
+        return here == there ? self[place].workers <= self[place.other].workers : here < there
+    }
+
+    private mutating func urgency(at place: HandlerPlace) -> Int {
+        if !self[place].cancels.isEmpty || (place == .threads && !fails.isEmpty) { return -1 }
+        return queues.bestLevel(at: place, now: now) ?? .max
+    }
+
+    // MARK: - Preemption
+
+    /// When no worker is free, pulls whose tasks are worse by some levels than what waits give way (T16).
+    ///
+    /// - Complexity: O(workers), and nothing without preemption.
+    private mutating func planPreemptions() {
+        guard let levels = limits.preemption, isRunning, !isThrottled, workerCount >= limits.concurrency,
+            cooperative.starting + threads.starting == 0
+        else { return }
+        var underWay = inFlight.values.count { $0.isPreempted }
+        while let worker = worstPull(), let level = inFlight[worker]?.pull.level {
+            let better = level - max(1, Int(levels))
+            guard openings(at: .cooperative, upTo: better) + openings(at: .threads, upTo: better) > underWay
+            else { return }
+            preempt(worker)
+            underWay += 1
+        }
+    }
+
+    /// The pull with the worst level, the youngest of them.
+    private func worstPull() -> WorkerID? {
+        inFlight.filter { !$0.value.isPreempted && $0.value.pull.limiters != nil }
+            .max { ($0.value.pull.level, $0.key) < ($1.value.pull.level, $1.key) }?.key
+    }
+
+    /// Takes back what a worker has not started, and has the rest interrupted: it will be pending again, the attempt
+    /// not counted.
+    private mutating func preempt(_ worker: WorkerID) {
+        inFlight[worker]?.isPreempted = true
+        if case .execute(let entry) = inFlight[worker]?.pull.work { takeBack(entry.bits, from: worker) }
+        interrupt(worker)
     }
 }

@@ -7,29 +7,24 @@ extension Dispatcher {
 
     /// The next pull for a worker; nil when the worker is to end.
     ///
-    /// Cancels go first, since they are quick and somebody waits; then ends of parents, since they free what their
-    /// children left; then ready tasks, first come, first served.
+    /// Cancels go first, since they are quick and somebody waits; then fail-fast parents; then what the queues say.
     mutating func next(for worker: WorkerID, at place: HandlerPlace, isFirst: Bool = false) -> Pull? {
         if isFirst { self[place].starting -= 1 }
+        // So that nothing is started that was to be cancelled before.
+        if !unswept.isEmpty { sweep() }
         if !isFirst, yieldsToOtherLane(place) {
             self[place].workers -= 1
             startWorker(at: place.other)
             return nil
         }
-        guard isRunning, !isThrottled,
-            let pull = takeCancels(at: place) ?? takeDecided(at: place) ?? takeSuspect(at: place)
-                ?? takeReady(at: place)
+        guard isRunning, !isThrottled, workerCount <= limits.concurrency,
+            let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place)
         else {
             self[place].workers -= 1
             return nil
         }
         var flight = InFlight(pull: pull, place: place)
-        if isSuspect(pull) {
-            tryingWorker = worker
-            flight.noted = tasks(of: pull)
-        } else if isCareful(pull) {
-            flight.noted = tasks(of: pull)
-        }
+        if isSuspect(pull) || isCareful(pull) { flight.noted = tasks(of: pull) }
         inFlight[worker] = flight
         flight.pull.isNoted = !flight.noted.isEmpty
         return flight.pull
@@ -38,11 +33,12 @@ extension Dispatcher {
     /// A worker ends although there may be work.
     mutating func retire(at place: HandlerPlace) { self[place].workers -= 1 }
 
-    /// When all workers are busy, the lanes share them evenly. A worker that has just started does one pull first.
-    private func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
+    /// When all workers are busy, the lanes share them evenly, unless one has better work. A worker that has just
+    /// started does one pull first.
+    private mutating func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
         let other = place.other
         return isRunning && !isThrottled && workerCount >= limits.concurrency
-            && self[other].workers < self[place].workers && pullCount(at: other) > self[other].starting
+            && pullCount(at: other) > self[other].starting && !goesFirst(place)
     }
 
     private mutating func takeCancels(at place: HandlerPlace) -> Pull? {
@@ -60,31 +56,26 @@ extension Dispatcher {
         return Pull(work: .cancel(entries), claims: PullClaims(0))
     }
 
-    private mutating func takeDecided(at place: HandlerPlace) -> Pull? {
-        guard
-            let index = self[place].decided.firstIndex(where: { $0.fails || $0.parent.crashes == 0 || !isTrying })
-        else { return nil }
-        let decided = self[place].decided.remove(at: index)
-        return Pull(
-            work: decided.fails ? .failParent(decided.parent) : .finalize(decided.parent),
-            claims: PullClaims(decided.parent.bit))
-    }
-
-    /// Tasks that ran when the process died are tried one at a time, so that only the culprit is blamed again.
-    private mutating func takeSuspect(at place: HandlerPlace) -> Pull? {
-        guard !isTrying, let first = suspects.first, self.place(of: first.run.label) == place else { return nil }
-        let single = suspects[0].takeFirst(1)
-        if suspects[0].bits == 0 { suspects.removeFirst() }
-        return Pull(work: .execute(single), claims: PullClaims(single.bits))
+    private mutating func takeFailed(at place: HandlerPlace) -> Pull? {
+        guard place == .threads, let parent = fails.popFirst() else { return nil }
+        return Pull(work: .failParent(parent), claims: PullClaims(0))
     }
 
     private mutating func takeReady(at place: HandlerPlace) -> Pull? {
-        guard let first = self[place].ready.first else { return nil }
-        let size = pullSize(for: first.run.label, ready: self[place].readyCount)
-        let entry = self[place].ready[0].takeFirst(size)
-        if self[place].ready[0].bits == 0 { self[place].ready.removeFirst() }
-        self[place].readyCount -= entry.count
-        return Pull(work: .execute(entry), claims: PullClaims(entry.bits))
+        let (sizes, workers) = (sizes, limits.concurrency)
+        let grant = queues.take(at: place, now: now) { sizes.size(for: $0, ready: $1, workers: workers) }
+        guard let grant else { return nil }
+        let entry = grant.entry
+        if entry.crashes > 0 { suspectCount -= entry.count }
+        var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
+        if grant.finalizes {
+            var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount)
+            parent = waiting[parent.id] ?? parent
+            pull.work = .finalize(parent)
+        }
+        pull.limiters = grant.limiters
+        pull.level = grant.level
+        return pull
     }
 
     // MARK: - Workers report
@@ -102,14 +93,20 @@ extension Dispatcher {
     /// A worker's pull is over and its transaction, if any, went to the store.
     mutating func finished(_ worker: WorkerID, _ report: PullReport) {
         guard let flight = inFlight.removeValue(forKey: worker) else { return }
-        if tryingWorker == worker { tryingWorker = nil }
+        var report = report
+        let unstarted = flight.pull.claims.takeBack(.max)
+        if let limiters = flight.pull.limiters {
+            queues.finish(limiters, unstarted: unstarted.nonzeroBitCount, now: now)
+        }
+        // Not started, or started for nothing: the same to who waits.
+        report.givenBack |= unstarted
         if report.transactionBytes > 0 {
             uncommittedBytes += report.transactionBytes
             uncommittedTransactions += 1
         }
         endedCount += UInt64(report.ended)
         switch flight.pull.work {
-        case .execute(let entry): finished(entry, claims: flight.pull.claims, report)
+        case .execute(let entry): finished(entry, report)
         case .finalize(let parent): finishedFinalize(parent, report)
         case .failParent(let parent):
             if report.givenBack != 0 { decide(parent, fails: true) } else { forget(parent.id) }
@@ -121,10 +118,9 @@ extension Dispatcher {
         if !flight.noted.isEmpty { effects.changesNote = true }
     }
 
-    private mutating func finished(_ entry: ReadyRun, claims: PullClaims, _ report: PullReport) {
+    private mutating func finished(_ entry: ReadyRun, _ report: PullReport) {
         var rest = entry
-        let unstarted = claims.takeBack(.max)
-        admit(rest.take(unstarted | report.givenBack), atFront: true)
+        admit(rest.take(report.givenBack), atFront: true)
         var cancelled = rest.take(report.cancelled)
         cancelled.attempts += 1
         enqueueCancel(cancelled)
@@ -139,9 +135,7 @@ extension Dispatcher {
             }
         }
         if report.tried > 0 {
-            let label = Int(entry.run.label.rawValue)
-            let cost = report.elapsed.inMilliseconds * 1e6 / Double(report.tried)
-            costs[label] = costs[label].map { $0 + (cost - $0) / 4 } ?? cost
+            sizes.note(report.elapsed, tasks: report.tried, of: entry.run.label)
         }
     }
 
@@ -150,6 +144,20 @@ extension Dispatcher {
         let id = single.run.id(at: single.bits.trailingZeroBitCount)
         if isDoomed(id, parent: single.run.parent) { return enqueueCancel(single) }
         delay(.tasks(single), until: due)
+    }
+
+    /// Has tasks of a pull wait again that no worker has started.
+    mutating func takeBack(_ bits: UInt64, from worker: WorkerID) {
+        if let taken = withdraw(bits, from: worker) { admit(taken, atFront: true) }
+    }
+
+    /// Takes those of `bits` that are not started out of a pull that executes.
+    mutating func withdraw(_ bits: UInt64, from worker: WorkerID) -> ReadyRun? {
+        guard let pull = inFlight[worker]?.pull, case .execute(var entry) = pull.work else { return nil }
+        let taken = entry.take(pull.claims.takeBack(bits))
+        inFlight[worker]?.pull.work = .execute(entry)
+        if let limiters = pull.limiters, taken.bits != 0 { queues.giveBack(taken.count, to: limiters, now: now) }
+        return taken
     }
 
     /// A transaction committed, or failed so that it will never commit.
@@ -182,9 +190,8 @@ extension Dispatcher {
             if remaining == flight.lastRemaining {
                 flight.idleTicks += 1
                 stuck.append(worker)
-                var rest = entry
-                admit(rest.take(flight.pull.claims.takeBack(remaining)), atFront: true)
-                flight.pull.work = .execute(rest)
+                takeBack(remaining, from: worker)
+                flight.pull.work = inFlight[worker]?.pull.work ?? flight.pull.work
                 if flight.idleTicks == ticksUntilNoted, flight.noted.isEmpty {
                     flight.noted = BitIndexes(flight.pull.claims.running).map(entry.run.id(at:))
                     inFlight[worker] = flight

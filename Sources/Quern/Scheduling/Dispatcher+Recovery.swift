@@ -6,18 +6,18 @@ extension Dispatcher {
     /// children or to be cancelled, each as its durable state says.
     ///
     /// - Parameter wasClean: whether the last process closed the store; if not, one of the tasks may have killed it.
-    mutating func recover(_ live: LiveTasks, wasClean: Bool, now: Timestamp) {
+    mutating func recover(_ live: LiveTasks, wasClean: Bool) {
         // First what is to be cancelled, so that everything else finds its place.
         for status in live.parents where status.cancelRequested { doomed.insert(status.id) }
         for (id, detail) in live.details where detail.cancelRequested { doomed.insert(id) }
-        recoverParents(live, now: now)
-        for entry in live.runs { recover(entry, details: live.details, now: now) }
+        recoverParents(live)
+        for entry in live.runs { recover(entry, details: live.details) }
         for status in live.parents { touched(status) }
         if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
     /// Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
-    private mutating func recoverParents(_ live: LiveTasks, now: Timestamp) {
+    private mutating func recoverParents(_ live: LiveTasks) {
         for entry in live.runs {
             for index in BitIndexes(entry.live) {
                 let id = entry.run.id(at: index)
@@ -36,7 +36,7 @@ extension Dispatcher {
         }
     }
 
-    private mutating func recover(_ entry: LiveTasks.Run, details: [TaskID: LiveTasks.Detail], now: Timestamp) {
+    private mutating func recover(_ entry: LiveTasks.Run, details: [TaskID: LiveTasks.Detail]) {
         var plain = ReadyRun(run: entry.run, bits: entry.live)
         if !details.isEmpty {
             for index in BitIndexes(entry.live) {

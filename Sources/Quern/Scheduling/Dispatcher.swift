@@ -10,10 +10,11 @@ import QuernStore
 /// and performs the effects. All calls but those that say otherwise take constant time per run of up to 64 tasks.
 ///
 /// Where a task without an outcome can be:
-/// - in a lane: ready, or to be cancelled, or (an orchestrator) with its end decided
+/// - in `queues`: to be executed or finalized
+/// - in a lane: to be cancelled
+/// - in `fails`, as a fail-fast parent whose end is decided
 /// - in `delayed`, until its time comes
 /// - in `held`, because no handler is registered for its type
-/// - in `suspects`, because the process died while it ran
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
 /// - in a transaction that is on its way to the store
@@ -28,25 +29,20 @@ struct Dispatcher {
         var uncommittedTransactions = 64
         /// Cancelled tasks in one transaction.
         var cancelledPerPull = 4096
+        /// How long tasks wait to be treated as one level better; nil for never.
+        var aging: Duration?
+        /// How many levels better a task must be to have one that runs give way; nil for never.
+        var preemption: UInt8?
     }
 
     typealias WorkerID = UInt64
 
-    /// The queues of one place where handlers run.
+    /// One place where handlers run.
     struct Lane {
         var cancels: Deque<ReadyRun> = []
-        var decided: Deque<DecidedParent> = []
-        var ready: Deque<ReadyRun> = []
-        var readyCount = 0
         /// Workers that exist, and those of them that have not asked for a pull yet.
         var workers = 0
         var starting = 0
-    }
-
-    struct DecidedParent: Sendable {
-        var parent: WaitingParent
-        /// `failParent` instead of `finalize`.
-        var fails: Bool
     }
 
     struct Delayed: Comparable, Sendable {
@@ -73,28 +69,38 @@ struct Dispatcher {
         var idleTicks = 0
         /// The tasks of the pull that the note on disk names.
         var noted: [TaskID] = []
+        /// Whether it was told to give way.
+        var isPreempted = false
     }
 
-    let limits: Limits
+    var limits: Limits
     /// By the raw value of the label; nil for labels that no handler is registered for.
     let facts: [TypeFacts?]
 
+    /// The time of the event that is told next.
+    var now = Timestamp(milliseconds: 0)
     var isRunning = false
+    var queues: ReadyQueues
+    var limiters: LimiterTable
     var cooperative = Lane()
     var threads = Lane()
     var delayed = Heap<Delayed>()
     var held: [ReadyRun] = []
-    var suspects: Deque<ReadyRun> = []
+    /// On threads.
+    var fails: Deque<WaitingParent> = []
+    /// Tasks in `queues` that were in flight when the process died.
+    var suspectCount = 0
     var inFlight: [WorkerID: InFlight] = [:]
     var waiting: [TaskID: WaitingParent] = [:]
 
     /// Tasks that are to be cancelled with all below them, as long as they have no outcome.
     var doomed: Set<TaskID> = []
+    /// Doomed tasks that may still be in a queue: what takes them out is one pass for all of them.
+    var unswept: [TaskID] = []
     /// Fail-fast parents of which a child failed: their children are to be cancelled.
     var failing: Set<TaskID> = []
 
-    /// Nanoseconds a task of a type takes, as a moving average; by the raw value of the label.
-    var costs: [Double?]
+    var sizes: PullSizes
     var uncommittedBytes = 0
     var uncommittedTransactions = 0
     /// Whether the store has no space, so that transactions wait to be tried again.
@@ -102,8 +108,6 @@ struct Dispatcher {
     var endedCount: UInt64 = 0
     var nextWorker: WorkerID = 1
     var nextNumber: UInt64 = 0
-    /// The worker that runs a suspect.
-    var tryingWorker: WorkerID?
     /// Pulls that are still noted on disk before they run, because a crash may have cost the last process its life.
     var carefulPulls = 0
     var effects = Effects()
@@ -111,7 +115,9 @@ struct Dispatcher {
     init(facts: [TypeFacts?], limits: Limits = Limits()) {
         self.facts = facts
         self.limits = limits
-        costs = Array(repeating: nil, count: facts.count)
+        sizes = PullSizes(count: facts.count, target: limits.pullTarget)
+        queues = ReadyQueues(aging: limits.aging.map(Aging.init(interval:)))
+        limiters = LimiterTable(facts, in: &queues)
     }
 
     func facts(of label: Label) -> TypeFacts? {
@@ -162,15 +168,21 @@ extension Dispatcher {
             enqueueCancel(entry.take(mask))
         }
         guard entry.bits != 0 else { return }
-        guard let facts = facts(of: entry.run.label) else { return held.append(entry) }
-        if entry.crashes > 0 { return suspects.append(entry) }
-        self[facts.place].readyCount += entry.count
-        if atFront {
-            self[facts.place].ready.prepend(entry)
-        } else {
-            self[facts.place].ready.append(entry)
-        }
+        guard facts(of: entry.run.label) != nil else { return held.append(entry) }
+        enqueue(entry, atFront: atFront)
     }
+
+    /// Has tasks wait for a worker.
+    mutating func enqueue(_ entry: ReadyRun, finalizes: Bool = false, atFront: Bool = false) {
+        let key = Flow.Key(
+            place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
+            group: group(of: entry.run), finalizes: finalizes, isSuspect: entry.crashes > 0)
+        if key.isSuspect { suspectCount += entry.count }
+        queues.add(entry, to: key, limiters.set(of: key), atFront: atFront, now: now)
+    }
+
+    /// The number of the group that the tasks of a run belong to; 0 for none.
+    func group(of run: SpawnRun) -> Int32 { 0 }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {
         if entry.bits != 0 { self[place(of: entry.run.label)].cancels.append(entry) }
@@ -181,8 +193,8 @@ extension Dispatcher {
         delayed.insert(Delayed(due: due, number: nextNumber, item: item))
     }
 
-    /// Time has passed: what was delayed until `now` or before is ready.
-    mutating func timePassed(until now: Timestamp) {
+    /// Time has passed: what was delayed until ``now`` or before is ready.
+    mutating func timePassed() {
         while let first = delayed.min, first.due <= now {
             delayed.removeMin()
             switch first.item {
@@ -190,5 +202,6 @@ extension Dispatcher {
             case .finalize(let id): if let parent = waiting[id] { decide(parent, fails: false) }
             }
         }
+        queues.timePassed(until: now)
     }
 }

@@ -17,4 +17,9 @@ struct TypeFacts: Sendable, Equatable {
     var policy = ChildFailurePolicy.failFast
     /// Whether the payloads of cancelled tasks are wanted.
     var hasCancelHook = false
+    /// The domain that it belongs to.
+    var domain: String?
+    /// Pulls at a time, and tasks in a time: what holds until it is changed.
+    var concurrency: Int?
+    var rate: RateLimit?
 }

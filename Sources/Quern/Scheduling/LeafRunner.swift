@@ -17,6 +17,7 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
     /// Never called: tasks of this handler have no children to wait for, unless its type was an orchestrator's
     /// when the store was written.
     func finalize(_ parent: WaitingParent, claims: PullClaims, worker: Worker) async -> PullReport {
+        guard claims.claimNext() != nil else { return PullReport() }
         let now = worker.core.clock.now
         let failure = FailureInfo(reason: "no finalize", detail: "the handler of \(type) has no finalize any more")
         worker.buffer.abandon { $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure) }

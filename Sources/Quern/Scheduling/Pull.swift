@@ -16,6 +16,10 @@ struct Pull: Sendable {
 
     var work: Work
     let claims: PullClaims
+    /// What it counts against, when it came from the queues.
+    var limiters: LimiterSet?
+    /// The level that its tasks had when it was given out.
+    var level = 0
     /// Whether the note on disk must name its tasks before they run (T14).
     var isNoted = false
 }

@@ -10,6 +10,16 @@ struct ReadyRun: Sendable, Equatable {
     var attempts: UInt32 = 0
     /// How often the process died while they ran (T14).
     var crashes: UInt8 = 0
+    /// Lower goes first.
+    var priority: UInt8
+
+    init(run: SpawnRun, bits: UInt64, attempts: UInt32 = 0, crashes: UInt8 = 0) {
+        self.run = run
+        self.bits = bits
+        self.attempts = attempts
+        self.crashes = crashes
+        priority = run.priority
+    }
 
     var count: Int { bits.nonzeroBitCount }
 

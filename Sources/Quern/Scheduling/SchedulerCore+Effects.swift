@@ -76,7 +76,7 @@ extension SchedulerCore {
                 guard state.timerNumber == number else { return }
                 state.timer = nil
                 state.timerDue = nil
-                state.dispatcher.timePassed(until: clock.now)
+                state.dispatcher.timePassed()
             }
         }
         let isCurrent = perform { state in

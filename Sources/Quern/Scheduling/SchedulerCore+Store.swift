@@ -119,7 +119,7 @@ extension SchedulerCore {
         if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
         let current = crashes.isEmpty ? live : store.liveTasks()
         let held = perform { state in
-            state.dispatcher.recover(current, wasClean: store.recovery.wasClean, now: clock.now)
+            state.dispatcher.recover(current, wasClean: store.recovery.wasClean)
             state.isRecovered = true
             return state.dispatcher.held.reduce(0) { $0 + $1.count }
         }

@@ -13,6 +13,8 @@ final class SchedulerCore: CommitObserver {
     let clock: any WallClock
     let logger: Logger
     let cancelHookLimit: Duration
+    /// What the configuration says.
+    let concurrency: Int
     /// Nil for no quarantine.
     let crashLimit: UInt8?
     /// For `finalize` and for handlers that block.
@@ -28,17 +30,20 @@ final class SchedulerCore: CommitObserver {
         logger = configuration.logger
         cancelHookLimit = configuration.cancelHookLimit
         crashLimit = configuration.crashLimit
-        let concurrency = max(1, configuration.concurrency)
+        concurrency = max(1, configuration.concurrency)
         threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
         let limits = Dispatcher.Limits(
-            concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency))
+            concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency),
+            aging: configuration.aging, preemption: configuration.preemption)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
 
     /// Passes an event to the dispatcher, and carries out what follows from it.
     @discardableResult
     func perform<Result: Sendable>(_ event: (inout CoreState) -> Result) -> Result {
+        let now = clock.now
         let (result, followUp) = state.withLock { state in
+            state.dispatcher.now = now
             let result = event(&state)
             return (result, FollowUp(&state))
         }

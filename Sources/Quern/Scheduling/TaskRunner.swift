@@ -52,6 +52,8 @@ struct TypeTable: Sendable {
         return index < runners.count ? runners[index] : nil
     }
 
+    func label(named type: TaskType) -> Label? { labelsByName[type] }
+
     func label<Work: DurableTask>(of type: Work.Type) throws(SchedulerError) -> Label {
         let wanted = ObjectIdentifier(type)
         for entry in labels where entry.type == wanted { return entry.label }

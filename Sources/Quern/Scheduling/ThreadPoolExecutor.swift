@@ -7,6 +7,8 @@ final class ThreadPoolExecutor: TaskExecutor {
 
     init(_ threads: ThreadPool) { self.threads = threads }
 
+    func setLimit(_ limit: Int) { threads.setLimit(limit) }
+
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         do throws(StoreError) { try threads.submit { self.run(job) } } catch {

@@ -2,8 +2,8 @@
 
 extension RandomAccessCollection where Index == Int {
     /// The first place where `isBehind` holds, when it holds for all that follow as well. O(log count).
-    @inline(__always)
-    func partition(where isBehind: (Element) -> Bool) -> Int {
+    @inlinable @inline(__always)
+    package func partition(where isBehind: (Element) -> Bool) -> Int {
         var low = startIndex
         var high = endIndex
         while low < high {

@@ -13,6 +13,7 @@ package final class ThreadPool: Sendable {
         var taken = 0
         var idle = 0
         var threads = 0
+        var limit: Int
 
         var waiting: Int { jobs.count - taken }
 
@@ -42,9 +43,8 @@ package final class ThreadPool: Sendable {
 
     private static let idleTime = Duration.seconds(5)
 
-    private let limit: Int
     private let start: @Sendable (@escaping Job) throws(StoreError) -> Void
-    private let state = Monitor(State())
+    private let state: Monitor<State>
 
     /// - Parameters:
     ///   - limit: the most threads at a time.
@@ -55,9 +55,12 @@ package final class ThreadPool: Sendable {
             try SystemThread.start(body)
         }
     ) {
-        self.limit = max(1, limit)
+        state = Monitor(State(limit: max(1, limit)))
         self.start = start
     }
+
+    /// Changes the most threads at a time. A smaller number ends none that has work.
+    package func setLimit(_ limit: Int) { state.update { state, _ in state.limit = max(1, limit) } }
 
     /// Has a job run as soon as a thread is free.
     ///
@@ -66,7 +69,7 @@ package final class ThreadPool: Sendable {
         // Started under the lock: so that who finds no thread knows that none is about to come either.
         let failure = state.update { state, wakes -> StoreError? in
             wakes = true
-            if state.waiting >= state.idle, state.threads < limit {
+            if state.waiting >= state.idle, state.threads < state.limit {
                 do throws(StoreError) {
                     try start { self.runJobs() }
                     state.threads += 1

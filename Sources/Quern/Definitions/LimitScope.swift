@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which tasks a limit or a pause is meant for (T16).
+///
+/// A task runs when nothing holds it back: neither its type, nor its domain, nor its group, nor what is said of
+/// everything. Tasks that are held back cost the others nothing.
+public enum LimitScope: Hashable, Sendable {
+    /// All tasks.
+    case everything
+    /// The tasks of a domain. No type can be put into one yet.
+    case domain(String)
+    /// The tasks of a type: `execute` and `finalize` together.
+    case type(TaskType)
+    /// The tasks of a group, of whatever type. No task can be spawned into one yet.
+    case group(String)
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+public import QuernStore
+
+extension TaskScheduler {
+    /// Changes how many handlers run at a time (T16). Those that run finish first.
+    ///
+    /// - Parameter most: 0 for none; for ``LimitScope/everything`` at least 1. Nil for no limit; for `everything` what
+    ///   the configuration says.
+    /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
+    /// - Complexity: O(what was held back). Not durable.
+    public func setConcurrency(_ most: Int?, for scope: LimitScope) throws(SchedulerError) {
+        try core.update(scope) { dispatcher, limiter in
+            if scope == .everything {
+                dispatcher.limits.concurrency = max(1, most ?? self.core.concurrency)
+                self.core.threads.setLimit(dispatcher.limits.concurrency + 1)
+            } else {
+                dispatcher.queues.update(limiter, now: dispatcher.now) { $0.concurrency = most.map { max(0, $0) } }
+            }
+        }
+    }
+
+    /// Changes how many tasks may start in a time (T16). An attempt counts as a start, and so does a `finalize`.
+    ///
+    /// - Parameter rate: nil for no limit.
+    /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
+    /// - Complexity: O(what was held back). Not durable.
+    public func setRate(_ rate: RateLimit?, for scope: LimitScope) throws(SchedulerError) {
+        try core.update(scope) { dispatcher, limiter in
+            let now = dispatcher.now
+            dispatcher.queues.update(limiter, now: now) { $0.bucket = rate.map { TokenBucket($0, now: now) } }
+        }
+    }
+
+    /// Changes a group's share of the workers (T16): one of weight 2 gets twice as much as one of weight 1 while tasks
+    /// of the same priority of both wait. Without effect as long as tasks cannot be spawned into groups.
+    ///
+    /// - Parameter weight: 0.001 to a million; 1 unless it was set.
+    /// - Complexity: O(1). Not durable.
+    public func setWeight(_ weight: Double, ofGroup name: String) {
+        core.perform { state in
+            let number = state.dispatcher.limiters.number(ofGroup: name, in: &state.dispatcher.queues)
+            state.dispatcher.queues.setWeight(weight, ofGroup: number)
+        }
+    }
+
+    /// Starts no task any more (T16). What runs goes on, and paused tasks can be cancelled.
+    ///
+    /// - Parameter end: when the pause is over by itself; nil for never. A second pause replaces the first.
+    /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
+    /// - Complexity: O(1). It does not survive the process yet.
+    public func pause(_ scope: LimitScope, until end: Timestamp? = nil) async throws(SchedulerError) {
+        try core.setPause(of: scope, until: end ?? Timestamp(milliseconds: .max))
+    }
+
+    /// Ends a pause; does nothing where there is none.
+    ///
+    /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
+    /// - Complexity: O(what was held back).
+    public func resume(_ scope: LimitScope) async throws(SchedulerError) {
+        try core.setPause(of: scope, until: nil)
+    }
+}
+
+extension SchedulerCore {
+    /// Changes the limiter of a scope.
+    func update(
+        _ scope: LimitScope, _ change: @Sendable (inout Dispatcher, _ limiter: Int) -> Void
+    ) throws(SchedulerError) {
+        let label: Label? = if case .type(let type) = scope { types.label(named: type) } else { nil }
+        let isKnown = perform { state in
+            guard let limiter = state.dispatcher.limiter(of: scope, label: label) else { return false }
+            change(&state.dispatcher, limiter)
+            return true
+        }
+        if !isKnown { throw SchedulerError(.notRegistered, "nothing is registered for \(scope)") }
+    }
+
+    func setPause(of scope: LimitScope, until end: Timestamp?) throws(SchedulerError) {
+        try update(scope) { dispatcher, limiter in
+            dispatcher.queues.update(limiter, now: dispatcher.now) { $0.pausedUntil = end }
+        }
+    }
+}
+
+extension Dispatcher {
+    /// - Parameter label: that of the type, when the scope is one.
+    /// - Returns: nil when nothing is registered for it.
+    mutating func limiter(of scope: LimitScope, label: Label?) -> Int? {
+        switch scope {
+        case .everything: return limiters.everything
+        case .type: return label.flatMap(limiters.limiter(ofType:))
+        case .domain(let name): return limiters.limiter(ofDomain: name)
+        case .group(let name):
+            let number = limiters.number(ofGroup: name, in: &queues)
+            return limiters.limiter(ofGroup: number)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+
+@testable import Quern
+@testable import QuernStore
+
+/// What holds tasks back in the world of ``DispatcherModel``, and what must never be given out then (T16).
+extension DispatcherModel {
+    struct Limits {
+        var concurrency: Int?
+        var bucket: TokenBucket?
+        var pausedUntil: Timestamp?
+        var running = 0
+
+        func isPaused(at now: Timestamp) -> Bool { pausedUntil.map { now < $0 } ?? false }
+        var isFree: Bool { concurrency == nil && bucket == nil && pausedUntil == nil }
+    }
+
+    var now: Timestamp { Timestamp(milliseconds: clock) }
+
+    /// Limits of labels 0 to 2, and of everything.
+    static let everything = 3
+
+    func limiter(_ number: Int) -> Int {
+        number == Self.everything
+            ? dispatcher.limiters.everything
+            : dispatcher.limiters.limiter(ofType: Label(rawValue: UInt32(number))) ?? -1
+    }
+
+    mutating func changeLimits() {
+        let number = Int.random(in: 0...3, using: &random)
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: limits[number].pausedUntil = Timestamp(milliseconds: .max)
+        case 1: limits[number].pausedUntil = now.advanced(by: .milliseconds(1 + random.below(200)))
+        case 2: limits[number].bucket = TokenBucket(RateLimit(UInt32(1 + random.below(90)), per: .seconds(1)), now: now)
+        case 3 where number != Self.everything: limits[number].concurrency = random.below(4)
+        default:
+            let running = limits[number].running
+            limits[number] = Limits()
+            limits[number].running = running
+        }
+        apply(number)
+    }
+
+    mutating func apply(_ number: Int) {
+        let wanted = limits[number]
+        dispatcher.queues.update(limiter(number), now: now) {
+            $0.concurrency = wanted.concurrency
+            $0.bucket = wanted.bucket
+            $0.pausedUntil = wanted.pausedUntil
+        }
+    }
+
+    mutating func liftLimits() {
+        for number in limits.indices {
+            limits[number].pausedUntil = nil
+            if limits[number].concurrency == 0 { limits[number].concurrency = 1 }
+            apply(number)
+        }
+    }
+
+    /// A restarted scheduler is told of the limits again.
+    mutating func limitsAfterRestart() {
+        for number in limits.indices {
+            limits[number].running = 0
+            apply(number)
+        }
+    }
+
+    /// What the queues gave out; nil for cancels and for parents that fail.
+    private func queued(_ pull: Pull) -> ReadyRun? {
+        switch pull.work {
+        case .execute(let entry): entry
+        case .finalize(let parent): ReadyRun(run: parent.run, bits: parent.bit, attempts: parent.attempts)
+        case .failParent, .cancel: nil
+        }
+    }
+
+    mutating func checkGrant(_ pull: Pull, at place: HandlerPlace) throws {
+        guard let entry = queued(pull) else { return }
+        for index in BitIndexes(entry.bits) {
+            let id = entry.run.id(at: index)
+            if dispatcher.isDoomed(id, parent: entry.run.parent) {
+                throw ModelError(description: "task \(id) is given out although it was cancelled before")
+            }
+            if nodes[id.rawValue]?.attempts != entry.attempts {
+                throw ModelError(description: "task \(id) is at attempt \(entry.attempts) by mistake")
+            }
+        }
+        for number in [Int(entry.run.label.rawValue), Self.everything] {
+            if limits[number].isPaused(at: now) { throw ModelError(description: "\(number) is paused") }
+            limits[number].running += 1
+            if let most = limits[number].concurrency, limits[number].running > most {
+                throw ModelError(description: "\(limits[number].running) run of \(number), not \(most)")
+            }
+            if limits[number].bucket != nil {
+                guard limits[number].bucket!.available(at: now) >= entry.count else {
+                    throw ModelError(description: "\(number) runs too fast")
+                }
+                limits[number].bucket!.take(entry.count)
+            }
+        }
+        guard dispatcher.limits.aging == nil, limits[Self.everything].isFree else { return }
+        for other in queued where other.priority < entry.priority && limits[Int(other.run.label.rawValue)].isFree {
+            let facts = Self.facts[Int(other.run.label.rawValue)]
+            let finalizes = nodes[other.run.id(at: other.bits.trailingZeroBitCount).rawValue]?.phase == 1
+            if (finalizes ? .threads : facts?.place) == place {
+                throw ModelError(description: "\(other) waits while \(entry) runs")
+            }
+        }
+    }
+
+    /// Tasks of a pull that did not start give back what they took of the rates.
+    mutating func giveBack(_ tasks: Int, of label: Label) {
+        for number in [Int(label.rawValue), Self.everything] { limits[number].bucket?.giveBack(tasks) }
+    }
+
+    mutating func finished(_ pull: Pull) {
+        guard let entry = queued(pull) else { return }
+        for number in [Int(entry.run.label.rawValue), Self.everything] { limits[number].running -= 1 }
+        giveBack(pull.claims.remaining.nonzeroBitCount, of: entry.run.label)
+    }
+}
