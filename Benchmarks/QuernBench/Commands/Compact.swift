@@ -81,8 +81,8 @@ struct Compact: AsyncParsableCommand {
         return latencies.sorted()
     }
 
-    /// Children of all parents in turn, so that each parent's blocks lie far apart. Every other tree is dropped, so that
-    /// each segment has something to give back.
+    /// Children of all parents in turn, so that each parent's blocks lie far apart. Every other tree is dropped: each
+    /// segment has something to give back.
     private func fill(_ bench: BenchmarkStore) async throws {
         let share = max(1, children / parents)
         var left: [(parent: TaskID, tasks: ArraySlice<UInt64>)] = []
