@@ -36,6 +36,7 @@ let package = Package(
             name: "QuernStore",
             dependencies: [
                 "CLZ4", "CQuernKernels",
+                .product(name: "DequeModule", package: "swift-collections"),
                 systemPackage,
             ],
             swiftSettings: strict),

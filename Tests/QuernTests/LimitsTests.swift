@@ -161,11 +161,7 @@ struct LimitsTests {
         let clock = ManualClock()
         let journal = Journal()
         try await withScheduler(clock: clock) {
-            $0.register(
-                StepHandler { _, _ in
-                    journal.note("step")
-                    return 1
-                })
+            $0.register(StepHandler.noting(in: journal))
             $0.register(PlanHandler(onExecute: { _, _ in journal.note("plan") }))
         } _: { scheduler in
             try await scheduler.pause(.type(Step.type))
@@ -192,11 +188,7 @@ struct LimitsTests {
         let clock = ManualClock()
         let journal = Journal()
         try await withScheduler(clock: clock) {
-            $0.register(
-                StepHandler { _, _ in
-                    journal.note("step")
-                    return 1
-                }, rate: RateLimit(10, per: .seconds(1), burst: 5))
+            $0.register(StepHandler.noting(in: journal), rate: RateLimit(10, per: .seconds(1), burst: 5))
             $0.register(PlanHandler())
         } _: { scheduler in
             let handle = try await scheduler.submit(Plan(children: 20))

@@ -134,6 +134,14 @@ struct StepHandler: TaskHandler {
     func execute(_ task: Step, in context: TaskContext) async throws -> Step.Memo {
         Step.Memo(value: try await body(task, context))
     }
+
+    /// Notes each execution as "step".
+    static func noting(in journal: Journal) -> StepHandler {
+        StepHandler { _, _ in
+            journal.note("step")
+            return 1
+        }
+    }
 }
 
 /// Spawns as many steps as the plan says; adds up what they left.

@@ -3,7 +3,7 @@ import ArgumentParser
 import QuernStore
 import Synchronization
 
-/// `quern-bench compact`: rewriting the whole index, and what commits notice of it.
+/// `quern-bench compact`: rewriting an index half of which is dropped, and what commits notice of it.
 struct Compact: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compact an index while one caller commits; beside it the same commits without a compaction.")
@@ -22,7 +22,8 @@ struct Compact: AsyncParsableCommand {
     func run() async throws {
         var report = Report(
             "compact",
-            "\(children.text) children of \(parents.text) parents with 24 random bytes; one caller, one child a commit")
+            "\(children.text) children of \(parents.text) parents with 24 random bytes, every other parent dropped; "
+                + "one caller, one child a commit")
         let sync = Figure.Limit(name: "write+fdatasync", value: try SyncLatency.appends().median)
         var alone = Latencies()
         var beside = Latencies()
@@ -80,7 +81,8 @@ struct Compact: AsyncParsableCommand {
         return latencies.sorted()
     }
 
-    /// Children of all parents in turn, so that each parent's blocks lie far apart.
+    /// Children of all parents in turn, so that each parent's blocks lie far apart. Every other tree is dropped: each
+    /// segment has something to give back.
     private func fill(_ bench: BenchmarkStore) async throws {
         let share = max(1, children / parents)
         var left: [(parent: TaskID, tasks: ArraySlice<UInt64>)] = []
@@ -102,6 +104,14 @@ struct Compact: AsyncParsableCommand {
                         memos: .random, size: 1000, seed: seed), inFlight: 1, durability: .buffered)
                 left[index].tasks = left[index].tasks.dropFirst(1000)
             }
+        }
+        for index in left.indices where index % 2 == 0 {
+            let parent = left[index].parent
+            try await bench.store.append(
+                all: Transactions.ending(
+                    [parent.rawValue], under: .none, label: bench.label, memos: .counters, size: 1), inFlight: 1,
+                durability: .buffered)
+            try await bench.store.dropTree(parent, durability: .buffered)
         }
     }
 }

@@ -51,10 +51,7 @@ extension Dispatcher {
     private mutating func sweepQueues(_ mask: SweepMask) {
         var removed: [ReadyRun] = []
         queues.remove(now: now, { mask.bits(of: $0.run) & $0.bits }, { removed.append($0) })
-        for entry in removed {
-            if entry.crashes > 0 { suspectCount -= entry.count }
-            enqueueCancel(entry)
-        }
+        for entry in removed { enqueueCancel(entry) }
     }
 
     /// A fail-fast parent whose children have all ended fails, unless it is cancelled itself.
@@ -140,21 +137,10 @@ struct SweepMask {
 
     init(_ ids: Set<TaskID>) { sorted = ids.sorted() }
 
-    /// The first of the ids that is not below another.
-    private func position(of id: TaskID) -> Int {
-        var low = 0
-        var high = sorted.count
-        while low < high {
-            let middle = (low + high) / 2
-            if sorted[middle] < id { low = middle + 1 } else { high = middle }
-        }
-        return low
-    }
-
     func bits(of run: SpawnRun) -> UInt64 {
-        let parent = position(of: run.parent)
+        let parent = sorted.partition { $0 >= run.parent }
         if parent < sorted.count, sorted[parent] == run.parent { return run.allBits }
-        var low = position(of: run.firstID)
+        var low = sorted.partition { $0 >= run.firstID }
         var bits: UInt64 = 0
         let end = run.firstID.rawValue + UInt64(run.count)
         while low < sorted.count, sorted[low].rawValue < end {

@@ -14,7 +14,7 @@ extension Dispatcher {
     /// The first pulls after a start are noted on disk before they run: should the process die again early, the
     /// note says which tasks ran. Once there are suspects, only those are noted.
     mutating func isCareful(_ pull: Pull) -> Bool {
-        guard carefulPulls > 0, suspectCount == 0, !queues.isUsed(limiters.suspects) else { return false }
+        guard carefulPulls > 0, !queues.hasSuspects, !queues.isUsed(limiters.suspects) else { return false }
         switch pull.work {
         case .execute, .finalize:
             carefulPulls -= 1

@@ -66,7 +66,6 @@ extension Dispatcher {
         let grant = queues.take(at: place, now: now) { sizes.size(for: $0, ready: $1, workers: workers) }
         guard let grant else { return nil }
         let entry = grant.entry
-        if entry.crashes > 0 { suspectCount -= entry.count }
         var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
         if grant.finalizes {
             var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount)

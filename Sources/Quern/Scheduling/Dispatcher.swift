@@ -88,8 +88,6 @@ struct Dispatcher {
     var held: [ReadyRun] = []
     /// On threads.
     var fails: Deque<WaitingParent> = []
-    /// Tasks in `queues` that were in flight when the process died.
-    var suspectCount = 0
     var inFlight: [WorkerID: InFlight] = [:]
     var waiting: [TaskID: WaitingParent] = [:]
 
@@ -177,7 +175,6 @@ extension Dispatcher {
         let key = Flow.Key(
             place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
             group: group(of: entry.run), finalizes: finalizes, isSuspect: entry.crashes > 0)
-        if key.isSuspect { suspectCount += entry.count }
         queues.add(entry, to: key, limiters.set(of: key), atFront: atFront, now: now)
     }
 

@@ -12,23 +12,30 @@ struct ChildPlaces {
 
     /// Looks the parent up in the index, which may block on its files.
     func snapshot(_ identity: StoreIdentity) throws(StoreError) -> ChildSnapshot {
-        var extents = sorted(try index.extents(of: parent))
-        if let root = extents.first?.entry.root, dropped.contains(TaskID(root)) { extents = [] }
-        return ChildSnapshot(
-            parent: parent, extents: extents, hidden: parent == .none ? dropped.hiddenRows : [], identity: identity)
+        shown(sorted(try index.extents(of: parent)), identity)
     }
+
     /// As ``snapshot(_:)``, without what cannot be read of segments that are set aside, and with what is damaged there.
     /// Then it shows rows of dropped trees too: which rows a block has says the next one, which may be missing.
     func snapshot(
         _ identity: StoreIdentity, beside setAside: Set<FilePath>
     ) throws(StoreError) -> (shown: ChildSnapshot, damage: [StoreError]) {
         var damage: [StoreError] = []
-        let extents = try index.extents(of: parent) { (error) throws(StoreError) in
-            guard error.code == .damaged, let file = error.file, setAside.contains(file) else { throw error }
-            damage.append(error)
-        }
-        if damage.isEmpty { return (try snapshot(identity), []) }
-        return (ChildSnapshot(parent: parent, extents: sorted(extents), identity: identity), damage)
+        let extents = sorted(
+            try index.extents(of: parent) { (error) throws(StoreError) in
+                guard error.code == .damaged, let file = error.file, setAside.contains(file) else { throw error }
+                damage.append(error)
+            })
+        if damage.isEmpty { return (shown(extents, identity), []) }
+        return (ChildSnapshot(parent: parent, extents: extents, identity: identity), damage)
+    }
+
+    /// Without what was dropped.
+    private func shown(_ all: [BlockExtent], _ identity: StoreIdentity) -> ChildSnapshot {
+        let isDropped = all.first.map { dropped.contains(TaskID($0.entry.root)) } ?? false
+        return ChildSnapshot(
+            parent: parent, extents: isDropped ? [] : all, hidden: parent == .none ? dropped.hiddenRows : [],
+            identity: identity)
     }
 
     /// With what is in no segment, in sequence order.

@@ -92,8 +92,7 @@ struct OutcomeBlockHeader: Equatable {
     init(
         parent: UInt64, root: UInt64, lastSequence: UInt64, rowCount: Int, failureCount: Int, memoLength: UInt32,
         varyingPlanes: UInt64?, factsCodec: FrameHeader.Codec, memosCodec: FrameHeader.Codec, factsRaw: Int,
-        factsStored: Int,
-        memosRaw: Int, memosStored: Int
+        factsStored: Int, memosRaw: Int, memosStored: Int
     ) {
         self.parent = parent
         self.root = root

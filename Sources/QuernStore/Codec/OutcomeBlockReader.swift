@@ -17,8 +17,8 @@ enum OutcomeBlockReader {
         block.reset(count: header.rowCount, parent: TaskID(header.parent))
         block.root = TaskID(header.root)
         block.lastSequence = header.lastSequence
-        block.uniform = try uniform(storedFacts, header: header, scratch: &scratch)
-        if let uniform = block.uniform, !columns.contains(.facts) {
+        if !columns.contains(.facts), let uniform = try uniform(storedFacts, header: header, scratch: &scratch) {
+            block.uniform = uniform
             block.memoBytes = header.rowCount * uniform.memoLength
         } else if header.factsCodec == .lz4 {
             try decompress(storedFacts, count: header.factsRaw, of: header.factsRaw, scratch: &scratch) {
@@ -101,6 +101,7 @@ enum OutcomeBlockReader {
         _ facts: UnsafeRawBufferPointer, header: OutcomeBlockHeader, columns: ChildColumns, into block: inout ChildBlock
     ) throws(DecodingFailure) {
         let count = header.rowCount
+        block.uniform = try uniform(facts, rows: count)
         var reader = ByteReader(facts)
         let firstID: UInt64 = try reader.littleEndian()
         let firstSequence: UInt64 = try reader.littleEndian()

@@ -29,9 +29,10 @@ struct CompactionOutput {
     }
 
     private mutating func flush() throws(StoreError) {
-        try writer.appendAll(gathered, to: &index)
+        do throws(FileError) { try writer.append(&gathered, to: &index) } catch {
+            throw StoreError("cannot write the index", error)
+        }
         written += gatheredSize
-        gathered.removeAll(keepingCapacity: true)
         gatheredSize = 0
     }
 

@@ -118,9 +118,7 @@ extension FileError {
     var isNoSpace: Bool {
         (errno == .noSpace || errno == .diskQuotaExceeded) && operation != "fdatasync" && operation != "fsync"
     }
-}
 
-extension FileError {
     /// What ``FileLock/check()`` found.
     var isLockLost: Bool { operation == "lock" && errno == .staleNFSFileHandle }
 

@@ -19,27 +19,16 @@ struct IndexWriter: Sendable {
         sizes = configuration.blockSizes
     }
 
-    /// Writes the first of `blocks`, as many as one write takes, and returns how many. Begins and seals segments as
-    /// needed.
+    /// Writes blocks, and takes those out that are written. Begins and seals segments as needed.
     ///
-    /// After an error `index` holds what counts, none of the blocks among it, and the same blocks can be tried again:
-    /// they are written over what the failed write left.
-    mutating func append(
-        _ blocks: ArraySlice<OutcomeBlock>, to index: inout MemoIndex
-    ) throws(FileError) -> Int {
-        if let open = index.open, room(in: open) == 0 { try seal(&index) }
-        if index.open == nil {
-            index.open = try begin(index.numbers.take())
+    /// After an error `index` holds what counts, none of the blocks that are left among it, and these can be tried
+    /// again: they are written over what the failed write left.
+    mutating func append(_ blocks: inout [OutcomeBlock], to index: inout MemoIndex) throws(FileError) {
+        while !blocks.isEmpty {
+            if let open = index.open, room(in: open) == 0 { try seal(&index) }
+            if index.open == nil { index.open = try begin(index.numbers.take()) }
+            blocks.removeFirst(try write(blocks[...], to: &index.open!))
         }
-        return try write(blocks, to: &index.open!)
-    }
-
-    /// Writes all of `blocks`, as recovery does, which shows the index to nobody before it is done.
-    mutating func appendAll(_ blocks: [OutcomeBlock], to index: inout MemoIndex) throws(StoreError) {
-        var rest = blocks[...]
-        do throws(FileError) {
-            while !rest.isEmpty { rest = rest.dropFirst(try append(rest, to: &index)) }
-        } catch { throw StoreError("cannot write the index", error) }
     }
 
     /// Seals the segment that is written to, when it has blocks.
@@ -63,6 +52,7 @@ struct IndexWriter: Sendable {
                 identity: files.identity, segment: number, position: UInt64(FileHeader.size), checksum: 0))
     }
 
+    /// Writes the first of `blocks`, as many as one write takes, and returns how many.
     private mutating func write(
         _ blocks: ArraySlice<OutcomeBlock>, to segment: inout OpenIndexSegment
     ) throws(FileError) -> Int {

@@ -114,9 +114,7 @@ private struct BlockOutput: Sendable {
     mutating func append(_ blocks: [OutcomeBlock]) throws(StoreError) {
         waiting += blocks
         if waiting.count > blocks.count { return }
-        do throws(FileError) {
-            while !waiting.isEmpty { waiting.removeFirst(try writer.append(waiting[...], to: &index)) }
-        } catch {
+        do throws(FileError) { try writer.append(&waiting, to: &index) } catch {
             guard error.isNoSpace else { throw StoreError("cannot write the index", error) }
         }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 import Synchronization
 
 /// Runs what blocks, which must not happen on the cooperative pool, in the order in which it came.
@@ -8,26 +9,10 @@ package final class ThreadPool: Sendable {
     package typealias Job = @Sendable () -> Void
 
     private struct State: Sendable {
-        /// Those in front of `taken` are gone.
-        var jobs: [Job?] = []
-        var taken = 0
+        var jobs: Deque<Job> = []
         var idle = 0
         var threads = 0
         var limit: Int
-
-        var waiting: Int { jobs.count - taken }
-
-        mutating func take() -> Job? {
-            guard taken < jobs.count else { return nil }
-            defer {
-                taken += 1
-                if taken * 2 > jobs.count {
-                    jobs.removeFirst(taken)
-                    taken = 0
-                }
-            }
-            return jobs[taken].take()
-        }
     }
 
     /// For the calls of all stores of the process that read or wait for a disk: however many are under way, no more
@@ -69,7 +54,7 @@ package final class ThreadPool: Sendable {
         // Started under the lock: so that who finds no thread knows that none is about to come either.
         let failure = state.update { state, wakes -> StoreError? in
             wakes = true
-            if state.waiting >= state.idle, state.threads < state.limit {
+            if state.jobs.count >= state.idle, state.threads < state.limit {
                 do throws(StoreError) {
                     try start { self.runJobs() }
                     state.threads += 1
@@ -142,7 +127,7 @@ package final class ThreadPool: Sendable {
         var isIdle = false
         let end = MonotonicTime.now().advanced(by: Self.idleTime)
         return state.wait { state, deadline -> Job?? in
-            if let job = state.take() {
+            if let job = state.jobs.popFirst() {
                 if isIdle { state.idle -= 1 }
                 return .some(job)
             }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import DequeModule
 
 /// The transactions that wait for the writer thread: while one batch syncs, the next gathers here (S2).
 ///
@@ -80,10 +81,8 @@ struct CommitQueue: Sendable {
     private var batches: [Gathering] = []
     private var lastBatchCount = 0
     private var outside: [Ticket: Pending] = [:]
-    /// The tickets of those outside, in the order in which they came, and of those who were withdrawn. The first
-    /// `admitted` have moved in.
-    private var order: [Ticket] = []
-    private var admitted = 0
+    /// The tickets of those outside, in the order in which they came, and of those who were withdrawn.
+    private var order: Deque<Ticket> = []
     private var nextTicket: UInt64 = 0
     private var jobs: [Job] = []
     /// Background work that has not handed in its result.
@@ -105,7 +104,7 @@ struct CommitQueue: Sendable {
         guard let bytes = offered?.bytes else { preconditionFailure("nothing to add") }
         // Nobody passes those who wait: but for `always`, which must not wait itself.
         if case .always = entry { return take(&offered, bytes: bytes) }
-        if admitted == order.count, hasRoom(for: bytes) { return take(&offered, bytes: bytes) }
+        if order.isEmpty, hasRoom(for: bytes) { return take(&offered, bytes: bytes) }
         guard case .whenThereIsRoom(let ticket) = entry else { return .full }
         outside[ticket] = offered.take()
         order.append(ticket)
@@ -214,17 +213,13 @@ struct CommitQueue: Sendable {
     /// Lets in those who wait outside, in their order, as far as there is room. While someone is outside the queue is
     /// not empty, so that the writer comes round to this again.
     private mutating func admit() {
-        while admitted < order.count {
-            if let bytes = outside[order[admitted]]?.bytes {
-                guard hasRoom(for: bytes) else { break }
-                var item = outside.removeValue(forKey: order[admitted])
+        while let ticket = order.first {
+            if let bytes = outside[ticket]?.bytes {
+                guard hasRoom(for: bytes) else { return }
+                var item = outside.removeValue(forKey: ticket)
                 _ = take(&item, bytes: bytes)
             }
-            admitted += 1
-        }
-        if admitted == order.count || admitted > 256 && admitted * 2 > order.count {
-            order.removeFirst(admitted)
-            admitted = 0
+            order.removeFirst()
         }
     }
 }

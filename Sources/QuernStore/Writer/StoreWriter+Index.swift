@@ -7,18 +7,13 @@ extension StoreWriter {
     /// Nothing is written under the lock: readers see the blocks in memory until index and memory change in one step.
     mutating func flushIndex() -> StoreError? {
         var (index, blocks) = shared.committed.withLock { ($0.index, $0.state.fullBlocks) }
-        while !blocks.isEmpty {
-            var written = 0
-            var failure: FileError?
-            do throws(FileError) { written = try indexWriter.append(blocks[...], to: &index) } catch { failure = error }
-            let rest = Array(blocks[written...])
-            shared.committed.withLock {
-                $0.index = index
-                $0.state.fullBlocks = rest
-            }
-            if let failure { return StoreError("cannot write the index", failure) }
-            blocks = rest
+        guard !blocks.isEmpty else { return nil }
+        var failure: FileError?
+        do throws(FileError) { try indexWriter.append(&blocks, to: &index) } catch { failure = error }
+        shared.committed.withLock {
+            $0.index = index
+            $0.state.fullBlocks = blocks
         }
-        return nil
+        return failure.map { StoreError("cannot write the index", $0) }
     }
 }

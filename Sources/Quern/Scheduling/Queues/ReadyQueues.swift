@@ -81,6 +81,9 @@ extension ReadyQueues {
         return limiters.count - 1
     }
 
+    /// Whether tasks wait that were in flight when the process died. O(flows).
+    var hasSuspects: Bool { flowIDs.keys.contains(where: \.isSuspect) }
+
     /// Changes a limiter, also while tasks run under it. What it no longer holds back competes again.
     mutating func update(_ limiter: Int, now: Timestamp, _ change: (inout Limiter) -> Void) {
         change(&limiters[limiter])
