@@ -23,7 +23,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -48,13 +50,18 @@ let package = Package(
                 "QuernStore",
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
 
         // A simulated file system and a manual clock, for our tests and for users' tests.
-        .target(name: "QuernTesting", dependencies: ["QuernStore", "Quern", systemPackage], swiftSettings: strict),
+        .target(
+            name: "QuernTesting",
+            dependencies: ["QuernStore", "Quern", systemPackage, .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
 
         // The commands.
         .executableTarget(
@@ -99,11 +106,12 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "QuernTestingTests", dependencies: ["QuernTesting", systemPackage], swiftSettings: strict),
+            name: "QuernTestingTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
         .testTarget(
             name: "DirScanTests", dependencies: ["DirScanKit", "Quern", "QuernTesting", "dirscan", systemPackage],
             swiftSettings: strict),

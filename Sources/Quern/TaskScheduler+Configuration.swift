@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Logging
+public import Metrics
 public import QuernStore
 
 extension TaskScheduler {
@@ -27,6 +28,10 @@ extension TaskScheduler {
         /// earlier death; suspects then run one at a time. A host that kills the process at will (deployments, a
         /// supervisor with little memory to give) may take innocent ones with it: raise the limit, or set nil.
         public var crashLimit: UInt8? = 5
+        /// What the metrics call this scheduler, in the dimension `queue`.
+        public var name = "quern"
+        /// Where the metrics go: what `MetricsSystem` was bootstrapped with before the configuration was made.
+        public var metrics: any MetricsFactory = MetricsSystem.factory
         /// Where time comes from.
         public var clock: any WallClock = SystemWallClock()
         public var logger = Logger(label: "quern")
@@ -34,6 +39,9 @@ extension TaskScheduler {
         public var store = MemoStore.Configuration()
         /// The door to the operating system, of a store that the scheduler opens itself.
         public var fileSystem: any FileSystem = PosixFileSystem()
+
+        /// One task after the other, each committed before the next one is chosen: what makes tests repeatable.
+        package var isSequential = false
 
         public init() {}
     }

@@ -34,6 +34,17 @@ extension TaskScheduler {
     /// `run()` was not called yet, it will return at once.
     public func triggerGracefulShutdown() { core.stop(immediately: false) }
 
+    /// Returns when nothing is left to do before ``nextDue``, or the scheduler has stopped. The clock must not move
+    /// meanwhile.
+    package func waitUntilIdle() async {
+        await withCheckedContinuation { continuation in
+            core.perform { $0.quietWaiters.append(continuation) }
+        }
+    }
+
+    /// The next time that something waits for.
+    package var nextDue: Timestamp? { core.read { $0.dispatcher.nextDue } }
+
     /// Closes the store of a scheduler that does not run. Does nothing when `run()` was called: that closes it.
     public func close() async throws(SchedulerError) {
         guard core.endWithoutRunning() else { return }
@@ -92,6 +103,7 @@ extension SchedulerCore {
         }
         var closingError: StoreError?
         do { try await store.close() } catch { closingError = error }
+        events.finish()
         answerAll(SchedulerError(.stopped, "the scheduler has stopped"))
         if let error = failure ?? closingError { throw SchedulerError(error) }
     }

@@ -59,29 +59,10 @@ extension TaskScheduler {
         return true
     }
 
-    /// How far a live task with children is.
-    ///
-    /// - Returns: nil when the task has ended, or has had no children and its `execute` has not committed.
-    public func progress(of id: TaskID) -> TaskProgress? {
-        core.store.status(of: id).map {
-            TaskProgress(isExecuted: $0.phase != TaskPhase.executing, liveChildren: $0.liveChildren, counts: $0.counts)
-        }
-    }
-
     /// What the scheduler has to do and has done since it was made.
     ///
     /// - Complexity: O(waiting for a retry or for a handler).
     public var statistics: SchedulerStatistics { core.read { $0.dispatcher.statistics } }
-}
-
-/// How far a parent is: enough for a line that is printed every second.
-public struct TaskProgress: Sendable, Equatable {
-    /// Whether its `execute` has returned and committed.
-    public var isExecuted: Bool
-    /// Children without an outcome.
-    public var liveChildren: UInt64
-    /// Children with an outcome.
-    public var counts: OutcomeCounts
 }
 
 /// Counts of one moment.

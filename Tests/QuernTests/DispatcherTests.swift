@@ -141,11 +141,14 @@ struct DispatcherTests {
         var pull = dispatcher.next(for: first[0].worker, at: .cooperative, isFirst: true)
         #expect(bits(pull) == 1)
         _ = pull?.claims.claimNext()
-        dispatcher.finished(first[0].worker, PullReport(tried: 1, elapsed: .microseconds(20), ended: 1))
+        dispatcher.finished(
+            first[0].worker, PullReport(tried: 1, elapsed: .microseconds(20), ended: OutcomeCounts(.completed)))
         pull = dispatcher.next(for: first[0].worker, at: .cooperative)
         #expect(bits(pull).nonzeroBitCount == 10)
         while let index = pull?.claims.claimNext() { _ = index }
-        dispatcher.finished(first[0].worker, PullReport(tried: 10, elapsed: .microseconds(10), ended: 10))
+        dispatcher.finished(
+            first[0].worker,
+            PullReport(tried: 10, elapsed: .microseconds(10), ended: OutcomeCounts(.completed, count: 10)))
         dispatcher.sizes.costs[0] = 100
         #expect(bits(dispatcher.next(for: first[0].worker, at: .cooperative)).nonzeroBitCount == 53)
     }
@@ -176,7 +179,8 @@ struct DispatcherTests {
             if let pull = dispatcher.next(for: current.worker, at: current.place, isFirst: isFirst) {
                 places.append(current.place)
                 while let index = pull.claims.claimNext() { _ = index }
-                dispatcher.finished(current.worker, PullReport(tried: 1, elapsed: .milliseconds(1), ended: 1))
+                dispatcher.finished(
+                    current.worker, PullReport(tried: 1, elapsed: .milliseconds(1), ended: OutcomeCounts(.completed)))
                 isFirst = false
             } else if let start = dispatcher.takeEffects().starts.first {
                 current = start
@@ -201,7 +205,7 @@ struct DispatcherTests {
         _ = dispatcher.tick(ticksUntilNoted: 3)
         _ = dispatcher.tick(ticksUntilNoted: 3)
         #expect(dispatcher.takeEffects().changesNote && dispatcher.inFlightNote == [TaskID(1)])
-        dispatcher.finished(worker, PullReport(tried: 1, ended: 1))
+        dispatcher.finished(worker, PullReport(tried: 1, ended: OutcomeCounts(.completed)))
         #expect(dispatcher.takeEffects().changesNote && dispatcher.inFlightNote == [])
         #expect(dispatcher.queues.count == 63)
     }
@@ -226,7 +230,7 @@ struct DispatcherTests {
         let second = dispatcher.next(for: starts[1].worker, at: .cooperative, isFirst: true)
         #expect(bits(second) == 0b100 && second?.isNoted == false)
         _ = first?.claims.claimNext()
-        dispatcher.finished(starts[0].worker, PullReport(tried: 1, ended: 1))
+        dispatcher.finished(starts[0].worker, PullReport(tried: 1, ended: OutcomeCounts(.completed)))
         let third = dispatcher.next(for: starts[0].worker, at: .cooperative)
         #expect(bits(third) == 0b010 && third?.isNoted == true && dispatcher.inFlightNote == [TaskID(2)])
     }
@@ -256,7 +260,7 @@ struct DispatcherTests {
         let worker = dispatcher.takeEffects().starts[0].worker
         let pull = dispatcher.next(for: worker, at: .cooperative, isFirst: true)
         _ = pull?.claims.claimNext()
-        dispatcher.finished(worker, PullReport(ended: 1, transactionBytes: 64 << 20))
+        dispatcher.finished(worker, PullReport(ended: OutcomeCounts(.completed), transactionBytes: 64 << 20))
         #expect(dispatcher.next(for: worker, at: .cooperative) == nil)
         #expect(dispatcher.takeEffects().starts.isEmpty)
         dispatcher.committed(bytes: 64 << 20)

@@ -57,11 +57,11 @@ struct LimitsTests {
         given = dispatcher.next(for: next.worker, at: .threads, isFirst: true)
         #expect(entry(given)?.run.firstID == TaskID(30))
         _ = given?.claims.claimNext()
-        dispatcher.finished(next.worker, PullReport(tried: 1, ended: 1))
+        dispatcher.finished(next.worker, PullReport(tried: 1, ended: OutcomeCounts(.completed)))
         given = dispatcher.next(for: next.worker, at: .threads)
         #expect(entry(given)?.run.firstID == TaskID(20))
         _ = given?.claims.claimNext()
-        dispatcher.finished(next.worker, PullReport(tried: 1, ended: 1))
+        dispatcher.finished(next.worker, PullReport(tried: 1, ended: OutcomeCounts(.completed)))
         given = dispatcher.next(for: next.worker, at: .threads)
         #expect(given == nil)
         let last = try start(&dispatcher).worker

@@ -22,13 +22,15 @@ public struct FinalizeContext: Sendable {
     /// Which attempt of `finalize` this is; 1 at first.
     public let attempt: UInt32
 
+    let label: Label
     @usableFromInline let children: ChildSnapshot
     let core: SchedulerCore
 
-    init(id: TaskID, parent: TaskID, attempt: UInt32, children: ChildSnapshot, core: SchedulerCore) {
+    init(id: TaskID, parent: TaskID, attempt: UInt32, label: Label, children: ChildSnapshot, core: SchedulerCore) {
         self.id = id
         self.parent = parent
         self.attempt = attempt
+        self.label = label
         self.children = children
         self.core = core
     }

@@ -17,6 +17,7 @@ public struct TaskContext: Sendable {
     /// When this attempt began.
     public let startedAt: Timestamp
 
+    let label: Label
     let isOrchestrator: Bool
     let ticket: UInt64
     let buffer: PullBuffer

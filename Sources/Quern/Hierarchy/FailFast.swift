@@ -8,13 +8,14 @@ struct FailFast {
 
     /// Blocking: looks for the first failure among the children.
     func run(in buffer: PullBuffer) -> PullReport {
-        var report = PullReport()
+        var report = PullReport(events: core.collectEvents(of: core.types.type(of: parent.run.label)))
         do {
             let sealed = try core.store.handover(of: parent.id)
             let failure = try describeFirstFailure()
             let outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
             buffer.abandon { $0.end(outcome, as: .failed, failure: failure) }
-            report.ended = 1
+            report.ended.failed = 1
+            report.events?.add(.ended(.failed), outcome)
         } catch {
             core.storeFailed(error)
             report.givenBack = parent.bit

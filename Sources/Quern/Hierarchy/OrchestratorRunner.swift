@@ -17,7 +17,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
 
     /// Everything it starts from is durable: payload, hand-over and children. So it can be repeated (T4).
     func finalize(_ parent: WaitingParent, claims: PullClaims, worker: Worker) async -> PullReport {
-        var report = PullReport()
+        var report = PullReport(events: worker.core.collectEvents(of: type))
         guard claims.claimNext() != nil else { return report }
         let core = worker.core
         let works = PayloadBatch<Handler.Work>(count: Int(parent.run.count))
@@ -33,7 +33,8 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             return report
         }
         let context = FinalizeContext(
-            id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, children: children, core: core)
+            id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: label,
+            children: children, core: core)
         var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
         do {
             let handover = try SealedHandover.decode(Handler.Handover.self, from: sealed)
@@ -44,7 +45,8 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
                 return report
             }
             try worker.buffer.complete { try $0.end(outcome, memo: memo) }
-            report.ended = 1
+            report.ended.completed = 1
+            report.events?.add(.ended(.completed), outcome)
         } catch {
             outcome.endedAt = core.clock.now
             failed(error, parent, outcome, claims, worker, &report)
@@ -63,11 +65,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         } else {
             let resolution = FailedAttempt(error, outcome: outcome, retry: loop.retry)
             worker.buffer.abandon { resolution.record(in: &$0) }
-            if let retry = resolution.retry(index: parent.index) {
-                report.retries = [retry]
-            } else {
-                report.ended = 1
-            }
+            resolution.tell(index: parent.index, &report)
         }
     }
 

@@ -26,6 +26,8 @@ struct CoreState {
     struct Stalled {
         var transaction: Transaction
         var bytes: Int
+        /// What is told once it is durable.
+        var events: [TaskEvent]
     }
 
     var dispatcher: Dispatcher
@@ -39,15 +41,26 @@ struct CoreState {
     var watches: [TaskID: RootWatch] = [:]
     /// Resumed when the scheduler stops and nothing runs any more.
     var stopWaiter: CheckedContinuation<Void, Never>?
+    /// Resumed when nothing is left to do for now, or the scheduler does not run.
+    var quietWaiters: [CheckedContinuation<Void, Never>] = []
     var timer: Task<Void, Never>?
     var timerDue: Timestamp?
     var timerNumber: UInt64 = 0
     var isTicking = false
+    /// How often stuck pulls were looked for.
+    var ticks = 0
     var stalled: [Stalled] = []
     /// Whether the log says that there is no space: it says so once, and once when there is again.
     var hasReportedStall = false
 
     init(dispatcher: Dispatcher) { self.dispatcher = dispatcher }
+
+    /// Whether nothing can happen before the next time that something waits for, or somebody calls.
+    var isQuiet: Bool {
+        guard phase == .running else { return phase != .idle }
+        let isDue = dispatcher.nextDue.map { $0 <= dispatcher.now } ?? false
+        return dispatcher.isIdle && dispatcher.uncommittedTransactions == 0 && !dispatcher.isStalled && !isDue
+    }
 
     /// Whether everything that was running has come to rest.
     var isAtRest: Bool {

@@ -74,6 +74,7 @@ extension Dispatcher {
         }
         pull.limiters = grant.limiters
         pull.level = grant.level
+        pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
         return pull
     }
 
@@ -103,7 +104,7 @@ extension Dispatcher {
             uncommittedBytes += report.transactionBytes
             uncommittedTransactions += 1
         }
-        endedCount += UInt64(report.ended)
+        endedCount += report.ended.total
         switch flight.pull.work {
         case .execute(let entry): finished(entry, report)
         case .finalize(let parent): finishedFinalize(parent, report)

@@ -12,7 +12,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     private static var mostBytes: Int { 1 << 20 }
 
     func run(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
-        var report = PullReport()
+        var report = PullReport(events: worker.core.collectEvents(of: type))
         let works = PayloadBatch<Body.Work>(count: Int(entry.run.count))
         do { try works.read(entry, from: worker.core.store) } catch {
             worker.core.storeFailed(error)
@@ -40,9 +40,13 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     ) async -> Int {
         let id = entry.run.id(at: index)
         let bit: UInt64 = 1 << UInt64(index)
+        if report.events != nil {
+            worker.core.tellStart(id, parent: entry.run.parent, type, attempt: entry.attempts + 1, at: started)
+        }
         let context = TaskContext(
             id: id, parent: entry.run.parent, attempt: entry.attempts + 1, startedAt: started,
-            isOrchestrator: Body.advances, ticket: worker.buffer.begin(mayRelieve: !Body.advances),
+            label: entry.run.label, isOrchestrator: Body.advances,
+            ticket: worker.buffer.begin(mayRelieve: !Body.advances),
             buffer: worker.buffer, core: worker.core)
         var outcome = Transaction.Outcome(
             task: id, parent: entry.run.parent, label: entry.run.label, kind: .completed,
@@ -57,7 +61,8 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             }
             outcome.endedAt = now
             let size = try await complete(output, outcome, worker.buffer)
-            if Body.advances { report.advanced |= bit } else { report.ended += 1 }
+            if Body.advances { report.advanced |= bit } else { report.ended.completed += 1 }
+            report.events?.add(Body.advances ? .waitsForChildren : .ended(.completed), outcome)
             return size
         } catch {
             now = worker.core.clock.now
@@ -99,7 +104,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } else {
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
             worker.buffer.abandon { resolution.record(in: &$0) }
-            if let retry = resolution.retry(index: index) { report.retries.append(retry) } else { report.ended += 1 }
+            resolution.tell(index: index, &report)
         }
     }
 }
@@ -120,6 +125,9 @@ struct FailedAttempt {
         if case .retry(let delay) = decision { outcome.endedAt.advanced(by: delay) } else { nil }
     }
 
+    /// How the task ends when it is not tried again.
+    private var kind: OutcomeKind { decision == .deadLetter ? .deadLettered : .failed }
+
     func record(in transaction: inout Transaction) {
         if let notBefore {
             var writer = ByteWriter()
@@ -127,11 +135,19 @@ struct FailedAttempt {
             transaction.noteAttempt(
                 outcome.task, attempts: outcome.attempts, notBefore: notBefore, error: writer.bytes)
         } else {
-            transaction.end(outcome, as: decision == .deadLetter ? .deadLettered : .failed, failure: failure)
+            transaction.end(outcome, as: kind, failure: failure)
         }
     }
 
-    func retry(index: Int) -> PullReport.Retry? {
-        notBefore.map { PullReport.Retry(index: index, attempts: outcome.attempts, notBefore: $0) }
+    /// Adds to a report what becomes of the task.
+    func tell(index: Int, _ report: inout PullReport) {
+        if let notBefore {
+            report.retries.append(
+                PullReport.Retry(index: index, attempts: outcome.attempts, notBefore: notBefore))
+            report.events?.add(.retrying(attempt: outcome.attempts, notBefore: notBefore), outcome)
+        } else {
+            report.ended[kind] += 1
+            report.events?.add(.ended(kind), outcome)
+        }
     }
 }

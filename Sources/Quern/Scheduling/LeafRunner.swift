@@ -21,8 +21,9 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
         let now = worker.core.clock.now
         let failure = FailureInfo(reason: "no finalize", detail: "the handler of \(type) has no finalize any more")
         worker.buffer.abandon { $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure) }
-        var report = PullReport()
-        report.ended = 1
+        var report = PullReport(events: worker.core.collectEvents(of: type))
+        report.ended.failed = 1
+        report.events?.add(.ended(.failed), parent.outcome(endedAt: now))
         return report
     }
 

@@ -20,6 +20,8 @@ struct Pull: Sendable {
     var limiters: LimiterSet?
     /// The level that its tasks had when it was given out.
     var level = 0
+    /// How long its tasks had been ready, when it came from the queues.
+    var queued: Duration?
     /// Whether the note on disk must name its tasks before they run (T14).
     var isNoted = false
 }
@@ -44,7 +46,9 @@ struct PullReport: Sendable, Equatable {
     /// Orchestrator tasks whose `execute` returned; they wait for their children from now on.
     var advanced: UInt64 = 0
     /// How many tasks got their outcome.
-    var ended = 0
+    var ended = OutcomeCounts()
     /// What the pull's transaction holds; 0 when there is none.
     var transactionBytes = 0
+    /// What is to be told once it is durable; nil when nobody listens.
+    var events: EventCollector?
 }

@@ -11,6 +11,7 @@ struct FollowUp {
     private var oldTimer: Task<Void, Never>?
     private var startsTicking = false
     private var stopWaiter: CheckedContinuation<Void, Never>?
+    private var quietWaiters: [CheckedContinuation<Void, Never>] = []
 
     init(_ state: inout CoreState) {
         let effects = state.dispatcher.takeEffects()
@@ -38,6 +39,7 @@ struct FollowUp {
             state.timerDue = state.dispatcher.nextDue
             timer = state.timerDue.map { ($0, state.timerNumber) }
         }
+        if !state.quietWaiters.isEmpty, state.isQuiet { swap(&quietWaiters, &state.quietWaiters) }
         if state.isAtRest {
             stopWaiter = state.stopWaiter
             state.stopWaiter = nil
@@ -52,6 +54,7 @@ struct FollowUp {
         for (start, buffer) in starts { core.startWorker(start, buffer) }
         if startsTicking { core.startTicking() }
         stopWaiter?.resume()
+        for waiter in quietWaiters { waiter.resume() }
     }
 }
 
@@ -111,6 +114,7 @@ extension SchedulerCore {
     /// - Returns: whether there is a reason to tick again.
     private func tick() -> Bool {
         let (buffers, goesOn) = perform { state -> ([PullBuffer], Bool) in
+            state.ticks += 1
             let stuck = state.dispatcher.tick(ticksUntilNoted: Self.ticksUntilNoted)
             state.isTicking = !state.dispatcher.isIdle
             return (stuck.compactMap { state.workers[$0]?.buffer }, state.isTicking)
@@ -125,6 +129,15 @@ extension SchedulerCore {
                 commit(transaction, bytes: bytes)
             }
         }
+        noteLoad(isLast: !goesOn)
         return goesOn
+    }
+
+    /// Tells the metrics once a second, and when there is nothing left to do, how much waits and runs.
+    private func noteLoad(isLast: Bool) {
+        let load = perform { state in
+            isLast || state.ticks % Self.ticksUntilNoted == 0 ? state.dispatcher.load : nil
+        }
+        if let load { observers.note(load) }
     }
 }

@@ -7,11 +7,13 @@ extension SchedulerCore {
     private static let stallLength = Duration.milliseconds(500)
 
     /// Sends a worker's transaction to the store. The dispatcher counts it until it is committed.
-    func commit(_ transaction: Transaction, bytes: Int) {
+    func commit(_ transaction: Transaction, bytes: Int, events: [TaskEvent] = []) {
         store.enqueue(transaction) { [weak self] result in
             switch result {
-            case .success: self?.committed(bytes: bytes)
-            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, error)
+            case .success:
+                self?.committed(bytes: bytes)
+                self?.events.publish(events)
+            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, error)
             }
         }
     }
@@ -26,7 +28,9 @@ extension SchedulerCore {
         if hasSpaceAgain { logger.notice("there is space for outcomes again") }
     }
 
-    private func commitFailed(_ transaction: Transaction, bytes: Int, _ error: StoreError) {
+    private func commitFailed(
+        _ transaction: Transaction, bytes: Int, _ events: [TaskEvent], _ error: StoreError
+    ) {
         guard error.code == .noSpace else {
             storeFailed(error)
             perform { $0.dispatcher.committed(bytes: bytes) }
@@ -34,7 +38,7 @@ extension SchedulerCore {
         }
         stall(error) { state in
             if state.phase == .running {
-                state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes))
+                state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events))
             } else {
                 // Stopping: its tasks have no outcome and stay pending.
                 state.dispatcher.committed(bytes: bytes)
@@ -68,7 +72,7 @@ extension SchedulerCore {
             state.dispatcher.isStalled = false
             return stalled
         }
-        for entry in stalled { commit(entry.transaction, bytes: entry.bytes) }
+        for entry in stalled { commit(entry.transaction, bytes: entry.bytes, events: entry.events) }
     }
 
     /// On the store's writer thread, once a batch.
@@ -81,6 +85,7 @@ extension SchedulerCore {
                 state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
             }
         }
+        if events.isObserved { tellSpawns(changes) }
         for (watch, ended) in answers { watch.answer(.success(ended)) }
     }
 

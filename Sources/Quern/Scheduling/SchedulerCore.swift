@@ -19,6 +19,9 @@ final class SchedulerCore: CommitObserver {
     let crashLimit: UInt8?
     /// For `finalize` and for handlers that block.
     let threads: ThreadPoolExecutor
+    let events = EventHub()
+    let observers: TypeObservers
+    let progress = ProgressBoard()
     private let state: Mutex<CoreState>
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())
@@ -30,11 +33,16 @@ final class SchedulerCore: CommitObserver {
         logger = configuration.logger
         cancelHookLimit = configuration.cancelHookLimit
         crashLimit = configuration.crashLimit
-        concurrency = max(1, configuration.concurrency)
+        concurrency = configuration.isSequential ? 1 : max(1, configuration.concurrency)
         threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
-        let limits = Dispatcher.Limits(
+        var limits = Dispatcher.Limits(
             concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency),
             aging: configuration.aging, preemption: configuration.preemption)
+        if configuration.isSequential {
+            limits.pullTarget = .zero
+            limits.uncommittedTransactions = 1
+        }
+        observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
 
@@ -76,8 +84,9 @@ final class SchedulerCore: CommitObserver {
             let transaction = buffer.take()
             if !transaction.isEmpty {
                 report.transactionBytes = transaction.estimatedBytes
-                commit(transaction, bytes: report.transactionBytes)
+                commit(transaction, bytes: report.transactionBytes, events: report.events?.events ?? [])
             }
+            observe(current, report)
             // A Swift task stays cancelled, so that the next pull needs another.
             let isCancelled = Task.isCancelled
             let final = report
@@ -121,15 +130,17 @@ final class SchedulerCore: CommitObserver {
             }
         }
         let now = clock.now
-        var report = PullReport()
+        var report = PullReport(events: events.isObserved ? EventCollector() : nil)
         buffer.abandon { transaction in
             for entry in entries {
-                report.ended += entry.count
+                report.ended.cancelled += UInt64(entry.count)
+                report.events?.type = types.type(of: entry.run.label)
                 for index in BitIndexes(entry.bits) {
-                    transaction.end(
-                        Transaction.Outcome(
-                            task: entry.run.id(at: index), parent: entry.run.parent, label: entry.run.label,
-                            kind: .cancelled, attempts: entry.attempts, endedAt: now))
+                    let outcome = Transaction.Outcome(
+                        task: entry.run.id(at: index), parent: entry.run.parent, label: entry.run.label,
+                        kind: .cancelled, attempts: entry.attempts, endedAt: now)
+                    transaction.end(outcome)
+                    report.events?.add(.ended(.cancelled), outcome)
                 }
             }
         }

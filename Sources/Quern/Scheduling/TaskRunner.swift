@@ -52,6 +52,9 @@ struct TypeTable: Sendable {
         return index < runners.count ? runners[index] : nil
     }
 
+    /// The type of a label, also when nobody handles it any more.
+    func type(of label: Label) -> TaskType { runner(of: label)?.type ?? "unknown" }
+
     func label(named type: TaskType) -> Label? { labelsByName[type] }
 
     func label<Work: DurableTask>(of type: Work.Type) throws(SchedulerError) -> Label {

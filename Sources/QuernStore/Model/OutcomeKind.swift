@@ -54,6 +54,17 @@ public struct OutcomeCounts: Sendable, Equatable, BitwiseCopyable {
     /// None of any kind.
     public init() {}
 
+    /// That many of one kind.
+    public init(_ kind: OutcomeKind, count: UInt64 = 1) { self[kind] = count }
+
+    /// Counts others in. Sums beyond the largest number stay there.
+    public mutating func add(_ other: OutcomeCounts) {
+        for kind in OutcomeKind.allCases where other[kind] > 0 {
+            let (sum, overflow) = self[kind].addingReportingOverflow(other[kind])
+            self[kind] = overflow ? .max : sum
+        }
+    }
+
     /// Children that ended, in whichever way.
     public var total: UInt64 {
         completed + failed + deadLettered + cancelled + expired + superseded + dependencyFailed

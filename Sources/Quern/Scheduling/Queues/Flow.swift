@@ -97,12 +97,15 @@ struct Flow: Sendable {
     }
 
     /// Takes up to `limit` tasks of one run.
-    mutating func take(_ limit: Int, _ aging: Aging?, now: Timestamp) -> ReadyRun? {
+    ///
+    /// - Returns: the tasks, and since when they have waited.
+    mutating func take(_ limit: Int, _ aging: Aging?, now: Timestamp) -> (tasks: ReadyRun, since: Timestamp)? {
         guard let (index, _, _) = first(aging, now: now) else { return nil }
+        let since = buckets[index].waiting[0].since
         let taken = buckets[index].waiting[0].entry.takeFirst(limit)
         if buckets[index].waiting[0].entry.bits == 0 { buckets[index].waiting.removeFirst() }
         count -= taken.count
-        return taken
+        return (taken, since)
     }
 
     /// Takes out the tasks that `select` names of each run.

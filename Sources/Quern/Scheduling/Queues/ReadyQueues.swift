@@ -28,6 +28,8 @@ struct ReadyQueues: Sendable {
         var limiters: LimiterSet
         /// The priority, less what waiting had gained the tasks.
         var level: Int
+        /// Since when the tasks had been ready.
+        var since: Timestamp
     }
 
     let aging: Aging?
@@ -52,6 +54,11 @@ struct ReadyQueues: Sendable {
     private(set) var count = 0
 
     init(aging: Aging? = nil) { self.aging = aging }
+
+    /// Tells which tasks wait, those that are held back included.
+    func forEachFlow(_ body: (Flow.Key, _ count: Int) -> Void) {
+        for case let flow? in flows { body(flow.key, flow.count) }
+    }
 
     private subscript(home: Flow.Home) -> Heap<Candidate> {
         _read {
@@ -165,7 +172,7 @@ extension ReadyQueues {
         let level = flows[id]!.head(aging, now: now)?.level ?? 0
         var limit = key.isSingle ? 1 : max(1, size(key.label, flows[id]!.count))
         for limiter in set { limit = min(limit, limiters[limiter].room(for: limit, at: now)) }
-        guard let entry = flows[id]!.take(limit, aging, now: now) else { return nil }
+        guard let (entry, since) = flows[id]!.take(limit, aging, now: now) else { return nil }
         count -= entry.count
         for limiter in set {
             limiters[limiter].start(entry.count)
@@ -174,7 +181,7 @@ extension ReadyQueues {
         }
         groups.charge(key.group, tasks: entry.count)
         if flows[id]!.isEmpty { removeFlow(id) } else { enter(id, flows[id]!.home, now: now) }
-        return Grant(entry: entry, finalizes: key.finalizes, limiters: set, level: level)
+        return Grant(entry: entry, finalizes: key.finalizes, limiters: set, level: level, since: since)
     }
 
     /// Tasks of a pull that goes on did not start, and will not as part of it: what they took of the rates is there

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The events of a scheduler, from when they were asked for to its end.
+///
+/// A reader that is slower than they come loses the oldest ones; the next event says how many
+/// (``TaskEvent/missed``). Nobody waits for a reader.
+///
+/// There is one iterator; a second one shares its events. Listening ends when the sequence and its iterators are gone,
+/// or the Swift task that waits for an event is cancelled.
+public struct TaskEvents: AsyncSequence, Sendable {
+    public typealias Element = TaskEvent
+    public typealias Failure = Never
+
+    /// Ends the listening when nobody can read any more.
+    fileprivate final class Subscription: Sendable {
+        let reader: EventReader
+
+        init(_ reader: EventReader) { self.reader = reader }
+        deinit { reader.cancel() }
+    }
+
+    private let subscription: Subscription
+
+    init(_ reader: EventReader) { subscription = Subscription(reader) }
+
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private let subscription: Subscription
+
+        fileprivate init(_ subscription: Subscription) { self.subscription = subscription }
+
+        /// The next event; nil when the scheduler has stopped or the Swift task is cancelled.
+        public mutating func next() async -> TaskEvent? { await subscription.reader.next() }
+    }
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(subscription) }
+}
+
+extension TaskScheduler {
+    /// What happens to tasks from now on, for dashboards and logs.
+    ///
+    /// ```swift
+    /// for await event in scheduler.events(of: ["dirscan.directory"]) {
+    ///     if case .ended(.failed) = event.kind { print("\(event.task) failed") }
+    /// }
+    /// ```
+    ///
+    /// Ends and retries are told once they are durable. Events are not: those of a process that died are lost, and
+    /// whoever needs each child reads the children.
+    ///
+    /// - Parameters:
+    ///   - types: the types to hear of; nil for all.
+    ///   - capacity: how many events wait for a slow reader before the oldest are lost.
+    /// - Complexity: while anybody listens, each event costs some hundred nanoseconds a reader; nothing otherwise.
+    public func events(of types: Set<TaskType>? = nil, capacity: Int = 4096) -> TaskEvents {
+        TaskEvents(core.events.add(capacity: capacity, types: types))
+    }
+}
