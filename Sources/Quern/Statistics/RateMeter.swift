@@ -49,10 +49,3 @@ struct RateMeter: Sendable {
         return Double(total) / Double(seconds)
     }
 }
-
-extension Int64 {
-    func subtractingSaturating(_ other: Int64) -> Int64 {
-        let (difference, overflow) = subtractingReportingOverflow(other)
-        return overflow ? (self < 0 ? .min : .max) : difference
-    }
-}
