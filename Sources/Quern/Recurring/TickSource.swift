@@ -20,10 +20,10 @@ struct TickSource: Sendable {
         case .cron(let expression, _): return expression.next(after: time, in: zone)
         case .interval(let interval):
             guard time >= start else { return Timestamp(milliseconds: start.rawValue.addingSaturating(interval)) }
-            let passed = time.rawValue.subtractingSaturating(start.rawValue)
-            let (offset, overflow) = (passed / interval).addingSaturating(1).multipliedReportingOverflow(by: interval)
-            let (due, overflow2) = start.rawValue.addingReportingOverflow(offset)
-            return overflow || overflow2 ? nil : Timestamp(milliseconds: due)
+            let (passed, overflow) = time.rawValue.subtractingReportingOverflow(start.rawValue)
+            let (offset, overflow2) = (passed / interval).addingSaturating(1).multipliedReportingOverflow(by: interval)
+            let (due, overflow3) = start.rawValue.addingReportingOverflow(offset)
+            return overflow || overflow2 || overflow3 ? nil : Timestamp(milliseconds: due)
         }
     }
 

@@ -77,6 +77,8 @@ extension SchedulerCore {
 
     /// On the store's writer thread, once a batch.
     func storeDidCommit(_ changes: CommitChanges) {
+        // Before a worker can start them.
+        if events.isObserved { tellSpawns(changes) }
         let answers = perform { state -> [(RootWatch, EndedTask)] in
             guard state.isRecovered else { return [] }
             for run in changes.spawned { state.dispatcher.spawned(run) }
@@ -85,7 +87,6 @@ extension SchedulerCore {
                 state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
             }
         }
-        if events.isObserved { tellSpawns(changes) }
         for (watch, ended) in answers { watch.answer(.success(ended)) }
     }
 
