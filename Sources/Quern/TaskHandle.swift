@@ -5,8 +5,17 @@ public import QuernStore
 public struct TaskHandle<Work: DurableTask>: Sendable {
     /// The task's id, by which ``TaskScheduler/handle(for:of:)`` finds it again.
     public let id: TaskID
+    /// What became of the submission; nil when the handle is of a task that was submitted before.
+    public let submission: Submission?
     let core: SchedulerCore
     let watch: RootWatch
+
+    init(id: TaskID, submission: Submission? = nil, core: SchedulerCore, watch: RootWatch) {
+        self.id = id
+        self.submission = submission
+        self.core = core
+        self.watch = watch
+    }
 
     /// The task as it was submitted. Known while it has no outcome.
     ///
@@ -18,11 +27,14 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
             throw SchedulerError(.unknownTask, "task \(id) has ended or never was")
         }
         try checkType(run.label)
+        let version = TypeLabel(name: core.store.name(of: run.label) ?? "").version
         return try await Task.detached(executorPreference: core.threads) { [core, id] in
             var result: Result<Work, any Error>?
             do throws(StoreError) {
                 try core.store.withPayloads(of: run, indexes: 1 << (id.rawValue - run.firstID.rawValue)) { _, bytes in
-                    do { result = .success(try Work.decodePayload(bytes)) } catch { result = .failure(error) }
+                    do { result = .success(try Work.decodePayload(bytes, version: version)) } catch {
+                        result = .failure(error)
+                    }
                 }
             } catch { throw SchedulerError(error) }
             guard let result else { throw SchedulerError(.unknownTask, "task \(id) has no payload") }
@@ -74,9 +86,9 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
 
     /// Bytes of another type's task would be decoded as they come.
     private func checkType(_ label: Label) throws(SchedulerError) {
-        if let own = try? core.types.label(of: Work.self), own == label { return }
+        if let own = try? core.types.labels(of: Work.self), own.contains(label) { return }
         let name = core.store.name(of: label)
-        guard name != Work.type.name else { return }
+        if let name, TypeLabel(name: name).type == Work.type { return }
         throw SchedulerError(.unknownTask, "task \(id) is a \(name ?? "task of no name"), not a \(Work.type)")
     }
 }

@@ -11,6 +11,8 @@ extension TaskScheduler {
         /// A handler that waits for another task (`submit(_:).memo()`) keeps its place meanwhile: when all places wait
         /// like that, nothing moves. Spawn children and wait for them in `finalize` instead.
         public var concurrency = 32
+        /// What holds for all tasks unless their domain, their type or the call says otherwise. Nothing by default.
+        public var options = TaskOptions()
         /// A task that has waited this long is treated as if its priority were one level better, after twice as long
         /// two levels, and so on (T16): so it runs some day however much comes in that is better. Nil, the default,
         /// for never. Each interval costs a pass over the types and groups that have tasks waiting.

@@ -32,13 +32,13 @@ extension TaskScheduler {
     }
 
     /// Changes a group's share of the workers (T16): one of weight 2 gets twice as much as one of weight 1 while tasks
-    /// of the same priority of both wait. Without effect as long as tasks cannot be spawned into groups.
+    /// of the same priority of both wait.
     ///
     /// - Parameter weight: 0.001 to a million; 1 unless it was set.
     /// - Complexity: O(1). Not durable.
     public func setWeight(_ weight: Double, ofGroup name: String) {
         core.perform { state in
-            let number = state.dispatcher.limiters.number(ofGroup: name, in: &state.dispatcher.queues)
+            let number = state.dispatcher.limiters.groups.number(of: name, in: &state.dispatcher.queues)
             state.dispatcher.queues.setWeight(weight, ofGroup: number)
         }
     }
@@ -91,8 +91,8 @@ extension Dispatcher {
         case .type: return label.flatMap(limiters.limiter(ofType:))
         case .domain(let name): return limiters.limiter(ofDomain: name)
         case .group(let name):
-            let number = limiters.number(ofGroup: name, in: &queues)
-            return limiters.limiter(ofGroup: number)
+            let number = limiters.groups.number(of: name, in: &queues)
+            return Int(limiters.groups.limiter(of: number))
         }
     }
 }

@@ -50,7 +50,7 @@ public final class TaskScheduler: Service {
         do {
             var registry = Registry()
             try register(&registry)
-            let types = try await registry.makeTable(in: store)
+            let types = try await registry.makeTable(in: store, configuration.options)
             core = SchedulerCore(store: store, types: types, configuration: configuration)
             store.setObserver(core)
             try await core.recover()

@@ -145,4 +145,10 @@ public final class MemoStore: Sendable {
     public func name(of label: Label) -> String? {
         shared.committed.withLock { $0.state.labels.name(of: label) }
     }
+
+    /// All names that have labels, in the order in which they were defined. O(names).
+    public var names: [(label: Label, name: String)] {
+        let names = shared.committed.withLock { $0.state.labels.names }
+        return names.enumerated().map { (Label(rawValue: UInt32(clamping: $0.offset + 1)), $0.element) }
+    }
 }

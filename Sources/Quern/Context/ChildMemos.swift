@@ -10,11 +10,11 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
 
     @usableFromInline let children: ChildSnapshot
     /// Nil when no handler is registered for the type; the first element then says so.
-    @usableFromInline let label: Label?
+    @usableFromInline let labels: TypeLabels?
 
     @inlinable
     public func makeAsyncIterator() -> Iterator {
-        Iterator(children: children, label: label)
+        Iterator(children: children, labels: labels)
     }
 
     /// Walks over the memos. After a ``MemoDecodingError`` the next call goes on behind the child that it names.
@@ -27,7 +27,7 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
         @usableFromInline var source: MemoSource<T>
 
         @inlinable
-        init(children: ChildSnapshot, label: Label?) { source = MemoSource(children: children, label: label) }
+        init(children: ChildSnapshot, labels: TypeLabels?) { source = MemoSource(children: children, labels: labels) }
 
         @inlinable
         public mutating func next(isolation actor: isolated (any Actor)? = #isolation) async throws -> T.Memo? {
@@ -48,7 +48,7 @@ public struct ChildMemos<T: DurableTask>: AsyncSequence, Sendable {
 @usableFromInline
 struct MemoSource<T: DurableTask> {
     private let children: ChildSnapshot
-    private let label: Label?
+    private let labels: TypeLabels?
     private var cursor: ChildCursor
     private var block = ChildBlock()
     /// Children before the block.
@@ -57,9 +57,9 @@ struct MemoSource<T: DurableTask> {
     private var index = 0
 
     @usableFromInline
-    init(children: ChildSnapshot, label: Label?) {
+    init(children: ChildSnapshot, labels: TypeLabels?) {
         self.children = children
-        self.label = label
+        self.labels = labels
         cursor = children.makeCursor(columns: .memos)
     }
 
@@ -69,7 +69,7 @@ struct MemoSource<T: DurableTask> {
     /// - Returns: false at the end of all children.
     @usableFromInline
     mutating func refill(_ memos: inout [T.Memo]) throws -> Bool {
-        guard let label else { throw SchedulerError.notRegistered(T.type) }
+        guard let labels else { throw SchedulerError.notRegistered(T.type) }
         while memos.isEmpty {
             if index >= block.count {
                 index = 0
@@ -80,7 +80,7 @@ struct MemoSource<T: DurableTask> {
                     return false
                 }
                 if let uniform = block.uniform {
-                    if uniform.label != label {
+                    if !labels.contains(uniform.label) {
                         index = block.count
                         continue
                     }
@@ -90,16 +90,16 @@ struct MemoSource<T: DurableTask> {
                     }
                 }
             }
-            try decodeRest(&memos, label)
+            try decodeRest(&memos, labels)
         }
         return true
     }
 
-    private mutating func decodeRest(_ memos: inout [T.Memo], _ label: Label) throws {
+    private mutating func decodeRest(_ memos: inout [T.Memo], _ labels: TypeLabels) throws {
         while index < block.count {
             let child = index
             index += 1
-            guard block.label(at: child) == label, block.kind(at: child) == .completed else { continue }
+            guard labels.contains(block.label(at: child)), block.kind(at: child) == .completed else { continue }
             do { memos.append(try block.withValue(at: child) { try T.Memo.decodeMemo($0) }) } catch {
                 if !memos.isEmpty {
                     index = child

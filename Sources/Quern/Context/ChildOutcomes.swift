@@ -39,18 +39,18 @@ public struct ChildOutcomes<T: DurableTask>: AsyncSequence, Sendable {
 
     let children: ChildSnapshot
     /// Nil when no handler is registered for the type; the first element then says so.
-    let label: Label?
+    let labels: TypeLabels?
 
-    public func makeAsyncIterator() -> Iterator { Iterator(walk: ChildWalk(children, columns: .all), label: label) }
+    public func makeAsyncIterator() -> Iterator { Iterator(walk: ChildWalk(children, columns: .all), labels: labels) }
 
     public struct Iterator: AsyncIteratorProtocol {
         var walk: ChildWalk
-        let label: Label?
+        let labels: TypeLabels?
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> ChildOutcome<T>? {
-            guard let label else { throw SchedulerError.notRegistered(T.type) }
+            guard let labels else { throw SchedulerError.notRegistered(T.type) }
             while let index = try walk.next() {
-                if walk.block.label(at: index) == label { return outcome(at: index) }
+                if labels.contains(walk.block.label(at: index)) { return outcome(at: index) }
             }
             return nil
         }

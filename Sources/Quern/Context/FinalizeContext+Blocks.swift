@@ -4,7 +4,9 @@ public import QuernStore
 /// The fast ways to the memos: a block of children at a time, a loop of the caller's inside.
 extension FinalizeContext {
     @usableFromInline
-    func label<T: DurableTask>(of type: T.Type) throws(SchedulerError) -> Label { try core.types.label(of: type) }
+    func labels<T: DurableTask>(of type: T.Type) throws(SchedulerError) -> TypeLabels {
+        try core.types.labels(of: type)
+    }
 
     /// Calls `body` for the memo of each completed child of one type, in order. Does not suspend.
     ///
@@ -14,9 +16,10 @@ extension FinalizeContext {
     /// - Complexity: O(children), and one decoding a memo.
     @inlinable
     public func forEachMemo<T: DurableTask>(of type: T.Type, _ body: (T.Memo) throws -> Void) throws {
-        let label = try label(of: type)
+        let labels = try labels(of: type)
         try forEachBlock { block, start in
-            for index in 0..<block.count where block.label(at: index) == label && block.kind(at: index) == .completed {
+            for index in 0..<block.count
+            where labels.contains(block.label(at: index)) && block.kind(at: index) == .completed {
                 try body(try decodeMemo(of: type, in: block, at: index, start: start))
             }
         }
@@ -30,16 +33,16 @@ extension FinalizeContext {
     public func forEachMemo<T: DurableTask>(
         of type: T.Type, _ body: (T.Memo) throws -> Void
     ) throws where T.Memo: FixedLayoutMemo {
-        let label = try label(of: type)
+        let labels = try labels(of: type)
         try forEachBlock { block, start in
             if let uniform = block.uniform, uniform.memoLength == MemoryLayout<T.Memo>.size {
-                guard uniform.label == label else { return }
+                guard labels.contains(uniform.label) else { return }
                 try block.withMemos(as: T.Memo.self) { memos in
                     for index in memos.indices { try body(memos[index]) }
                 }
             } else {
                 for index in 0..<block.count
-                where block.label(at: index) == label && block.kind(at: index) == .completed {
+                where labels.contains(block.label(at: index)) && block.kind(at: index) == .completed {
                     try body(try decodeMemo(of: type, in: block, at: index, start: start))
                 }
             }

@@ -63,14 +63,14 @@ public struct FinalizeContext: Sendable {
     /// The iterator also throws ``SchedulerError`` with `notRegistered` when no handler is registered for the type,
     /// `StoreError` when the children cannot be read, and `CancellationError` when the task is cancelled.
     public func childMemos<T: DurableTask>(of type: T.Type) -> ChildMemos<T> {
-        ChildMemos(children: children, label: try? core.types.label(of: type))
+        ChildMemos(children: children, labels: try? core.types.labels(of: type))
     }
 
     /// The outcomes of the children of one type, completed or not, one at a time.
     ///
     /// The iterator throws as that of ``childMemos(of:)``, but for memos that cannot be decoded: those are items.
     public func children<T: DurableTask>(of type: T.Type) -> ChildOutcomes<T> {
-        ChildOutcomes(children: children, label: try? core.types.label(of: type))
+        ChildOutcomes(children: children, labels: try? core.types.labels(of: type))
     }
 
     /// The children of all types that ended in failure, one at a time. Reads nothing when there are none.

@@ -7,10 +7,10 @@
 public enum LimitScope: Hashable, Sendable {
     /// All tasks.
     case everything
-    /// The tasks of a domain. No type can be put into one yet.
+    /// The tasks of a ``TaskDomain``.
     case domain(String)
     /// The tasks of a type: `execute` and `finalize` together.
     case type(TaskType)
-    /// The tasks of a group, of whatever type. No task can be spawned into one yet.
+    /// The tasks that were spawned into a group (``TaskOptions/group``), of whatever type.
     case group(String)
 }

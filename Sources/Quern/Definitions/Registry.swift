@@ -11,14 +11,21 @@ import QuernStore
 /// ```
 public struct Registry: Sendable {
     struct Registration: Sendable {
-        var type: TaskType
         var work: any DurableTask.Type
-        var makeRunner: @Sendable (Label) -> any TaskRunner
+        var facts: TypeFacts
+        var retry: RetryPolicy?
+        /// What its domain says; nothing outside of one.
+        var domain: TaskOptions
+        /// The runner for tasks whose payloads have a version.
+        var makeRunner: @Sendable (TypeFacts, _ version: UInt32, RetryPolicy) -> any TaskRunner
     }
 
     private(set) var registrations: [Registration] = []
     /// The first error; the scheduler's initializer throws it.
     private(set) var error: SchedulerError?
+    private var domains: Set<String> = []
+    /// The domain that is registering now.
+    private var domain: (any TaskDomain)?
 
     init() {}
 
@@ -27,19 +34,22 @@ public struct Registry: Sendable {
     /// A type that is registered twice, or whose name is empty or too long, makes the scheduler's initializer throw.
     ///
     /// - Parameters:
-    ///   - retry: how often a failing task is tried; once by default.
+    ///   - retry: how often a failing task is tried; nil for what the type's, the domain's or the scheduler's options
+    ///     say, and once when none says anything.
     ///   - place: `.threads` for a handler that blocks; never let one block the cooperative pool.
-    ///   - concurrency: how many tasks of the type run at a time; nil for no limit but the scheduler's.
+    ///   - concurrency: how many tasks of the type run at a time; nil for no limit but the domain's and the scheduler's.
     ///   - rate: how many of them start in a time; nil for no limit.
     public mutating func register<Handler: TaskHandler>(
-        _ handler: Handler, retry: RetryPolicy = .none, runsOn place: HandlerPlace = .cooperative,
+        _ handler: Handler, retry: RetryPolicy? = nil, runsOn place: HandlerPlace = .cooperative,
         concurrency: Int? = nil, rate: RateLimit? = nil
     ) {
         let hook = CancelHook<Handler.Work>(handler)
         let facts = TypeFacts(
             place: place, hasCancelHook: hook != nil, concurrency: concurrency.map { max(0, $0) }, rate: rate)
-        let loop = ExecutionLoop(body: LeafBody(handler: handler), type: Handler.Work.type, retry: retry)
-        add(Handler.Work.self) { LeafRunner<Handler>(label: $0, facts: facts, loop: loop, hook: hook) }
+        add(Handler.Work.self, facts, retry) { facts, version, retry in
+            let loop = ExecutionLoop(body: LeafBody(handler: handler), type: Handler.Work.type, retry: retry)
+            return LeafRunner<Handler>(facts: facts, version: version, loop: loop, hook: hook)
+        }
     }
 
     /// Registers a handler with `finalize`.
@@ -47,46 +57,54 @@ public struct Registry: Sendable {
     /// A type that is registered twice, or whose name is empty or too long, makes the scheduler's initializer throw.
     ///
     /// - Parameters:
-    ///   - retry: how often a failing `execute` is tried, and anew a failing `finalize`; once by default.
+    ///   - retry: how often a failing `execute` is tried, and anew a failing `finalize`; nil for what the type's, the
+    ///     domain's or the scheduler's options say, and once when none says anything.
     ///   - place: where `execute` runs; `finalize` always runs on threads of the scheduler's own.
     ///   - policy: what a failed child means.
     ///   - concurrency: how many tasks of the type run at a time, `finalize` included; nil for no limit but the
-    ///     scheduler's.
+    ///     domain's and the scheduler's.
     ///   - rate: how many of them start in a time, `finalize` included; nil for no limit.
     public mutating func register<Handler: OrchestratorHandler>(
-        _ handler: Handler, retry: RetryPolicy = .none, runsOn place: HandlerPlace = .cooperative,
+        _ handler: Handler, retry: RetryPolicy? = nil, runsOn place: HandlerPlace = .cooperative,
         onChildFailure policy: ChildFailurePolicy = .failFast, concurrency: Int? = nil, rate: RateLimit? = nil
     ) {
         let hook = CancelHook<Handler.Work>(handler)
         let facts = TypeFacts(
             place: place, isOrchestrator: true, policy: policy, hasCancelHook: hook != nil,
             concurrency: concurrency.map { max(0, $0) }, rate: rate)
-        let loop = ExecutionLoop(body: OrchestratorBody(handler: handler), type: Handler.Work.type, retry: retry)
-        add(Handler.Work.self) { OrchestratorRunner<Handler>(label: $0, facts: facts, loop: loop, hook: hook) }
+        add(Handler.Work.self, facts, retry) { facts, version, retry in
+            let loop = ExecutionLoop(body: OrchestratorBody(handler: handler), type: Handler.Work.type, retry: retry)
+            return OrchestratorRunner<Handler>(facts: facts, version: version, loop: loop, hook: hook)
+        }
+    }
+
+    /// Registers what a domain has. A domain that is registered within another one is one of its own.
+    ///
+    /// A domain whose name is taken, empty or too long makes the scheduler's initializer throw.
+    ///
+    /// - Throws: what the domain's `register(in:)` throws.
+    public mutating func register(domain new: some TaskDomain) throws {
+        if !TaskAttributes.isName(new.name) {
+            error = error ?? SchedulerError(.invalidTypeName, "a domain is named \"\(new.name.prefix(40))\"")
+        } else if !domains.insert(new.name).inserted {
+            error = error ?? SchedulerError(.alreadyRegistered, "two domains are named \(new.name)")
+        }
+        let outer = domain
+        domain = new
+        defer { domain = outer }
+        try new.register(in: &self)
     }
 
     private mutating func add<Work: DurableTask>(
-        _ work: Work.Type, _ makeRunner: @escaping @Sendable (Label) -> any TaskRunner
+        _ work: Work.Type, _ facts: TypeFacts, _ retry: RetryPolicy?,
+        _ makeRunner: @escaping @Sendable (TypeFacts, UInt32, RetryPolicy) -> any TaskRunner
     ) {
-        let type = work.type
-        if !type.isValid {
-            error = error ?? SchedulerError(.invalidTypeName, "\(work) is named \"\(type.name.prefix(40))\"")
-        } else if registrations.contains(where: { $0.type == type }) {
-            error = error ?? SchedulerError(.alreadyRegistered, "two handlers are registered for \(type)")
-        } else {
-            registrations.append(Registration(type: type, work: work, makeRunner: makeRunner))
-        }
-    }
-
-    /// Gives each type its label in the store.
-    func makeTable(in store: MemoStore) async throws(SchedulerError) -> TypeTable {
-        if let error { throw error }
-        var table = TypeTable()
-        for registration in registrations {
-            let label: Label
-            do { label = try await store.label(for: registration.type.name) } catch { throw SchedulerError(error) }
-            table.add(registration.makeRunner(label), for: registration.work)
-        }
-        return table
+        var facts = facts
+        facts.domain = domain?.name
+        facts.domainConcurrency = domain?.concurrency.map { max(0, $0) }
+        registrations.append(
+            Registration(
+                work: work, facts: facts, retry: retry, domain: domain?.options ?? TaskOptions(), makeRunner: makeRunner
+            ))
     }
 }

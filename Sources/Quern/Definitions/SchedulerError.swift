@@ -10,9 +10,9 @@ public struct SchedulerError: Error, Sendable, Equatable {
 
         /// No handler is registered for the type.
         public static let notRegistered = Code("not registered")
-        /// A handler is registered for the type already.
+        /// A handler is registered for the type, or for one of its former names, or there is such a domain already.
         public static let alreadyRegistered = Code("already registered")
-        /// A type's name is empty or longer than 255 bytes.
+        /// A type's name is empty, longer than 255 bytes or has a "#" in it, or a domain's name is empty or too long.
         public static let invalidTypeName = Code("invalid type name")
         /// `run()` was called before.
         public static let alreadyRunning = Code("already running")
@@ -28,6 +28,10 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let payloadNotEncodable = Code("payload not encodable")
         /// A task's payload is larger than 16 MiB.
         public static let payloadTooLarge = Code("payload too large")
+        /// A group's or tag's name is empty or longer than 255 bytes, or a task's options are more than 4 KiB.
+        public static let invalidOptions = Code("invalid options")
+        /// A live task has the key, and ``TaskOptions/onDuplicate`` says to reject; `cause` names it.
+        public static let duplicateKey = Code("duplicate key")
         /// There is no task of this id and type.
         public static let unknownTask = Code("unknown task")
         /// The system has no time zone of this name.
@@ -55,6 +59,11 @@ public struct SchedulerError: Error, Sendable, Equatable {
         } else {
             self.init(.store, "the store failed", cause: cause)
         }
+    }
+
+    static func duplicateKey(_ key: String, of task: TaskID) -> SchedulerError {
+        let cause = StoreError(.duplicateKey, "a live task has the key", task: task)
+        return SchedulerError(.duplicateKey, "task \(task) has the key \"\(key.prefix(80))\"", cause: cause)
     }
 
     static func notRegistered(_ type: TaskType) -> SchedulerError {

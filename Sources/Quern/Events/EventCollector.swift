@@ -60,7 +60,11 @@ extension SchedulerCore {
         case .failParent(let parent): observers[parent.run.label]?.add(summary, at: now)
         case .cancel(let entries):
             for entry in entries {
-                let ended = OutcomeCounts(.cancelled, count: report.givenBack == 0 ? UInt64(entry.count) : 0)
+                guard report.givenBack == 0 else { continue }
+                var ended = OutcomeCounts()
+                for index in BitIndexes(entry.bits) {
+                    ended[pull.cancelKinds[entry.run.id(at: index)] ?? .cancelled] += 1
+                }
                 observers[entry.run.label]?.add(PullSummary(ended: ended), at: now)
             }
         }

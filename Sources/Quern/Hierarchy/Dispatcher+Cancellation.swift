@@ -21,6 +21,12 @@ extension Dispatcher {
         if new.contains(where: { waiting[$0] != nil }) { sweep() } else { sweepInFlight(SweepMask(Set(new))) }
     }
 
+    /// Cancels tasks with all below them, as the store was asked to: each with the outcome that it is to have.
+    mutating func cancel(_ kinds: [TaskID: OutcomeKind]) {
+        for (id, kind) in kinds where kind != .cancelled { cancelKinds[id] = kind }
+        cancel(kinds.keys.sorted())
+    }
+
     mutating func sweep() {
         let ids = unswept
         unswept = []
@@ -135,11 +141,16 @@ extension Dispatcher {
 struct SweepMask {
     private let sorted: [TaskID]
 
-    init(_ ids: Set<TaskID>) { sorted = ids.sorted() }
+    init(_ ids: some Sequence<TaskID>) { sorted = ids.sorted() }
 
     func bits(of run: SpawnRun) -> UInt64 {
         let parent = sorted.partition { $0 >= run.parent }
         if parent < sorted.count, sorted[parent] == run.parent { return run.allBits }
+        return ownBits(of: run)
+    }
+
+    /// Of those that are named by their own ids.
+    func ownBits(of run: SpawnRun) -> UInt64 {
         var low = sorted.partition { $0 >= run.firstID }
         var bits: UInt64 = 0
         let end = run.firstID.rawValue + UInt64(run.count)

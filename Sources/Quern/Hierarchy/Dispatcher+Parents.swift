@@ -36,20 +36,18 @@ extension Dispatcher {
         if isFailed { return fails.append(parent) }
         // Without a handler it waits for one, as it is.
         guard facts(of: parent.run.label) != nil else { return }
-        enqueue(
-            ReadyRun(run: parent.run, bits: parent.bit, attempts: parent.attempts, crashes: parent.crashes),
-            finalizes: true)
+        enqueue(parent.ready, finalizes: true)
     }
 
     mutating func enqueueCancel(of parent: WaitingParent) {
         waiting[parent.id]?.state = .decided
-        enqueueCancel(ReadyRun(run: parent.run, bits: parent.bit, attempts: parent.attempts))
+        enqueueCancel(parent.ready)
     }
 
     mutating func finishedFinalize(_ parent: WaitingParent, _ report: PullReport) {
         if report.givenBack != 0 { return decide(parent, fails: false) }
         if report.cancelled != 0 { return enqueueCancel(of: parent) }
-        guard let retry = report.retries.first else { return forget(parent.id) }
+        guard let retry = report.retries.first else { return forget(parent.ready) }
         var parent = parent
         parent.attempts = retry.attempts
         waiting[parent.id] = parent
@@ -57,15 +55,25 @@ extension Dispatcher {
         delay(.finalize(parent.id), until: retry.notBefore)
     }
 
-    /// A task got its outcome: nothing will be heard of it any more.
-    mutating func forget(_ id: TaskID) {
-        waiting[id] = nil
-        doomed.remove(id)
-        failing.remove(id)
+    /// Tasks got their outcome, some of which may have been parents: nothing will be heard of them any more.
+    mutating func forget(_ entry: ReadyRun) {
+        if !waiting.isEmpty || !failing.isEmpty {
+            for index in BitIndexes(entry.bits) {
+                waiting[entry.run.id(at: index)] = nil
+                failing.remove(entry.run.id(at: index))
+            }
+        }
+        ended(entry)
     }
 
-    mutating func forget(_ entry: ReadyRun) {
-        guard !waiting.isEmpty || !doomed.isEmpty else { return }
-        for index in BitIndexes(entry.bits) { forget(entry.run.id(at: index)) }
+    /// Tasks that are no parents got their outcome.
+    mutating func ended(_ entry: ReadyRun) {
+        if entry.group != 0 { limiters.groups.count(-entry.count, in: entry.group) }
+        guard !doomed.isEmpty || !priorities.isEmpty else { return }
+        for index in BitIndexes(entry.bits) {
+            let id = entry.run.id(at: index)
+            if doomed.remove(id) != nil { cancelKinds[id] = nil }
+            priorities[id] = nil
+        }
     }
 }

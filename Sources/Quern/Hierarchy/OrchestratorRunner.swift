@@ -3,8 +3,8 @@ import QuernStore
 
 /// Runs the tasks of an ``OrchestratorHandler``: `execute`, and once all children have ended, `finalize`.
 struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
-    let label: Label
     let facts: TypeFacts
+    let version: UInt32
     let loop: ExecutionLoop<OrchestratorBody<Handler>>
     let hook: CancelHook<Handler.Work>?
 
@@ -12,7 +12,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
     private var handler: Handler { loop.body.handler }
 
     func execute(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
-        await loop.run(entry, claims: claims, worker: worker)
+        await loop.run(entry, version: version, claims: claims, worker: worker)
     }
 
     /// Everything it starts from is durable: payload, hand-over and children. So it can be repeated (T4).
@@ -24,7 +24,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         let sealed: [UInt8]
         let children: ChildSnapshot
         do {
-            try works.read(ReadyRun(run: parent.run, bits: parent.bit), from: core.store)
+            try works.read(ReadyRun(run: parent.run, bits: parent.bit), version: version, from: core.store)
             sealed = try core.store.handover(of: parent.id)
             children = try core.store.children(of: parent.id)
         } catch {
@@ -33,7 +33,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             return report
         }
         let context = FinalizeContext(
-            id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: label,
+            id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: parent.run.label,
             children: children, core: core)
         var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
         do {
@@ -63,13 +63,14 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         } else if Task.isCancelled {
             report.givenBack = parent.bit
         } else {
-            let resolution = FailedAttempt(error, outcome: outcome, retry: loop.retry)
+            let retry = worker.core.retryPolicy(of: parent.run, else: loop.retry)
+            let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
             worker.buffer.abandon { resolution.record(in: &$0) }
             resolution.tell(index: parent.index, &report)
         }
     }
 
     func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async {
-        await hook?.run(entry, place: facts.place, core: core)
+        await hook?.run(entry, version: version, place: facts.place, core: core)
     }
 }

@@ -12,6 +12,8 @@ struct WaitingParent: Sendable, Equatable {
 
     var run: SpawnRun
     var index: Int
+    /// The number of its group; 0 for none.
+    var group: Int32
     var state = State.waiting
     /// How often `finalize` was tried.
     var attempts: UInt32 = 0
@@ -22,8 +24,12 @@ struct WaitingParent: Sendable, Equatable {
     var id: TaskID { run.id(at: index) }
     var bit: UInt64 { 1 << UInt64(index) }
 
-    init(run: SpawnRun, index: Int) {
+    /// It alone.
+    var ready: ReadyRun { ReadyRun(run: run, bits: bit, attempts: attempts, group: group, crashes: crashes) }
+
+    init(run: SpawnRun, index: Int, group: Int32 = 0) {
         self.run = run
         self.index = index
+        self.group = group
     }
 }

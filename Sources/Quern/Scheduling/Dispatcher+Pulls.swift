@@ -53,7 +53,16 @@ extension Dispatcher {
                 count += next.count
             }
         }
-        return Pull(work: .cancel(entries), claims: PullClaims(0))
+        var pull = Pull(work: .cancel(entries), claims: PullClaims(0))
+        if !cancelKinds.isEmpty {
+            for entry in entries {
+                for index in BitIndexes(entry.bits) {
+                    let id = entry.run.id(at: index)
+                    pull.cancelKinds[id] = cancelKinds[id]
+                }
+            }
+        }
+        return pull
     }
 
     private mutating func takeFailed(at place: HandlerPlace) -> Pull? {
@@ -68,7 +77,7 @@ extension Dispatcher {
         let entry = grant.entry
         var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
         if grant.finalizes {
-            var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount)
+            var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount, group: entry.group)
             parent = waiting[parent.id] ?? parent
             pull.work = .finalize(parent)
         }
@@ -82,9 +91,9 @@ extension Dispatcher {
 
     /// The `execute` of orchestrator tasks returned. Must be told before their transaction goes to the store, so
     /// that the commit finds the parents.
-    mutating func advanced(_ run: SpawnRun, _ bits: UInt64) {
+    mutating func advanced(_ run: SpawnRun, _ bits: UInt64, group: Int32 = 0) {
         for index in BitIndexes(bits) {
-            let parent = WaitingParent(run: run, index: index)
+            let parent = WaitingParent(run: run, index: index, group: group)
             waiting[parent.id] = parent
             if cancelsChildren(of: run.parent) { doomed.insert(parent.id) }
         }
@@ -109,7 +118,7 @@ extension Dispatcher {
         case .execute(let entry): finished(entry, report)
         case .finalize(let parent): finishedFinalize(parent, report)
         case .failParent(let parent):
-            if report.givenBack != 0 { decide(parent, fails: true) } else { forget(parent.id) }
+            if report.givenBack != 0 { decide(parent, fails: true) } else { forget(parent.ready) }
         case .cancel(let entries):
             for entry in entries {
                 if report.givenBack != 0 { enqueueCancel(entry) } else { forget(entry) }
@@ -129,11 +138,8 @@ extension Dispatcher {
             single.attempts = retry.attempts
             delay(single, until: retry.notBefore)
         }
-        if !doomed.isEmpty {
-            for index in BitIndexes(rest.bits) where waiting[entry.run.id(at: index)] == nil {
-                doomed.remove(entry.run.id(at: index))
-            }
-        }
+        rest.bits &= ~report.advanced
+        ended(rest)
         if report.tried > 0 {
             sizes.note(report.elapsed, tasks: report.tried, of: entry.run.label)
         }

@@ -9,49 +9,54 @@ extension Dispatcher {
     mutating func recover(_ live: LiveTasks, wasClean: Bool) {
         // First what is to be cancelled, so that everything else finds its place.
         for status in live.parents where status.cancelRequested { doomed.insert(status.id) }
-        for (id, detail) in live.details where detail.cancelRequested { doomed.insert(id) }
-        recoverParents(live)
-        for entry in live.runs { recover(entry, details: live.details) }
+        for (id, detail) in live.details {
+            priorities[id] = detail.priority
+            guard let kind = detail.cancel else { continue }
+            doomed.insert(id)
+            if kind != .cancelled { cancelKinds[id] = kind }
+        }
+        // Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
+        for entry in live.runs {
+            var ready = ReadyRun(run: entry.run, bits: entry.live)
+            let attributes = live.attributes[entry.run.firstID] ?? []
+            let isReadable = attributes.isEmpty || read(attributes, into: &ready)
+            recover(ready, isHeld: !isReadable, details: live.details)
+        }
         for status in live.parents { touched(status) }
         if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
-    /// Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
-    private mutating func recoverParents(_ live: LiveTasks) {
-        for entry in live.runs {
-            for index in BitIndexes(entry.live) {
-                let id = entry.run.id(at: index)
-                guard let detail = live.details[id], detail.phase != TaskPhase.executing else { continue }
-                var parent = WaitingParent(run: entry.run, index: index)
-                parent.attempts = detail.attempts
-                parent.crashes = detail.crashes
-                if cancelsChildren(of: entry.run.parent) { doomed.insert(id) }
-                if detail.notBefore > now, !doomed.contains(id) {
-                    // Only `finalize` is tried in this phase, so that its children have ended.
-                    parent.state = .decided
-                    delay(.finalize(id), until: detail.notBefore)
-                }
-                waiting[id] = parent
-            }
-        }
-    }
-
-    private mutating func recover(_ entry: LiveTasks.Run, details: [TaskID: LiveTasks.Detail]) {
-        var plain = ReadyRun(run: entry.run, bits: entry.live)
+    private mutating func recover(_ entry: ReadyRun, isHeld: Bool, details: [TaskID: LiveTasks.Detail]) {
+        var plain = entry
         if !details.isEmpty {
-            for index in BitIndexes(entry.live) {
-                guard let detail = details[entry.run.id(at: index)] else { continue }
+            for index in BitIndexes(entry.bits) {
+                let id = entry.run.id(at: index)
+                guard let detail = details[id] else { continue }
                 var single = plain.take(1 << UInt64(index))
-                guard detail.phase == TaskPhase.executing else { continue }
                 single.attempts = detail.attempts
                 single.crashes = detail.crashes
-                if detail.notBefore > now, !isDoomed(entry.run.id(at: index), parent: entry.run.parent) {
+                if detail.phase != TaskPhase.executing {
+                    recoverParent(single, index, detail)
+                } else if detail.notBefore > now, !isDoomed(id, parent: entry.run.parent), !isHeld {
                     delay(.tasks(single), until: detail.notBefore)
                 } else {
-                    admit(single)
+                    admit(single, isHeld: isHeld)
                 }
             }
         }
-        if plain.bits != 0 { admit(plain) }
+        if plain.bits != 0 { admit(plain, isHeld: isHeld) }
+    }
+
+    private mutating func recoverParent(_ entry: ReadyRun, _ index: Int, _ detail: LiveTasks.Detail) {
+        var parent = WaitingParent(run: entry.run, index: index, group: entry.group)
+        parent.attempts = detail.attempts
+        parent.crashes = detail.crashes
+        if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
+        if detail.notBefore > now, !doomed.contains(parent.id) {
+            // Only `finalize` is tried in this phase, so that its children have ended.
+            parent.state = .decided
+            delay(.finalize(parent.id), until: detail.notBefore)
+        }
+        waiting[parent.id] = parent
     }
 }

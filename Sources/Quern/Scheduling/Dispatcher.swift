@@ -93,6 +93,10 @@ struct Dispatcher {
 
     /// Tasks that are to be cancelled with all below them, as long as they have no outcome.
     var doomed: Set<TaskID> = []
+    /// The outcomes of doomed tasks that are not to end as cancelled.
+    var cancelKinds: [TaskID: OutcomeKind] = [:]
+    /// Tasks that got another priority than they were spawned with, as long as they have no outcome.
+    var priorities: [TaskID: UInt8] = [:]
     /// Doomed tasks that may still be in a queue: what takes them out is one pass for all of them.
     var unswept: [TaskID] = []
     /// Fail-fast parents of which a child failed: their children are to be cancelled.
@@ -146,8 +150,26 @@ struct Dispatcher {
 
 extension Dispatcher {
     /// Tasks were spawned, committed and not tried yet.
-    mutating func spawned(_ run: SpawnRun) {
-        admit(ReadyRun(run: run, bits: run.allBits), isNew: true)
+    ///
+    /// - Parameters:
+    ///   - attributes: what they were spawned with.
+    ///   - absent: a bit for each number of the run that is no task.
+    mutating func spawned(_ run: SpawnRun, attributes: [UInt8] = [], absent: UInt64 = 0) {
+        var entry = ReadyRun(run: run, bits: run.allBits & ~absent)
+        let isReadable = attributes.isEmpty || read(attributes, into: &entry)
+        admit(entry, isNew: true, isHeld: !isReadable)
+    }
+
+    /// What the attributes of tasks mean for where they belong. Call it once when they come.
+    ///
+    /// - Returns: false when they cannot be understood.
+    mutating func read(_ bytes: [UInt8], into entry: inout ReadyRun) -> Bool {
+        guard let attributes = try? TaskAttributes(decoding: bytes) else { return false }
+        if let group = attributes.group {
+            entry.group = limiters.groups.number(of: group, in: &queues)
+            limiters.groups.count(entry.count, in: entry.group)
+        }
+        return true
     }
 
     /// Puts tasks where they belong now.
@@ -155,7 +177,8 @@ extension Dispatcher {
     /// - Parameters:
     ///   - isNew: whether they cannot have been cancelled one by one.
     ///   - atFront: whether they were ready before, so that they go before the others again.
-    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, atFront: Bool = false) {
+    ///   - isHeld: whether they cannot run, whatever handlers there are.
+    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, atFront: Bool = false, isHeld: Bool = false) {
         var entry = entry
         if cancelsChildren(of: entry.run.parent) { return enqueueCancel(entry) }
         if !isNew, !doomed.isEmpty {
@@ -166,7 +189,7 @@ extension Dispatcher {
             enqueueCancel(entry.take(mask))
         }
         guard entry.bits != 0 else { return }
-        guard facts(of: entry.run.label) != nil else { return held.append(entry) }
+        guard !isHeld, facts(of: entry.run.label) != nil else { return held.append(entry) }
         enqueue(entry, atFront: atFront)
     }
 
@@ -174,12 +197,20 @@ extension Dispatcher {
     mutating func enqueue(_ entry: ReadyRun, finalizes: Bool = false, atFront: Bool = false) {
         let key = Flow.Key(
             place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
-            group: group(of: entry.run), finalizes: finalizes, isSuspect: entry.crashes > 0)
-        queues.add(entry, to: key, limiters.set(of: key), atFront: atFront, now: now)
+            group: entry.group, finalizes: finalizes, isSuspect: entry.crashes > 0)
+        let set = limiters.set(of: key)
+        var entry = entry
+        if !priorities.isEmpty {
+            entry.priority = entry.run.priority
+            for index in BitIndexes(entry.bits) {
+                guard let priority = priorities[entry.run.id(at: index)] else { continue }
+                var single = entry.take(1 << UInt64(index))
+                single.priority = priority
+                queues.add(single, to: key, set, atFront: atFront, now: now)
+            }
+        }
+        queues.add(entry, to: key, set, atFront: atFront, now: now)
     }
-
-    /// The number of the group that the tasks of a run belong to; 0 for none.
-    func group(of run: SpawnRun) -> Int32 { 0 }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {
         if entry.bits != 0 { self[place(of: entry.run.label)].cancels.append(entry) }

@@ -11,10 +11,10 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     private static var longestWait: Int64 { 5 }
     private static var mostBytes: Int { 1 << 20 }
 
-    func run(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
+    func run(_ entry: ReadyRun, version: UInt32, claims: PullClaims, worker: Worker) async -> PullReport {
         var report = PullReport(events: worker.core.collectEvents(of: type))
         let works = PayloadBatch<Body.Work>(count: Int(entry.run.count))
-        do { try works.read(entry, from: worker.core.store) } catch {
+        do { try works.read(entry, version: version, from: worker.core.store) } catch {
             worker.core.storeFailed(error)
             return report
         }
@@ -67,7 +67,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } catch {
             now = worker.core.clock.now
             outcome.endedAt = now
-            failed(index, outcome, error, claims, worker, &report)
+            failed(index, entry.run, outcome, error, claims, worker, &report)
             return 0
         }
     }
@@ -85,8 +85,8 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     /// A cold path: what becomes of a task whose handler threw.
     @inline(never)
     private func failed(
-        _ index: Int, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims, _ worker: Worker,
-        _ report: inout PullReport
+        _ index: Int, _ run: SpawnRun, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims,
+        _ worker: Worker, _ report: inout PullReport
     ) {
         let bit: UInt64 = 1 << UInt64(index)
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
@@ -102,6 +102,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             worker.buffer.abandon()
             report.givenBack |= bit
         } else {
+            let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
             worker.buffer.abandon { resolution.record(in: &$0) }
             resolution.tell(index: index, &report)

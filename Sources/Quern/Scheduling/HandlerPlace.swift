@@ -17,8 +17,11 @@ struct TypeFacts: Sendable, Equatable {
     var policy = ChildFailurePolicy.failFast
     /// Whether the payloads of cancelled tasks are wanted.
     var hasCancelHook = false
-    /// The domain that it belongs to.
+    /// The domain that it belongs to, and pulls of all its types at a time: what holds until it is changed.
     var domain: String?
+    var domainConcurrency: Int?
+    /// The label of the type's new tasks, when these are of an earlier version or name: the same limits hold for both.
+    var label: Label?
     /// Pulls at a time, and tasks in a time: what holds until it is changed.
     var concurrency: Int?
     var rate: RateLimit?

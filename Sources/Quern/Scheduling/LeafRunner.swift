@@ -3,15 +3,15 @@ import QuernStore
 
 /// Runs the tasks of a ``TaskHandler``.
 struct LeafRunner<Handler: TaskHandler>: TaskRunner {
-    let label: Label
     let facts: TypeFacts
+    let version: UInt32
     let loop: ExecutionLoop<LeafBody<Handler>>
     let hook: CancelHook<Handler.Work>?
 
     var type: TaskType { Handler.Work.type }
 
     func execute(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
-        await loop.run(entry, claims: claims, worker: worker)
+        await loop.run(entry, version: version, claims: claims, worker: worker)
     }
 
     /// Never called: tasks of this handler have no children to wait for, unless its type was an orchestrator's
@@ -28,7 +28,7 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
     }
 
     func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async {
-        await hook?.run(entry, place: facts.place, core: core)
+        await hook?.run(entry, version: version, place: facts.place, core: core)
     }
 }
 

@@ -20,10 +20,12 @@ final class PayloadBatch<Work: DurableTask> {
     }
 
     /// Reads and decodes the payloads of all tasks of `entry`, once. Blocking, usually served from memory.
-    func read(_ entry: ReadyRun, from store: MemoStore) throws(StoreError) {
+    ///
+    /// - Parameter version: of the payloads.
+    func read(_ entry: ReadyRun, version: UInt32, from store: MemoStore) throws(StoreError) {
         try store.withPayloads(of: entry.run, indexes: entry.bits) { index, bytes in
             do {
-                (works + index).initialize(to: try Work.decodePayload(bytes))
+                (works + index).initialize(to: try Work.decodePayload(bytes, version: version))
                 decoded |= 1 << UInt64(index)
             } catch {
                 failures[index] = PermanentError(

@@ -16,6 +16,8 @@ struct Pull: Sendable {
 
     var work: Work
     let claims: PullClaims
+    /// The outcomes of cancelled tasks that are to be told from others.
+    var cancelKinds: [TaskID: OutcomeKind] = [:]
     /// What it counts against, when it came from the queues.
     var limiters: LimiterSet?
     /// The level that its tasks had when it was given out.

@@ -8,15 +8,18 @@ struct ReadyRun: Sendable, Equatable {
     var bits: UInt64
     /// How often they were tried before.
     var attempts: UInt32 = 0
+    /// The number of their group; 0 for none.
+    var group: Int32 = 0
     /// How often the process died while they ran (T14).
     var crashes: UInt8 = 0
     /// Lower goes first.
     var priority: UInt8
 
-    init(run: SpawnRun, bits: UInt64, attempts: UInt32 = 0, crashes: UInt8 = 0) {
+    init(run: SpawnRun, bits: UInt64, attempts: UInt32 = 0, group: Int32 = 0, crashes: UInt8 = 0) {
         self.run = run
         self.bits = bits
         self.attempts = attempts
+        self.group = group
         self.crashes = crashes
         priority = run.priority
     }

@@ -81,7 +81,12 @@ extension SchedulerCore {
         if events.isObserved { tellSpawns(changes) }
         let answers = perform { state -> [(RootWatch, EndedTask)] in
             guard state.isRecovered else { return [] }
-            for run in changes.spawned { state.dispatcher.spawned(run) }
+            for run in changes.spawned {
+                state.dispatcher.spawned(
+                    run, attributes: changes.attributes[run.firstID] ?? [], absent: changes.absent[run.firstID] ?? 0)
+            }
+            if !changes.cancels.isEmpty { state.dispatcher.cancel(changes.cancels) }
+            state.dispatcher.prioritized(changes.priorities)
             for status in changes.touched { state.dispatcher.touched(status) }
             return changes.endedRoots.compactMap { ended in
                 state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
@@ -127,10 +132,11 @@ extension SchedulerCore {
         let held = perform { state in
             state.dispatcher.recover(current, wasClean: store.recovery.wasClean)
             state.isRecovered = true
-            return state.dispatcher.held.reduce(0) { $0 + $1.count }
+            return state.dispatcher.heldCounts
         }
-        if held > 0 {
-            logger.warning("\(held) tasks in the store have types without a handler; they are kept and not run")
+        if !held.isEmpty {
+            let types = HeldType.list(held, in: store).map { "\($0.count) of \($0.name)" }.joined(separator: ", ")
+            logger.warning("no handler for tasks in the store, which are kept and not run: \(types)")
         }
     }
 

@@ -10,6 +10,7 @@ import Synchronization
 final class SchedulerCore: CommitObserver {
     let store: MemoStore
     let types: TypeTable
+    let keySecret: TaskKey.Secret
     let clock: any WallClock
     let logger: Logger
     let cancelHookLimit: Duration
@@ -29,6 +30,7 @@ final class SchedulerCore: CommitObserver {
     init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
         self.store = store
         self.types = types
+        keySecret = store.keySecret
         clock = configuration.clock
         logger = configuration.logger
         cancelHookLimit = configuration.cancelHookLimit
@@ -69,6 +71,13 @@ final class SchedulerCore: CommitObserver {
         state.withLock { $0.dispatcher.isDoomed(id, parent: parent) }
     }
 
+    /// How often a task that failed is tried: as was said when it was spawned, else as its type says.
+    func retryPolicy(of run: SpawnRun, else policy: RetryPolicy) -> RetryPolicy {
+        let attributes = store.attributes(of: run)
+        if attributes.isEmpty { return policy }
+        return (try? TaskAttributes(decoding: attributes))?.retry ?? policy
+    }
+
     // MARK: - Workers
 
     /// The life of a worker: pull after pull in one Swift task, until there is nothing to do or it is cancelled.
@@ -79,7 +88,7 @@ final class SchedulerCore: CommitObserver {
             var report = await run(current, worker)
             if report.advanced != 0, case .execute(let entry) = current.work {
                 let advanced = report.advanced
-                perform { $0.dispatcher.advanced(entry.run, advanced) }
+                perform { $0.dispatcher.advanced(entry.run, advanced, group: entry.group) }
             }
             let transaction = buffer.take()
             if !transaction.isEmpty {
@@ -118,12 +127,14 @@ final class SchedulerCore: CommitObserver {
         case .failParent(let parent):
             return FailFast(parent: parent, core: self).run(in: worker.buffer)
         case .cancel(let entries):
-            return await cancel(entries, in: worker.buffer)
+            return await cancel(entries, as: pull.cancelKinds, in: worker.buffer)
         }
     }
 
     /// Ends tasks as cancelled: hooks first, then the outcomes, so that a crash in between repeats the hooks.
-    private func cancel(_ entries: [ReadyRun], in buffer: PullBuffer) async -> PullReport {
+    private func cancel(
+        _ entries: [ReadyRun], as kinds: [TaskID: OutcomeKind], in buffer: PullBuffer
+    ) async -> PullReport {
         for entry in entries {
             if let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook {
                 await runner.runCancelHooks(entry, core: self)
@@ -133,14 +144,16 @@ final class SchedulerCore: CommitObserver {
         var report = PullReport(events: events.isObserved ? EventCollector() : nil)
         buffer.abandon { transaction in
             for entry in entries {
-                report.ended.cancelled += UInt64(entry.count)
                 report.events?.type = types.type(of: entry.run.label)
                 for index in BitIndexes(entry.bits) {
+                    let id = entry.run.id(at: index)
+                    let kind = kinds[id] ?? .cancelled
                     let outcome = Transaction.Outcome(
-                        task: entry.run.id(at: index), parent: entry.run.parent, label: entry.run.label,
-                        kind: .cancelled, attempts: entry.attempts, endedAt: now)
+                        task: id, parent: entry.run.parent, label: entry.run.label, kind: kind,
+                        attempts: entry.attempts, endedAt: now)
                     transaction.end(outcome)
-                    report.events?.add(.ended(.cancelled), outcome)
+                    report.ended[kind] += 1
+                    report.events?.add(.ended(kind), outcome)
                 }
             }
         }

@@ -9,7 +9,15 @@ struct TypeObservers: Sendable {
     private let observers: [TypeObserver?]
 
     init(_ types: TypeTable, name: String, _ factory: any MetricsFactory) {
-        observers = types.runners.map { runner in runner.map { TypeObserver($0.type, queue: name, factory) } }
+        var known: [TaskType: TypeObserver] = [:]
+        // The labels of a type's versions and former names have one observer.
+        observers = types.runners.map { runner in
+            guard let type = runner?.type else { return nil }
+            let observer = known[type] ?? TypeObserver(type, queue: name, factory)
+            known[type] = observer
+            return observer
+        }
+        all = known.values.sorted { $0.type.name < $1.type.name }
     }
 
     subscript(label: Label) -> TypeObserver? {
@@ -19,10 +27,17 @@ struct TypeObservers: Sendable {
 
     /// How much waits and runs, by the raw value of the label.
     func note(_ load: [Dispatcher.Load]) {
-        for (observer, load) in zip(observers, load) { observer?.note(load) }
+        for observer in all {
+            var sum = Dispatcher.Load()
+            for (other, load) in zip(observers, load) where other === observer {
+                sum.queued += load.queued
+                sum.processing += load.processing
+            }
+            observer.note(sum)
+        }
     }
 
-    var all: some Sequence<TypeObserver> { observers.lazy.compactMap(\.self) }
+    let all: [TypeObserver]
 }
 
 /// The statistics and metrics of one type.

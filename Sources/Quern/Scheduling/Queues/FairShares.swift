@@ -36,6 +36,14 @@ struct FairShares: Sendable {
         shares[group] = share.flows == 0 && share.weight == 1 && share.used <= current ? nil : share
     }
 
+    /// Forgets a group without flows, unless it has a weight of its own.
+    mutating func removeIdle(_ group: Int32) -> Bool {
+        guard let share = shares[group] else { return true }
+        guard share.flows == 0, share.weight == 1 else { return false }
+        shares[group] = nil
+        return true
+    }
+
     mutating func charge(_ group: Int32, tasks: Int) {
         guard var share = shares[group] else { return }
         current = max(current, share.used)

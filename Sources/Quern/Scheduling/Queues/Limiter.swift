@@ -14,6 +14,9 @@ struct Limiter: Sendable {
     /// When parked flows are looked at again because time has passed.
     var wakesAt: Timestamp?
 
+    /// Whether it limits nothing, and nothing runs under it.
+    var isIdle: Bool { concurrency == nil && bucket == nil && pausedUntil == nil && running == 0 }
+
     enum Obstacle: Equatable {
         case concurrency
         /// A pause or the rate.

@@ -9,9 +9,7 @@ struct LimiterTable: Sendable {
     /// By the raw value of the label; without group.
     private var types: [LimiterSet] = []
     private var domains: [String: Int32] = [:]
-    /// By the number of the group.
-    private var groups: [Int32] = [-1]
-    private var groupNumbers: [String: Int32] = [:]
+    var groups = GroupTable()
 
     init(_ facts: [TypeFacts?], in queues: inout ReadyQueues) {
         everything = queues.addLimiter()
@@ -19,9 +17,13 @@ struct LimiterTable: Sendable {
         // Full buckets have nothing to do with the time.
         let now = Timestamp(milliseconds: 0)
         queues.update(suspects, now: now) { $0.concurrency = 1 }
+        // The labels that a type has for its earlier versions and names share its limits.
+        var known: [Label: LimiterSet] = [:]
         for facts in facts {
             var set = LimiterSet(type: -1, everything: Int32(everything))
-            if let facts {
+            if let shared = facts?.label.flatMap({ known[$0] }) {
+                set = shared
+            } else if let facts {
                 set.type = Int32(queues.addLimiter())
                 queues.update(Int(set.type), now: now) { limiter in
                     limiter.concurrency = facts.concurrency
@@ -30,7 +32,9 @@ struct LimiterTable: Sendable {
                 if let domain = facts.domain {
                     set.domain = domains[domain] ?? Int32(queues.addLimiter())
                     domains[domain] = set.domain
+                    queues.update(Int(set.domain), now: now) { $0.concurrency = facts.domainConcurrency }
                 }
+                if let label = facts.label { known[label] = set }
             }
             types.append(set)
         }
@@ -40,7 +44,7 @@ struct LimiterTable: Sendable {
     func set(of key: Flow.Key) -> LimiterSet {
         let index = Int(key.label.rawValue)
         var set = index < types.count ? types[index] : LimiterSet(type: -1, everything: Int32(everything))
-        set.group = groups[Int(key.group)]
+        set.group = groups.limiter(of: key.group)
         if key.isSuspect { set.suspects = Int32(suspects) }
         return set
     }
@@ -51,15 +55,4 @@ struct LimiterTable: Sendable {
     }
 
     func limiter(ofDomain name: String) -> Int? { domains[name].map(Int.init) }
-
-    func limiter(ofGroup number: Int32) -> Int { Int(groups[Int(number)]) }
-
-    /// The number that stands for a group; a new one when nobody asked before.
-    mutating func number(ofGroup name: String, in queues: inout ReadyQueues) -> Int32 {
-        if let number = groupNumbers[name] { return number }
-        let number = Int32(groups.count)
-        groups.append(Int32(queues.addLimiter()))
-        groupNumbers[name] = number
-        return number
-    }
 }

@@ -34,6 +34,7 @@ struct ReadyQueues: Sendable {
 
     let aging: Aging?
     private var limiters: [Limiter] = []
+    private var freeLimiters: [Int] = []
     /// The flows that each limiter holds back.
     private var parked: [Heap<Candidate>] = []
     private var flows: [Flow?] = []
@@ -83,9 +84,21 @@ struct ReadyQueues: Sendable {
 extension ReadyQueues {
     /// A limiter that holds nothing back yet.
     mutating func addLimiter() -> Int {
+        if let free = freeLimiters.popLast() { return free }
         limiters.append(Limiter())
         parked.append(Heap())
         return limiters.count - 1
+    }
+
+    /// Takes back the limiter of a group without tasks, unless it holds something back, a pull runs under it, or the group
+    /// has a weight of its own.
+    mutating func removeIdle(limiter: Int, group: Int32) -> Bool {
+        guard limiters[limiter].isIdle, groups.removeIdle(group) else { return false }
+        // A wake that is left in the heap finds nothing to do.
+        limiters[limiter] = Limiter()
+        parked[limiter] = Heap()
+        freeLimiters.append(limiter)
+        return true
     }
 
     /// Whether tasks wait that were in flight when the process died. O(flows).

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+extension TaskContext {
+    /// Spawns a task below this one, which `finalize` will see.
+    ///
+    /// - Throws: ``SchedulerError`` with `notAnOrchestrator` when the handler has no `finalize`, `notRegistered`,
+    ///   `payloadNotEncodable`, `payloadTooLarge`, or `contextExpired`. The handler may go on after all but the last.
+    /// - Complexity: O(payload). Durable when `execute` has returned and committed.
+    public func spawnChild<Work: DurableTask>(_ task: Work) throws(SchedulerError) {
+        try checkChildren()
+        try spawn(task, under: id, try core.types.terms(of: Work.self))
+    }
+
+    /// Spawns a task below this one, with options of its own.
+    ///
+    /// A task whose key a live child has when `execute` commits is left out, or replaces that child, as
+    /// ``TaskOptions/onDuplicate`` says. Of several tasks with one key that the same `execute` spawns the last one
+    /// counts alone.
+    ///
+    /// - Throws: as ``spawnChild(_:)``; `invalidOptions`; `duplicateKey` when a live child has the key now and that is to
+    ///   be rejected.
+    /// - Complexity: O(payload + options). Durable when `execute` has returned and committed.
+    public func spawnChild<Work: DurableTask>(_ task: Work, options: TaskOptions) throws(SchedulerError) {
+        try checkChildren()
+        try spawn(task, under: id, try core.types.terms(of: Work.self, options))
+    }
+
+    /// Spawns tasks below this one that have options in common: cheaper than one by one when there are options.
+    ///
+    /// - Parameter key: the key of each task; without it they have that of the options, if any.
+    /// - Throws: as ``spawnChild(_:options:)``; the tasks before the one that it is about are spawned.
+    /// - Complexity: O(payloads + keys). Durable when `execute` has returned and committed; memory holds a few MiB of
+    ///   them until then, however many they are.
+    public func spawnChildren<Tasks: Sequence>(
+        _ tasks: Tasks, options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
+    ) throws(SchedulerError) where Tasks.Element: DurableTask {
+        try checkChildren()
+        var terms = try core.types.terms(of: Tasks.Element.self, options)
+        for task in tasks {
+            if let key { terms.key = key(task) }
+            try spawn(task, under: id, terms)
+        }
+    }
+
+    /// Spawns a task beside this one, under the same parent (T7).
+    ///
+    /// - Throws: ``SchedulerError`` with `noParent` when this is a root task, `notRegistered`,
+    ///   `payloadNotEncodable`, `payloadTooLarge`, or `contextExpired`. The handler may go on after all but the last.
+    /// - Complexity: O(payload). Durable when `execute` has returned and committed.
+    public func spawnSibling<Work: DurableTask>(_ task: Work) throws(SchedulerError) {
+        try checkParent()
+        try spawn(task, under: parent, try core.types.terms(of: Work.self))
+    }
+
+    /// Spawns a task beside this one, with options of its own.
+    ///
+    /// - Throws: as ``spawnSibling(_:)``; `invalidOptions`; `duplicateKey` as ``spawnChild(_:options:)``, whose word on
+    ///   keys holds here too.
+    /// - Complexity: O(payload + options). Durable when `execute` has returned and committed.
+    public func spawnSibling<Work: DurableTask>(_ task: Work, options: TaskOptions) throws(SchedulerError) {
+        try checkParent()
+        try spawn(task, under: parent, try core.types.terms(of: Work.self, options))
+    }
+
+    private func checkChildren() throws(SchedulerError) {
+        guard isOrchestrator else {
+            throw SchedulerError(.notAnOrchestrator, "the handler of task \(id) has no finalize to see children")
+        }
+    }
+
+    private func checkParent() throws(SchedulerError) {
+        guard parent != .none else {
+            throw SchedulerError(.noParent, "root task \(id) has no parent to spawn a sibling under")
+        }
+    }
+
+    private func spawn<Work: DurableTask>(
+        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms
+    ) throws(SchedulerError) {
+        let key = terms.storeKey(under: parent, core.keySecret)
+        if let key, terms.onDuplicate == .reject, let other = core.store.task(forKey: key) {
+            throw .duplicateKey(terms.key ?? "", of: other)
+        }
+        try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
+            try transaction.spawn(task, under: parent, terms, key: key, at: startedAt)
+        }
+    }
+}

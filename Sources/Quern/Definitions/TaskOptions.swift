@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+public import QuernStore
+
+/// What can be said of a task beside what it is: where it is spawned, for its type, its domain or the whole scheduler.
+///
+/// ```swift
+/// try context.spawnChild(Upload(file), options: TaskOptions(key: file.name, priority: 40, group: customer))
+/// ```
+///
+/// What is not said at the call is as the task's type says (``DurableTask/options``), else its domain
+/// (``TaskDomain/options``), else the scheduler (``TaskScheduler/Configuration/options``). Tags add up. Types that say
+/// nothing, spawned without options, cost nothing more than that.
+///
+/// All but ``retry`` is decided when the task is spawned, and is as durable as the task. A retry policy that is not said
+/// at the call is the one that the type has when an attempt fails.
+public struct TaskOptions: Sendable, Equatable {
+    /// What no other live task may have: among the children of its parent, or the root tasks of its type (T11). It is
+    /// free again when the task has ended.
+    public var key: String?
+    /// What is to happen when a live task has the key; ``DuplicatePolicy/skip`` by default.
+    public var onDuplicate: DuplicatePolicy?
+    /// Lower goes first (T16); 128 by default.
+    public var priority: UInt8?
+    /// Tasks of a group share limits and a weight, whatever their types (T16): see ``LimitScope/group(_:)``. 1 to 255
+    /// bytes.
+    public var group: String?
+    /// By which tasks are found. Each has 1 to 255 bytes.
+    public var tags: [String]
+    /// When the task may start at the earliest; at once by default.
+    public var start: TaskStart?
+    /// How long the task may take to end; for ever by default.
+    public var timeToLive: TimeToLive?
+    /// What must have ended before the task starts.
+    public var dependencies: [TaskDependency]
+    /// What is to happen when one of those did not complete; ``DependencyPolicy/fail`` by default.
+    public var onDependencyFailure: DependencyPolicy?
+    /// How often the task is tried (T15); once by default.
+    public var retry: RetryPolicy?
+
+    /// Says what is given, and leaves the rest open.
+    public init(
+        key: String? = nil, onDuplicate: DuplicatePolicy? = nil, priority: UInt8? = nil, group: String? = nil,
+        tags: [String] = [], start: TaskStart? = nil, timeToLive: TimeToLive? = nil,
+        dependencies: [TaskDependency] = [], onDependencyFailure: DependencyPolicy? = nil, retry: RetryPolicy? = nil
+    ) {
+        self.key = key
+        self.onDuplicate = onDuplicate
+        self.priority = priority
+        self.group = group
+        self.tags = tags
+        self.start = start
+        self.timeToLive = timeToLive
+        self.dependencies = dependencies
+        self.onDependencyFailure = onDependencyFailure
+        self.retry = retry
+    }
+
+    /// These options, and where they say nothing, the others.
+    func merged(over others: TaskOptions) -> TaskOptions {
+        TaskOptions(
+            key: key ?? others.key, onDuplicate: onDuplicate ?? others.onDuplicate,
+            priority: priority ?? others.priority, group: group ?? others.group,
+            tags: others.tags + tags, start: start ?? others.start,
+            timeToLive: timeToLive ?? others.timeToLive,
+            dependencies: dependencies.isEmpty ? others.dependencies : dependencies,
+            onDependencyFailure: onDependencyFailure ?? others.onDependencyFailure, retry: retry ?? others.retry)
+    }
+}
