@@ -121,7 +121,7 @@ struct EventTests {
         #expect(statistics.durations.maximum >= statistics.durations.p99)
         #expect(statistics.durations.p99 >= statistics.durations.median)
         #expect(test.scheduler.statistics(of: "nobody") == nil)
-        #expect(test.scheduler.statisticsByType().map(\.type) == [Step.type, Plan.type])
+        #expect(test.scheduler.statisticsByType().map(\.type) == [Plan.type, Step.type])
         for (status, count) in ["completed": 20, "failed": 10, "deadLettered": 10, "retried": 20, "cancelled": 0] {
             let counter = try metrics.expectCounter(
                 "quern.tasks", [("name", "test.step"), ("queue", "q"), ("status", status)])
