@@ -15,6 +15,7 @@ let package = Package(
     products: [
         .library(name: "QuernStore", targets: ["QuernStore"]),
         .library(name: "Quern", targets: ["Quern"]),
+        .library(name: "QuernJSON", targets: ["QuernJSON"]),
         .library(name: "QuernTesting", targets: ["QuernTesting"]),
         .executable(name: "quern", targets: ["QuernTool"]),
         .executable(name: "dirscan", targets: ["dirscan"]),
@@ -52,6 +53,9 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
+
+        // Tasks and memos as JSON: apart, since it links Foundation's essentials.
+        .target(name: "QuernJSON", dependencies: ["QuernStore", "Quern"], swiftSettings: strict),
 
         // A simulated file system and a manual clock, for our tests and for users' tests.
         .target(name: "QuernTesting", dependencies: ["QuernStore", "Quern", systemPackage], swiftSettings: strict),
@@ -101,6 +105,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QuernJSONTests", dependencies: ["Quern", "QuernJSON", "QuernTesting", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "QuernTestingTests", dependencies: ["QuernTesting", systemPackage], swiftSettings: strict),
