@@ -15,6 +15,7 @@ let package = Package(
     products: [
         .library(name: "QuernStore", targets: ["QuernStore"]),
         .library(name: "Quern", targets: ["Quern"]),
+        .library(name: "QuernJSON", targets: ["QuernJSON"]),
         .library(name: "QuernTesting", targets: ["QuernTesting"]),
         .executable(name: "quern", targets: ["QuernTool"]),
         .executable(name: "dirscan", targets: ["dirscan"]),
@@ -56,6 +57,9 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
+
+        // Tasks and memos as JSON: apart, since it links Foundation's essentials.
+        .target(name: "QuernJSON", dependencies: ["QuernStore", "Quern"], swiftSettings: strict),
 
         // A simulated file system and a manual clock, for our tests and for users' tests.
         .target(
@@ -112,6 +116,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "QuernTestingTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "QuernJSONTests", dependencies: ["Quern", "QuernJSON", "QuernTesting", systemPackage],
+            swiftSettings: strict),
         .testTarget(
             name: "DirScanTests", dependencies: ["DirScanKit", "Quern", "QuernTesting", "dirscan", systemPackage],
             swiftSettings: strict),

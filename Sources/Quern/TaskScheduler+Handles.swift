@@ -12,7 +12,8 @@ extension TaskScheduler {
         TaskHandle(id: id, core: core, watch: core.watch(id))
     }
 
-    /// The root task of a type that has a key (``TaskOptions/key``); nil when none has, since it has ended or never was.
+    /// The root task of a type that has a key (``TaskOptions/key``); nil when none has, since it has ended or never
+    /// was.
     ///
     /// - Throws: ``SchedulerError`` with `notRegistered`.
     /// - Complexity: O(bytes of the key).

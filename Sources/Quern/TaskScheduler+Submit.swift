@@ -18,54 +18,65 @@ extension TaskScheduler {
     ///
     /// Works before `run()` is called, too: the task waits.
     ///
-    /// - Parameter options: what is to hold for this task. When it has a key, ``TaskHandle/submission`` says what became
-    ///   of it, and the handle is that of the task that has the key then.
+    /// - Parameter options: what is to hold for this task. When it has a key, ``TaskHandle/submission`` says what
+    ///   became of it, and the handle is that of the task that has the key then.
     /// - Returns: when the task is durable, as the store's ``Durability`` says; it then survives the process.
-    /// - Throws: ``SchedulerError`` with `notRegistered`, `payloadNotEncodable`, `payloadTooLarge`, `invalidOptions` or
-    ///   `stopped`, or with the store's error as its cause; `duplicateKey` when a live task has the key and that is to be
-    ///   rejected. When the cause is `indeterminate`, the task may be there or not.
+    /// - Throws: ``SchedulerError`` with `notRegistered`, `payloadNotEncodable`, `payloadTooLarge`, `invalidOptions`,
+    ///   `refused` or `stopped`, or with the store's error as its cause; `duplicateKey` when a live task has the key
+    ///   and that is to be rejected. When the cause is `indeterminate`, the task may be there or not.
     public func submit<Work: DurableTask>(
         _ task: Work, options: TaskOptions = TaskOptions()
     ) async throws(SchedulerError) -> TaskHandle<Work> {
-        let terms = try core.types.terms(of: Work.self, options)
-        let handle = try await core.submit(CollectionOfOne(task), terms, key: nil)[0]
-        if handle.submission == .rejected { throw .duplicateKey(terms.key ?? "", of: handle.id) }
+        let handle = try await core.submit([task], options, key: nil)[0]
+        if handle.submission == .rejected { throw .duplicateKey(options.key ?? "", of: handle.id) }
         return handle
     }
 
     /// Submits root tasks that have options in common, all or none.
     ///
-    /// - Parameter key: the key of each task; without it they have that of the options, if any. Of several tasks with one
-    ///   key the last one counts, and the others' handles are that one's.
-    /// - Returns: a handle for each task, in order; ``TaskHandle/submission`` says what became of it. When the tasks are
-    ///   durable, as the store's ``Durability`` says.
-    /// - Throws: as ``submit(_:options:)``, but for `duplicateKey`: tasks that are rejected say so, and are no reason not
-    ///   to take the others.
+    /// - Parameter key: the key of each task; without it they have that of the options, if any. Of several tasks with
+    ///   one key the last one counts, and the others' handles are that one's.
+    /// - Returns: a handle for each task, in order; ``TaskHandle/submission`` says what became of it. When the tasks
+    ///   are durable, as the store's ``Durability`` says.
+    /// - Throws: as ``submit(_:options:)``, but for `duplicateKey`: tasks that are rejected say so, and are no reason
+    ///   not to take the others.
     /// - Complexity: O(payloads), also in memory.
     public func submit<Tasks: Sequence>(
         contentsOf tasks: Tasks, options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
     ) async throws(SchedulerError) -> [TaskHandle<Tasks.Element>] where Tasks.Element: DurableTask {
-        try await core.submit(tasks, try core.types.terms(of: Tasks.Element.self, options), key: key)
+        try await core.submit(Array(tasks), options, key: key)
     }
 }
 
 extension SchedulerCore {
+    /// Passes root tasks through the middleware of their type, and commits them.
+    func submit<Work: DurableTask>(
+        _ tasks: [Work], _ options: TaskOptions, key: ((Work) -> String?)?
+    ) async throws(SchedulerError) -> [TaskHandle<Work>] {
+        let middleware = try types.middleware(around: Work.self)
+        if tasks.isEmpty { return [] }
+        if middleware.isEmpty { return try await commit(tasks, try types.terms(of: Work.self, options), key: key) }
+        var handles: [TaskHandle<Work>] = []
+        try await middleware.submit(TaskSubmission(tasks: tasks, options: options)) {
+            [self] submission throws(SchedulerError) in
+            handles = try await commit(tasks, try types.terms(of: Work.self, submission.options), key: key)
+        }
+        return handles
+    }
+
     /// Commits root tasks; their watches are in place before they can end.
-    func submit<Tasks: Sequence>(
-        _ tasks: Tasks, _ terms: SpawnTerms, key: ((Tasks.Element) -> String?)?
-    ) async throws(SchedulerError) -> [TaskHandle<Tasks.Element>] where Tasks.Element: DurableTask {
+    private func commit<Work: DurableTask>(
+        _ tasks: [Work], _ terms: SpawnTerms, key: ((Work) -> String?)?
+    ) async throws(SchedulerError) -> [TaskHandle<Work>] {
         var transaction = Transaction()
         var terms = terms
         let now = clock.now
         for task in tasks {
             if let key { terms.key = key(task) }
-            try transaction.spawn(
-                task, under: .none, terms, key: terms.storeKey(under: .none, keySecret), at: now)
+            try transaction.spawn(task, under: .none, terms, key: terms.storeKey(under: .none, keySecret), at: now)
         }
-        if transaction.isEmpty { return [] }
         let (filled, rejects) = (transaction, terms.onDuplicate == .reject)
-        let result: Result<[TaskHandle<Tasks.Element>], SchedulerError> = await withCheckedContinuation {
-            continuation in
+        let result: Result<[TaskHandle<Work>], SchedulerError> = await withCheckedContinuation { continuation in
             store.enqueue(filled) { [self] result in
                 continuation.resume(
                     returning: result.map { handles(of: $0, count: filled.spawnCount, rejects: rejects) }

@@ -52,7 +52,24 @@ struct DefinitionTests {
         #expect(writer.bytes == [0xFE, 255, 255, 255, 255, 255, 255, 255])
         #expect(try Step.Memo.decodeMemo(writer.bytes.span.bytes) == Step.Memo(value: -2))
         let short: [UInt8] = [1, 2, 3]
-        #expect(throws: MemoLengthError(expected: 8, found: 3)) { try Step.Memo.decodeMemo(short.span.bytes) }
+        #expect(throws: FixedLayoutError(expected: 8, found: 3)) { try Step.Memo.decodeMemo(short.span.bytes) }
+    }
+
+    @Test("A task of a fixed layout is its bytes, and refuses another length")
+    func fixedLayoutTask() throws {
+        struct Tile: FixedLayoutTask, Equatable {
+            static let type: TaskType = "test.tile"
+            var x: UInt32
+            var y: UInt16
+            var zoom: UInt16
+            typealias Memo = NoMemo
+        }
+        var writer = ByteWriter()
+        try (Tile(x: 1, y: 2, zoom: 3) as any DurableTask).encodePayload(into: &writer)
+        #expect(writer.bytes == [1, 0, 0, 0, 2, 0, 3, 0])
+        #expect(try Tile.decodePayload(writer.bytes.span.bytes) == Tile(x: 1, y: 2, zoom: 3))
+        let long = writer.bytes + [0]
+        #expect(throws: FixedLayoutError(expected: 8, found: 9)) { try Tile.decodePayload(long.span.bytes) }
     }
 
     @Test(

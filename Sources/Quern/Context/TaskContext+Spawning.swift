@@ -18,8 +18,8 @@ extension TaskContext {
     /// ``TaskOptions/onDuplicate`` says. Of several tasks with one key that the same `execute` spawns the last one
     /// counts alone.
     ///
-    /// - Throws: as ``spawnChild(_:)``; `invalidOptions`; `duplicateKey` when a live child has the key now and that is to
-    ///   be rejected.
+    /// - Throws: as ``spawnChild(_:)``; `invalidOptions`; `duplicateKey` when a live child has the key now and that is
+    ///   to be rejected.
     /// - Complexity: O(payload + options). Durable when `execute` has returned and committed.
     public func spawnChild<Work: DurableTask>(_ task: Work, options: TaskOptions) throws(SchedulerError) {
         try checkChildren()

@@ -47,8 +47,8 @@ public protocol DurableTask: Codable, Sendable {
     /// Reads what an earlier ``payloadVersion`` wrote, under whichever of the type's names. Must not trap, whatever the
     /// bytes are.
     ///
-    /// - Throws: when the bytes are no such task, or the version is one that nobody knows any more. The task then ends as
-    ///   failed; so it does unless you implement this.
+    /// - Throws: when the bytes are no such task, or the version is one that nobody knows any more. The task then ends
+    ///   as failed; so it does unless you implement this.
     static func migrate(payload: RawSpan, from version: UInt32) throws -> Self
 }
 

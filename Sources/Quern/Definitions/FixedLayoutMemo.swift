@@ -26,12 +26,7 @@ extension FixedLayoutMemo {
     }
 
     @inlinable
-    public static func decodeMemo(_ bytes: RawSpan) throws -> Self {
-        guard bytes.byteCount == MemoryLayout<Self>.size else {
-            throw MemoLengthError(expected: MemoryLayout<Self>.size, found: bytes.byteCount)
-        }
-        return bytes.withUnsafeBytes { $0.loadUnaligned(as: Self.self) }
-    }
+    public static func decodeMemo(_ bytes: RawSpan) throws -> Self { try FixedLayoutError.load(bytes) }
 
     @inlinable
     public static func decodeUniform(_ block: ChildBlock, into memos: inout [Self]) -> Bool {
@@ -43,8 +38,8 @@ extension FixedLayoutMemo {
     }
 }
 
-/// A stored memo does not have the length of the layout it is read as.
-public struct MemoLengthError: Error, Sendable, Equatable {
+/// Stored bytes do not have the length of the layout that they are read as.
+public struct FixedLayoutError: Error, Sendable, Equatable {
     public var expected: Int
     public var found: Int
 
@@ -52,8 +47,16 @@ public struct MemoLengthError: Error, Sendable, Equatable {
         self.expected = expected
         self.found = found
     }
+
+    @inlinable
+    static func load<Layout: BitwiseCopyable>(_ bytes: RawSpan) throws -> Layout {
+        guard bytes.byteCount == MemoryLayout<Layout>.size else {
+            throw FixedLayoutError(expected: MemoryLayout<Layout>.size, found: bytes.byteCount)
+        }
+        return bytes.withUnsafeBytes { $0.loadUnaligned(as: Layout.self) }
+    }
 }
 
-extension MemoLengthError: CustomStringConvertible {
-    public var description: String { "a memo of \(found) bytes where \(expected) belong" }
+extension FixedLayoutError: CustomStringConvertible {
+    public var description: String { "\(found) bytes where \(expected) belong" }
 }

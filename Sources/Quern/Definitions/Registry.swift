@@ -16,14 +16,15 @@ public struct Registry: Sendable {
         var retry: RetryPolicy?
         /// What its domain says; nothing outside of one.
         var domain: TaskOptions
-        /// The runner for tasks whose payloads have a version.
-        var makeRunner: @Sendable (TypeFacts, _ version: UInt32, RetryPolicy) -> any TaskRunner
+        var makeRunner: @Sendable (RunnerTerms) -> any TaskRunner
     }
 
     private(set) var registrations: [Registration] = []
     /// The first error; the scheduler's initializer throws it.
     private(set) var error: SchedulerError?
     private var domains: Set<String> = []
+    /// By domain; nil for all tasks.
+    private var middleware: [String?: [any TaskMiddleware]] = [:]
     /// The domain that is registering now.
     private var domain: (any TaskDomain)?
 
@@ -37,7 +38,8 @@ public struct Registry: Sendable {
     ///   - retry: how often a failing task is tried; nil for what the type's, the domain's or the scheduler's options
     ///     say, and once when none says anything.
     ///   - place: `.threads` for a handler that blocks; never let one block the cooperative pool.
-    ///   - concurrency: how many tasks of the type run at a time; nil for no limit but the domain's and the scheduler's.
+    ///   - concurrency: how many tasks of the type run at a time; nil for no limit but the domain's and the
+    ///     scheduler's.
     ///   - rate: how many of them start in a time; nil for no limit.
     public mutating func register<Handler: TaskHandler>(
         _ handler: Handler, retry: RetryPolicy? = nil, runsOn place: HandlerPlace = .cooperative,
@@ -46,9 +48,9 @@ public struct Registry: Sendable {
         let hook = CancelHook<Handler.Work>(handler)
         let facts = TypeFacts(
             place: place, hasCancelHook: hook != nil, concurrency: concurrency.map { max(0, $0) }, rate: rate)
-        add(Handler.Work.self, facts, retry) { facts, version, retry in
-            let loop = ExecutionLoop(body: LeafBody(handler: handler), type: Handler.Work.type, retry: retry)
-            return LeafRunner<Handler>(facts: facts, version: version, loop: loop, hook: hook)
+        add(Handler.Work.self, facts, retry) { terms in
+            if terms.middleware.isEmpty { return LeafRunner(terms, handler, hook) }
+            return LeafRunner(terms, WrappedHandler(handler: handler, middleware: terms.middleware), hook)
         }
     }
 
@@ -72,9 +74,9 @@ public struct Registry: Sendable {
         let facts = TypeFacts(
             place: place, isOrchestrator: true, policy: policy, hasCancelHook: hook != nil,
             concurrency: concurrency.map { max(0, $0) }, rate: rate)
-        add(Handler.Work.self, facts, retry) { facts, version, retry in
-            let loop = ExecutionLoop(body: OrchestratorBody(handler: handler), type: Handler.Work.type, retry: retry)
-            return OrchestratorRunner<Handler>(facts: facts, version: version, loop: loop, hook: hook)
+        add(Handler.Work.self, facts, retry) { terms in
+            if terms.middleware.isEmpty { return OrchestratorRunner(terms, handler, hook) }
+            return OrchestratorRunner(terms, WrappedOrchestrator(handler: handler, middleware: terms.middleware), hook)
         }
     }
 
@@ -95,9 +97,21 @@ public struct Registry: Sendable {
         try new.register(in: &self)
     }
 
+    /// Puts middleware around all tasks; within a domain's `register(in:)` around those of the domain, inside of what
+    /// is around all.
+    ///
+    /// - Parameter list: the outermost first. What is used later is inside of what was used before.
+    public mutating func use(@TaskMiddlewareBuilder _ list: () throws -> [any TaskMiddleware]) rethrows {
+        middleware[domain?.name, default: []] += try list()
+    }
+
+    func middleware(around domain: String?) -> [any TaskMiddleware] {
+        (middleware[nil] ?? []) + (domain.flatMap { middleware[$0] } ?? [])
+    }
+
     private mutating func add<Work: DurableTask>(
         _ work: Work.Type, _ facts: TypeFacts, _ retry: RetryPolicy?,
-        _ makeRunner: @escaping @Sendable (TypeFacts, UInt32, RetryPolicy) -> any TaskRunner
+        _ makeRunner: @escaping @Sendable (RunnerTerms) -> any TaskRunner
     ) {
         var facts = facts
         facts.domain = domain?.name

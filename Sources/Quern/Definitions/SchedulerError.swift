@@ -32,6 +32,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let invalidOptions = Code("invalid options")
         /// A live task has the key, and ``TaskOptions/onDuplicate`` says to reject; `cause` names it.
         public static let duplicateKey = Code("duplicate key")
+        /// A ``TaskMiddleware`` did not let the task be submitted.
+        public static let refused = Code("refused")
         /// There is no task of this id and type.
         public static let unknownTask = Code("unknown task")
         /// The system has no time zone of this name.

@@ -11,8 +11,8 @@ public import QuernStore
 /// (``TaskDomain/options``), else the scheduler (``TaskScheduler/Configuration/options``). Tags add up. Types that say
 /// nothing, spawned without options, cost nothing more than that.
 ///
-/// All but ``retry`` is decided when the task is spawned, and is as durable as the task. A retry policy that is not said
-/// at the call is the one that the type has when an attempt fails.
+/// All but ``retry`` is decided when the task is spawned, and is as durable as the task. A retry policy that is not
+/// said at the call is the one that the type has when an attempt fails.
 public struct TaskOptions: Sendable, Equatable {
     /// What no other live task may have: among the children of its parent, or the root tasks of its type (T11). It is
     /// free again when the task has ended.

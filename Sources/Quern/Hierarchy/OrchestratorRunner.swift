@@ -8,6 +8,13 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
     let loop: ExecutionLoop<OrchestratorBody<Handler>>
     let hook: CancelHook<Handler.Work>?
 
+    init(_ terms: RunnerTerms, _ handler: Handler, _ hook: CancelHook<Handler.Work>?) {
+        facts = terms.facts
+        version = terms.version
+        loop = ExecutionLoop(body: OrchestratorBody(handler: handler), type: Handler.Work.type, retry: terms.retry)
+        self.hook = hook
+    }
+
     var type: TaskType { Handler.Work.type }
     private var handler: Handler { loop.body.handler }
 

@@ -8,6 +8,13 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
     let loop: ExecutionLoop<LeafBody<Handler>>
     let hook: CancelHook<Handler.Work>?
 
+    init(_ terms: RunnerTerms, _ handler: Handler, _ hook: CancelHook<Handler.Work>?) {
+        facts = terms.facts
+        version = terms.version
+        loop = ExecutionLoop(body: LeafBody(handler: handler), type: Handler.Work.type, retry: terms.retry)
+        self.hook = hook
+    }
+
     var type: TaskType { Handler.Work.type }
 
     func execute(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {

@@ -18,6 +18,15 @@ protocol TaskRunner: Sendable {
     func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async
 }
 
+/// How a runner does its work.
+struct RunnerTerms: Sendable {
+    var facts: TypeFacts
+    /// Of its tasks' payloads.
+    var version: UInt32
+    var retry: RetryPolicy
+    var middleware: MiddlewareChain
+}
+
 /// What a worker is, to the code that it runs.
 struct Worker: Sendable {
     let id: Dispatcher.WorkerID

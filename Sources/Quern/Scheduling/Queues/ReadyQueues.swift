@@ -90,8 +90,8 @@ extension ReadyQueues {
         return limiters.count - 1
     }
 
-    /// Takes back the limiter of a group without tasks, unless it holds something back, a pull runs under it, or the group
-    /// has a weight of its own.
+    /// Takes back the limiter of a group without tasks, unless it holds something back, a pull runs under it, or the
+    /// group has a weight of its own.
     mutating func removeIdle(limiter: Int, group: Int32) -> Bool {
         guard limiters[limiter].isIdle, groups.removeIdle(group) else { return false }
         // A wake that is left in the heap finds nothing to do.

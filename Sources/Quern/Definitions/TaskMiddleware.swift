@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What goes around the submission, the execution and the end of tasks, whatever their types: to measure, to trace, to
+/// refuse, to set up what handlers find in task-local values.
+///
+/// ```swift
+/// struct Timing: TaskMiddleware {
+///     func execute(_ task: some DurableTask, in context: TaskContext, next: () async throws -> Void) async throws {
+///         let start = ContinuousClock.now
+///         defer { record(type(of: task).type, ContinuousClock.now - start) }
+///         try await next()
+///     }
+/// }
+///
+/// let scheduler = try await TaskScheduler(storeAt: path) {
+///     $0.use { Timing(); Tracing() }  // the first one is outermost
+///     $0.register(Uploader())
+/// }
+/// ```
+///
+/// Each has to call `next` once, or to throw. What it throws has the same consequences as if the handler had thrown it.
+/// A scheduler that uses none calls its handlers directly.
+public protocol TaskMiddleware: Sendable {
+    /// Around the commit of root tasks. Their options may be changed on the way; what it throws, the caller gets as
+    /// ``SchedulerError/Code/refused``, or as it is when it is a ``SchedulerError``.
+    func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws
+
+    /// Around a handler's `execute`. The task's outcome commits later: returning from `next` does not make it durable.
+    func execute(_ task: some DurableTask, in context: TaskContext, next: () async throws -> Void) async throws
+
+    /// Around a handler's `finalize`. On a thread of the scheduler's own.
+    func finalize(_ task: some DurableTask, in context: FinalizeContext, next: () async throws -> Void) async throws
+}
+
+extension TaskMiddleware {
+    public func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws {
+        try await next(submission)
+    }
+
+    public func execute(
+        _ task: some DurableTask, in context: TaskContext, next: () async throws -> Void
+    ) async throws { try await next() }
+
+    public func finalize(
+        _ task: some DurableTask, in context: FinalizeContext, next: () async throws -> Void
+    ) async throws { try await next() }
+}
+
+/// Root tasks of one type that are submitted together.
+public struct TaskSubmission: Sendable {
+    /// At least one.
+    public let tasks: [any DurableTask]
+    /// What was said at the call.
+    public var options: TaskOptions
+}
+
+/// Lists middleware, the outermost first.
+@resultBuilder
+public enum TaskMiddlewareBuilder {
+    public static func buildExpression(_ middleware: some TaskMiddleware) -> [any TaskMiddleware] { [middleware] }
+    public static func buildBlock(_ parts: [any TaskMiddleware]...) -> [any TaskMiddleware] { parts.flatMap(\.self) }
+    public static func buildOptional(_ part: [any TaskMiddleware]?) -> [any TaskMiddleware] { part ?? [] }
+    public static func buildEither(first part: [any TaskMiddleware]) -> [any TaskMiddleware] { part }
+    public static func buildEither(second part: [any TaskMiddleware]) -> [any TaskMiddleware] { part }
+    public static func buildArray(_ parts: [[any TaskMiddleware]]) -> [any TaskMiddleware] { parts.flatMap(\.self) }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The middleware around the tasks of a type, the outermost first.
+struct MiddlewareChain: Sendable {
+    let all: [any TaskMiddleware]
+
+    var isEmpty: Bool { all.isEmpty }
+
+    typealias Next = () async throws -> Void
+
+    /// - Parameter call: what is asked of each.
+    /// - Throws: what they throw or `body` throws; `PermanentError` when `body` was not called.
+    func around<Output>(
+        _ call: @escaping (any TaskMiddleware, Next) async throws -> Void, _ body: @escaping () async throws -> Output
+    ) async throws -> Output {
+        var output: Output?
+        try await pass(0, call) { output = try await body() }
+        guard let output else { throw PermanentError(reason: "a middleware did not call the handler") }
+        return output
+    }
+
+    private func pass(
+        _ index: Int, _ call: @escaping (any TaskMiddleware, Next) async throws -> Void, _ body: @escaping Next
+    ) async throws {
+        guard index < all.count else { return try await body() }
+        try await call(all[index]) { try await pass(index + 1, call, body) }
+    }
+
+    /// - Throws: `refused` when they throw, or do not call `body`.
+    func submit(
+        _ submission: TaskSubmission, _ body: @escaping (TaskSubmission) async throws(SchedulerError) -> Void
+    ) async throws(SchedulerError) {
+        var isSubmitted = false
+        do {
+            try await pass(0, submission) { submission in
+                try await body(submission)
+                isSubmitted = true
+            }
+        } catch {
+            throw error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
+        }
+        if !isSubmitted { throw SchedulerError(.refused, "a middleware did not pass the task on") }
+    }
+
+    private func pass(
+        _ index: Int, _ submission: TaskSubmission, _ body: @escaping (TaskSubmission) async throws -> Void
+    ) async throws {
+        guard index < all.count else { return try await body(submission) }
+        try await all[index].submit(submission) { try await pass(index + 1, $0, body) }
+    }
+}
+
+/// A handler with middleware around it.
+struct WrappedHandler<Handler: TaskHandler>: TaskHandler {
+    let handler: Handler
+    let middleware: MiddlewareChain
+
+    func execute(_ task: Handler.Work, in context: TaskContext) async throws -> Handler.Work.Memo {
+        try await middleware.around({ try await $0.execute(task, in: context, next: $1) }) {
+            try await handler.execute(task, in: context)
+        }
+    }
+}
+
+/// A handler with `finalize` and with middleware around it.
+struct WrappedOrchestrator<Handler: OrchestratorHandler>: OrchestratorHandler {
+    let handler: Handler
+    let middleware: MiddlewareChain
+
+    func execute(_ task: Handler.Work, in context: TaskContext) async throws -> Handler.Handover {
+        try await middleware.around({ try await $0.execute(task, in: context, next: $1) }) {
+            try await handler.execute(task, in: context)
+        }
+    }
+
+    func finalize(
+        _ task: Handler.Work, handover: Handler.Handover, in context: FinalizeContext
+    ) async throws -> Handler.Work.Memo {
+        try await middleware.around({ try await $0.finalize(task, in: context, next: $1) }) {
+            try await handler.finalize(task, handover: handover, in: context)
+        }
+    }
+}
