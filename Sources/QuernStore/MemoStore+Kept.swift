@@ -61,8 +61,10 @@ extension ChildSnapshot {
     /// What one of the children left for whoever runs it again: see ``MemoStore/attachment(of:under:endedAt:)``.
     public func attachment(of task: TaskID, endedAt sequence: UInt64? = nil) throws(StoreError) -> [UInt8]? {
         var block = ChildBlock()
-        guard let sequence = try sequence ?? self.sequence(of: task, &block) else { return nil }
-        var cursor = self.block(holding: sequence).makeCursor(columns: .attachments)
+        var position = sequence
+        if position == nil { position = try self.sequence(of: task, &block) }
+        guard let position else { return nil }
+        var cursor = self.block(holding: position).makeCursor(columns: .attachments)
         while try cursor.next(into: &block) {
             for index in 0..<block.count where block.id(at: index) == task {
                 return block.withAttachment(at: index) { $0.withUnsafeBytes { Array($0) } }
