@@ -66,7 +66,7 @@ extension ChildSnapshot {
         guard let position else { return nil }
         var cursor = self.block(holding: position).makeCursor(columns: .attachments)
         while try cursor.next(into: &block) {
-            for index in 0..<block.count where block.id(at: index) == task {
+            for index in 0..<block.count where block.id(at: index) == task && block.sequence(at: index) == position {
                 return block.withAttachment(at: index) { $0.withUnsafeBytes { Array($0) } }
             }
         }
