@@ -82,10 +82,11 @@ struct OutcomeBlock: Sendable, Equatable {
         var memoBytes = 0
         var errorBytes = 0
         var attachmentBytes = 0
+        let isPlain = other.attachments.isEmpty
         while end < other.rows.count {
             let row = other.rows[end]
             let length = Int(row.valueLength)
-            let attached = other.attachments.isEmpty ? 0 : other.attachments.range(of: row.sequence).count
+            let attached = isPlain ? 0 : other.attachments.range(of: row.sequence).count
             let bytes = valueBytes + memoBytes + errorBytes + attachmentBytes
             // A value that does not fit begins the next block; one larger than a block gets a block of its own.
             if rows.count + end - index >= sizes.rows || (bytes > 0 && bytes + length + attached > sizes.full) {

@@ -170,35 +170,50 @@ public struct Transaction: Sendable {
 
     /// Ends a task. Its children must have ended before.
     ///
-    /// - Parameters:
-    ///   - attachment: what whoever runs the task again will need, at most ``Limits/valueBytes``; nothing when it is
-    ///     empty. It stays as long as the outcome, apart from it, and is read when it is asked for alone: see
-    ///     ``ChildColumns/attachments`` and ``MemoStore/attachment(of:under:endedAt:)``.
-    ///   - encode: appends the memo of a completed task, the error of another. When it throws, nothing was added.
+    /// - Parameter encode: appends the memo of a completed task, the error of another. When it throws, nothing was
+    ///   added.
     public mutating func end<Failure: Error>(
-        _ outcome: Outcome, attachment: [UInt8] = [], encode: (inout ByteWriter) throws(Failure) -> Void
+        _ outcome: Outcome, encode: (inout ByteWriter) throws(Failure) -> Void
     ) throws(Failure) {
         let start = values.count
         do { try encode(&values) } catch {
             values.truncate(to: start)
             throw error
         }
-        add(outcome, valueBytes: values.count - start, attachment)
+        valueLengths.append(UInt32(clamping: values.count - start))
+        outcomes.append(outcome)
+        use(outcome.label)
     }
 
     /// Ends a task that leaves no memo and no error.
-    public mutating func end(_ outcome: Outcome, attachment: [UInt8] = []) {
-        add(outcome, valueBytes: 0, attachment)
-    }
-
-    private mutating func add(_ outcome: Outcome, valueBytes: Int, _ attachment: [UInt8]) {
-        if !attachment.isEmpty {
-            attachments.append(Attachment(outcome: outcomes.count, bytes: attachment))
-            attachmentBytes += attachment.count
-        }
-        valueLengths.append(UInt32(clamping: valueBytes))
+    public mutating func end(_ outcome: Outcome) {
+        valueLengths.append(0)
         outcomes.append(outcome)
         use(outcome.label)
+    }
+
+    /// Ends a task as ``end(_:encode:)`` does, and leaves something for whoever runs it again.
+    ///
+    /// - Parameter attachment: at most ``Limits/valueBytes``; nothing when it is empty. It stays as long as the outcome,
+    ///   apart from it, and is read when it is asked for alone: see ``ChildColumns/attachments`` and
+    ///   ``MemoStore/attachment(of:under:endedAt:)``.
+    public mutating func end<Failure: Error>(
+        _ outcome: Outcome, attachment: [UInt8], encode: (inout ByteWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        try end(outcome, encode: encode)
+        attach(attachment)
+    }
+
+    /// Ends a task that leaves no memo and no error, but something for whoever runs it again.
+    public mutating func end(_ outcome: Outcome, attachment: [UInt8]) {
+        end(outcome)
+        attach(attachment)
+    }
+
+    private mutating func attach(_ attachment: [UInt8]) {
+        if attachment.isEmpty { return }
+        attachments.append(Attachment(outcome: outcomes.count - 1, bytes: attachment))
+        attachmentBytes += attachment.count
     }
 
     /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5): what its slot 0

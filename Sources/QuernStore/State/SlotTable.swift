@@ -36,6 +36,7 @@ struct SlotTable: Sendable {
 
     /// The task has ended.
     mutating func remove(_ task: TaskID) {
+        if slots.isEmpty { return }
         for index in slots.indices where !slots[index].places.isEmpty { slots[index].places.removeValue(forKey: task) }
     }
 
@@ -53,6 +54,8 @@ struct SlotTable: Sendable {
     func holds(sameAs other: Self) -> Bool {
         let (mine, others) = (Array(used), Array(other.used))
         return mine.count == others.count
-            && zip(mine, others).allSatisfy { $0.number == $1.number && $0.places.holds(sameAs: $1.places) { $0 == $1 } }
+            && zip(mine, others).allSatisfy {
+                $0.number == $1.number && $0.places.holds(sameAs: $1.places) { $0 == $1 }
+            }
     }
 }

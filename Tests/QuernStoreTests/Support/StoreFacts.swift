@@ -132,7 +132,8 @@ struct StoreFacts: Equatable {
         }
         let found = [
             keys("live task", live, other.live), keys("status", parents, other.parents),
-            keys("slots", kept, other.kept), values == other.values ? nil : "values", keys("children", children, other.children),
+            keys("slots", kept, other.kept), values == other.values ? nil : "values",
+            keys("children", children, other.children),
             names == other.names ? nil : "names", nextID == other.nextID ? nil : "next id \(nextID), \(other.nextID)",
         ]
         return found.compactMap(\.self).joined(separator: "; ")
