@@ -68,19 +68,4 @@ extension MemoStore {
             }
         }
     }
-
-    /// The bytes of a live task's last advance. May block on the log file.
-    ///
-    /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced.
-    public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
-        func place() -> LogPlace? { shared.committed.withLock { $0.state.parents.handovers[task] } }
-        var known = place()
-        while true {
-            do throws(StoreError) { return try shared.bodies.handover(of: task, at: known) } catch {
-                // As with payloads: it may have moved.
-                guard let now = place(), now != known else { throw error }
-                known = now
-            }
-        }
-    }
 }

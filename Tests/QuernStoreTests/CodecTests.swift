@@ -85,6 +85,7 @@ import Testing
         let uniform = random.coin()
         let extreme = random.coin()
         let holdsIntegers = random.coin()
+        let hasAttachments = random.coin()
         let memoLength = random.pick([0, 1, 2, 7, 8, 24, 64, 65, 300])
         var sequence = random.next() >> 8
         for _ in 0..<(1 + random.below(100)) {
@@ -100,6 +101,10 @@ import Testing
             var value = random.coin() ? random.bytes(length) : [UInt8](repeating: 3, count: length)
             if holdsIntegers { for place in value.indices where place % 8 > 0 { value[place] = 0 } }
             value.withUnsafeBytes { block.append(row, value: $0) }
+            if hasAttachments, random.chance(1, in: 3) {
+                let attachment = random.coin() ? random.bytes(random.below(300)) : [UInt8](repeating: 1, count: 80)
+                attachment.withUnsafeBytes { block.attachments.append($0, of: sequence) }
+            }
             sequence += UInt64(1 + random.below(3))
         }
         return block
@@ -112,13 +117,14 @@ import Testing
         return writer.bytes
     }
 
-    static func decoded(_ bytes: [UInt8], _ columns: ChildColumns = .all) throws -> ChildBlock {
+    static func decoded(_ bytes: [UInt8], _ columns: ChildColumns = .stored) throws -> ChildBlock {
         var block = ChildBlock()
         var scratch: [UInt8] = []
         try bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
             try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
         }
         block.hasFacts = columns.contains(.facts)
+        block.hasAttachments = columns.contains(.attachments)
         return block
     }
 
@@ -188,7 +194,8 @@ import Testing
             .advance(TaskID(UInt64.max), phase: 255, value: []), .advance(TaskID(1), phase: 0, value: [1, 2, 3]),
             .attempt(TaskID(2), attempts: .max, notBefore: Timestamp(milliseconds: .min), error: [4]),
             .cancel(TaskID(3), as: .expired), .priority(TaskID(6), 7), .crash(TaskID(4), count: 255), .inFlight([]),
-            .inFlight([TaskID(5), TaskID(.max)]),
+            .inFlight([TaskID(5), TaskID(.max)]), .keep(TaskID(7), slot: 255, value: [1, 2]), .set("ä", to: [1]),
+            .set("b", to: nil),
         ]
         for note in notes { LogRecord.append(note, to: &body) }
         LogRecord.append(Label(rawValue: .max), name: "ä", to: &body)
@@ -201,8 +208,8 @@ import Testing
                 lengths.append(fields.count)
             }
         }
-        #expect(kinds == [3, 3, 4, 5, 15, 6, 8, 8, 7])
-        #expect(lengths == [9, 12, 21, 9, 9, 9, 0, 16, 6])
+        #expect(kinds == [3, 3, 4, 5, 15, 6, 8, 8, 17, 16, 16, 7])
+        #expect(lengths == [9, 12, 21, 9, 9, 9, 0, 16, 11, 5, 3, 6])
     }
 
     @Test("Manifests and file headers give back what was written", arguments: 1...20 as ClosedRange<UInt64>)

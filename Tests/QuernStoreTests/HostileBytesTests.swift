@@ -37,7 +37,8 @@ import Testing
             if columns.contains(.facts) {
                 sum &+= Int(truncatingIfNeeded: block.id(at: index).rawValue) &+ Int(block.attempts(at: index))
             }
-            if columns == .all { sum &+= block.withValue(at: index) { $0.byteCount } }
+            if columns.contains(.attachments) { sum &+= block.withAttachment(at: index) { $0.byteCount } }
+            if columns.contains(.all) { sum &+= block.withValue(at: index) { $0.byteCount } }
         }
         return sum
     }
@@ -48,7 +49,7 @@ import Testing
         for round in 0..<120 {
             let good = CodecTests.encoded(CodecTests.block(&random), compress: random.coin())
             let bytes = Self.mutated(good, &random)
-            for columns in [ChildColumns.all, [.facts], [], [.memos], [.errors]] {
+            for columns in [ChildColumns.stored, .all, .attachments, [.facts], [], [.memos], [.errors]] {
                 guard let block = try? CodecTests.decoded(bytes, columns) else { continue }
                 #expect(block.count <= Limits.blockRows, "seed \(seed), round \(round)")
                 _ = Self.readAll(block, columns)
@@ -145,7 +146,11 @@ import Testing
                 key: TaskKey(first: name, second: 2), onDuplicate: .replace, at: Timestamp(milliseconds: 1)
             ) { $0.append(UInt8(name)) }
         }
-        try await store.append(spawns)
+        let first = try await store.append(spawns).spawned[0].lowerBound
+        var notes = Transaction()
+        for slot in 0...2 as ClosedRange<UInt8> { notes.keep(TaskID(first), slot: slot, [slot]) }
+        for name in ["a", "b/c"] { notes.set(name, to: [1, 2]) }
+        try await store.append(notes)
         let stage = store.makeStage()
         try await stage.append(spawns: spawns)
         _ = try await store.compact()
@@ -194,11 +199,12 @@ import Testing
             guard let store = try? await MemoStore.labelled(at: "/store", fileSystem: copy) else { continue }
             opened += 1
             _ = store.totals
+            _ = store.values(withPrefix: "b")
             for entry in store.liveTasks().runs {
                 try? store.withPayloads(of: entry.run, indexes: entry.live) { _, _ in }
             }
             for id in 0..<60 as Range<UInt64> {
-                _ = try? store.handover(of: TaskID(id))
+                for slot in 0..<3 as Range<UInt8> { _ = try? store.kept(TaskID(id), slot: slot) }
                 _ = try? StoreFacts.children(of: TaskID(id), in: store)
             }
             _ = await store.failure(of: .spawning(2))

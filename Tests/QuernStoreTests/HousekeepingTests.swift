@@ -263,10 +263,10 @@ struct HousekeepingTests {
         var first = Transaction()
         first.advance(TaskID(1), to: 1, value: [1])
         try await store.append(first)
-        let place = try #require(store.shared.committed.withLock { $0.state.parents.handovers[TaskID(1)] })
+        let place = try #require(store.shared.committed.withLock { $0.state.slots[TaskID(1), 0] })
         var second = Transaction()
         second.advance(TaskID(1), to: 2, value: [2])
-        second.relocateHandover(of: TaskID(1), from: place, value: [1])
+        second.relocateKept(by: TaskID(1), slot: 0, from: place, value: [1])
         try await store.append(second)
         #expect(try store.handover(of: TaskID(1)) == [2])
     }

@@ -186,7 +186,7 @@ import Testing
         let facts = try StoreFacts(store)
         #expect(facts.children[root]?.map(\.value) == [Digest([]), Digest(large), Digest(large)])
         #expect(facts.live[ids[3]]?.payload == Digest(large))
-        #expect(facts.handovers[root] == Digest(large))
+        #expect(facts.kept[root] == [0: Digest(large)])
         let remains = files.crash(keeping: .dropAll)
         try await store.close()
         for files in [remains, files] {

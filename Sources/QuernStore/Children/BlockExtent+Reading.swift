@@ -13,7 +13,10 @@ extension BlockExtent {
         of parent: TaskID, _ identity: StoreIdentity, columns: ChildColumns, scratch: inout BlockScratch,
         into block: inout ChildBlock
     ) throws(StoreError) -> FileMapping? {
-        defer { block.hasFacts = columns.contains(.facts) }
+        defer {
+            block.hasFacts = columns.contains(.facts)
+            block.hasAttachments = columns.contains(.attachments)
+        }
         switch place {
         case .memory(let memory):
             block.fill(from: memory.block, columns: columns)

@@ -9,6 +9,7 @@ extension ChildBlock {
         memos.removeAll(keepingCapacity: true)
         if columns.contains(.memos) { memos.append(contentsOf: block.memos) }
         if columns.contains(.errors) { errors.append(contentsOf: block.errors) }
+        if columns.contains(.attachments) { attachments = block.attachments }
         memoBytes = block.memos.count
         var filled = takeRows(reserving: block.rows.count)
         var memoOffset = 0

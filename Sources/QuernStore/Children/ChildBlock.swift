@@ -24,12 +24,15 @@ public struct ChildBlock: Sendable {
     var rows: [Row] = []
     @usableFromInline var memos: [UInt8] = []
     var errors: [UInt8] = []
+    var attachments = Attachments()
     /// The root of the parent's tree, as far as the block tells.
     var root = TaskID.none
     /// Memo bytes in the block, decoded or not.
     var memoBytes = 0
     /// Whether the walk asked for facts: only then do the rows hold them.
     var hasFacts = false
+    /// Whether it asked for attachments.
+    var hasAttachments = false
 
     /// A block without children, for a cursor to fill.
     public init() {}
@@ -42,6 +45,7 @@ public struct ChildBlock: Sendable {
         memoBytes = 0
         rows.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
+        attachments.removeAll()
     }
 
     /// Hands out the row buffer, so that filling it needs no copy; ``put(_:)`` brings it back.
@@ -113,6 +117,16 @@ public struct ChildBlock: Sendable {
         return try body(bytes.extracting(offset..<(offset + length)))
     }
 
+    /// What the child left for whoever runs it again; empty when it left nothing. The bytes are valid inside `body`
+    /// only. Needs ``ChildColumns/attachments``. O(log children).
+    public func withAttachment<Result, Failure: Error>(
+        at index: Int, _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        precondition(hasAttachments, "this walk was asked not to decode attachments")
+        let range = attachments.range(of: fact(index).sequence)
+        return try body(attachments.bytes.span.bytes.extracting(range))
+    }
+
     /// The memos of a uniform block in place, as values of a fixed layout; an empty span when the block is not uniform
     /// or its memos do not have the layout's size. Costs nothing a child.
     @inlinable
@@ -129,12 +143,13 @@ public struct ChildBlock: Sendable {
 }
 
 extension ChildBlock {
-    /// The same children as rows in memory. Needs all columns.
+    /// The same children as rows in memory. Needs ``ChildColumns/stored``.
     func outcomeBlock() -> OutcomeBlock {
         var block = OutcomeBlock(parent: parent, root: root)
         block.rows = rows.map(\.outcome)
         block.memos = memos
         block.errors = errors
+        block.attachments.append(attachments, of: block.rows)
         return block
     }
 }

@@ -11,6 +11,10 @@ public struct ChildColumns: OptionSet, Sendable {
     public static let errors = ChildColumns(rawValue: 2)
     /// Ids, sequences, attempts and times.
     public static let facts = ChildColumns(rawValue: 4)
-    /// Everything.
+    /// What children left for whoever runs them again. Facts come with it.
+    public static let attachments = ChildColumns(rawValue: 8 | facts.rawValue)
+    /// Everything but attachments, which only who runs a task again reads.
     public static let all: ChildColumns = [.memos, .errors, .facts]
+    /// Everything that a block has.
+    static let stored: ChildColumns = [.all, .attachments]
 }

@@ -22,20 +22,22 @@ struct OutcomeBlock: Sendable, Equatable {
     var memos: [UInt8] = []
     /// The errors of all other rows, side by side.
     var errors: [UInt8] = []
+    /// What some rows have beside their memo or error.
+    var attachments = Attachments()
 
     init(parent: TaskID, root: TaskID = .none) {
         self.parent = parent
         self.root = root
     }
 
-    var valueBytes: Int { memos.count + errors.count }
+    var valueBytes: Int { memos.count + errors.count + attachments.bytes.count }
 
     /// What it takes in memory, in bytes, with its place in a table, and with headers and room in reserve of its
     /// arrays; 0 without rows.
     var footprint: Int {
         guard !rows.isEmpty else { return 0 }
         return MemoryLayout<TaskID>.stride + MemoryLayout<OutcomeBlock>.stride
-            + rows.footprint + memos.footprint + errors.footprint
+            + rows.footprint + memos.footprint + errors.footprint + attachments.footprint
     }
 
     /// About what it takes in a file before compression: header, bases of the columns, a few bytes a row.
@@ -79,20 +81,25 @@ struct OutcomeBlock: Sendable, Equatable {
         var end = index
         var memoBytes = 0
         var errorBytes = 0
+        var attachmentBytes = 0
+        let isPlain = other.attachments.isEmpty
         while end < other.rows.count {
             let row = other.rows[end]
             let length = Int(row.valueLength)
-            let bytes = valueBytes + memoBytes + errorBytes
+            let attached = isPlain ? 0 : other.attachments.range(of: row.sequence).count
+            let bytes = valueBytes + memoBytes + errorBytes + attachmentBytes
             // A value that does not fit begins the next block; one larger than a block gets a block of its own.
-            if rows.count + end - index >= sizes.rows || (bytes > 0 && bytes + length > sizes.full) {
+            if rows.count + end - index >= sizes.rows || (bytes > 0 && bytes + length + attached > sizes.full) {
                 break
             }
             if row.kind == .completed { memoBytes += length } else { errorBytes += length }
+            attachmentBytes += attached
             end += 1
         }
         rows.append(contentsOf: other.rows[index..<end])
         memos.append(contentsOf: other.memos[memoOffset..<(memoOffset + memoBytes)])
         errors.append(contentsOf: other.errors[errorOffset..<(errorOffset + errorBytes)])
+        attachments.append(other.attachments, of: other.rows[index..<end])
         memoOffset += memoBytes
         errorOffset += errorBytes
         return end
@@ -102,6 +109,7 @@ struct OutcomeBlock: Sendable, Equatable {
         rows.removeAll(keepingCapacity: true)
         memos.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
+        attachments.removeAll()
     }
 }
 

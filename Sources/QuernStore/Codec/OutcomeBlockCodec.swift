@@ -4,7 +4,8 @@ import CQuernKernels
 /// The columnar form of children of one parent (S9): in a log record without compression of its own, in an index
 /// segment with facts and memos compressed apart, so that failures are found without decoding memos.
 ///
-/// Layout: the fixed header below, the facts section, the memo section.
+/// Layout: the fixed header below, the facts section, the memo section; when a row has an attachment a section of
+/// these, up to the end.
 struct OutcomeBlockHeader: Equatable {
     static let size = 64
     /// `memoLength` where the completed rows' memos differ in length.
@@ -26,6 +27,8 @@ struct OutcomeBlockHeader: Equatable {
     var factsStored: Int
     var memosRaw: Int
     var memosStored: Int
+    /// Nil when no row has an attachment.
+    var attachmentsCodec: FrameHeader.Codec?
 
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: parent)
@@ -37,7 +40,7 @@ struct OutcomeBlockHeader: Equatable {
         writer.append(varyingPlanes == nil ? 0 : 1)
         writer.append(factsCodec.rawValue)
         writer.append(memosCodec.rawValue)
-        writer.append(zeros: 1)
+        writer.append(attachmentsCodec.map { $0.rawValue + 1 } ?? 0)
         writer.append(littleEndian: varyingPlanes ?? 0)
         writer.append(littleEndian: UInt32(factsRaw))
         writer.append(littleEndian: UInt32(factsStored))
@@ -59,7 +62,9 @@ struct OutcomeBlockHeader: Equatable {
         else { throw DecodingFailure("block codec") }
         factsCodec = facts
         memosCodec = memos
-        guard try reader.byte() == 0 else { throw DecodingFailure("reserved bytes are not zero") }
+        let attachments = try reader.byte()
+        attachmentsCodec = attachments == 0 ? nil : FrameHeader.Codec(rawValue: attachments - 1)
+        guard attachments == 0 || attachmentsCodec != nil else { throw DecodingFailure("codec of attachments") }
         let planes: UInt64 = try reader.littleEndian()
         varyingPlanes = flags == 1 ? planes : nil
         factsRaw = Int(try reader.littleEndian(UInt32.self))
@@ -92,7 +97,7 @@ struct OutcomeBlockHeader: Equatable {
     init(
         parent: UInt64, root: UInt64, lastSequence: UInt64, rowCount: Int, failureCount: Int, memoLength: UInt32,
         varyingPlanes: UInt64?, factsCodec: FrameHeader.Codec, memosCodec: FrameHeader.Codec, factsRaw: Int,
-        factsStored: Int, memosRaw: Int, memosStored: Int
+        factsStored: Int, memosRaw: Int, memosStored: Int, attachmentsCodec: FrameHeader.Codec?
     ) {
         self.parent = parent
         self.root = root
@@ -107,6 +112,7 @@ struct OutcomeBlockHeader: Equatable {
         self.factsStored = factsStored
         self.memosRaw = memosRaw
         self.memosStored = memosStored
+        self.attachmentsCodec = attachmentsCodec
     }
 
     /// How many memo bytes the memo section holds when it is decoded, `bytes` of them in the end.
@@ -129,6 +135,8 @@ struct OutcomeBlockScratch: Sendable {
     var compressedFacts = ByteWriter()
     var memos: [UInt8] = []
     var compressedMemos = ByteWriter()
+    var attachments = ByteWriter()
+    var compressedAttachments = ByteWriter()
 }
 
 enum OutcomeBlockCodec {
@@ -156,6 +164,8 @@ enum OutcomeBlockCodec {
                 LZ4.compress(
                     $0, acceleration: varying == nil ? 1 : shuffledAcceleration, into: &scratch.compressedMemos)
             }
+        let attachmentsCodec =
+            block.attachments.isEmpty ? nil : encodeAttachments(block, compress: compress, scratch: &scratch)
         let header = OutcomeBlockHeader(
             parent: block.parent.rawValue, root: block.root.rawValue,
             lastSequence: block.rows[block.rows.count - 1].sequence,
@@ -165,7 +175,8 @@ enum OutcomeBlockCodec {
             factsCodec: packsFacts ? .lz4 : .raw, memosCodec: packsMemos ? .lz4 : .raw,
             factsRaw: scratch.facts.count,
             factsStored: packsFacts ? scratch.compressedFacts.count : scratch.facts.count,
-            memosRaw: memos.count, memosStored: packsMemos ? scratch.compressedMemos.count : memos.count)
+            memosRaw: memos.count, memosStored: packsMemos ? scratch.compressedMemos.count : memos.count,
+            attachmentsCodec: attachmentsCodec)
         header.append(to: &writer)
         (packsFacts ? scratch.compressedFacts : scratch.facts).bytes.withUnsafeBytes { writer.append(contentsOf: $0) }
         if packsMemos {
@@ -173,6 +184,27 @@ enum OutcomeBlockCodec {
         } else {
             memos.withUnsafeBytes { writer.append(contentsOf: $0) }
         }
+        guard let attachmentsCodec else { return }
+        writer.append(littleEndian: UInt32(scratch.attachments.count))
+        (attachmentsCodec == .lz4 ? scratch.compressedAttachments : scratch.attachments).bytes.withUnsafeBytes {
+            writer.append(contentsOf: $0)
+        }
+    }
+
+    /// Attachments: a column of their lengths, then the bytes. Returns how they are to be stored.
+    private static func encodeAttachments(
+        _ block: OutcomeBlock, compress: Bool, scratch: inout OutcomeBlockScratch
+    ) -> FrameHeader.Codec {
+        scratch.attachments.removeAll()
+        IntegerColumn.encode(count: block.rows.count, into: &scratch.attachments) {
+            Int64(block.attachments.range(of: block.rows[$0].sequence).count)
+        }
+        scratch.attachments.append(contentsOf: block.attachments.bytes)
+        scratch.compressedAttachments.removeAll()
+        let isPacked =
+            compress
+            && scratch.attachments.bytes.withUnsafeBytes { LZ4.compress($0, into: &scratch.compressedAttachments) }
+        return isPacked ? .lz4 : .raw
     }
 
     /// Makes planes of memos of equal length, when they have a length that is shuffled. Bytes that all memos have alike

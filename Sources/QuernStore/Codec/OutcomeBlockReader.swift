@@ -12,6 +12,7 @@ enum OutcomeBlockReader {
         let header = try OutcomeBlockHeader(&reader)
         let storedFacts = try reader.take(header.factsStored)
         let storedMemos = try reader.take(header.memosStored)
+        let storedAttachments = header.attachmentsCodec == nil ? nil : try reader.take(reader.remaining)
         guard reader.isAtEnd else { throw DecodingFailure("bytes behind a block") }
 
         block.reset(count: header.rowCount, parent: TaskID(header.parent))
@@ -30,6 +31,9 @@ enum OutcomeBlockReader {
         }
         guard header.sectionBytes(ofMemos: block.memoBytes) == header.memosRaw else {
             throw DecodingFailure("memo lengths do not add up")
+        }
+        if columns.contains(.attachments), let codec = header.attachmentsCodec, let storedAttachments {
+            try decodeAttachments(storedAttachments, codec, scratch: &scratch, into: &block)
         }
         guard columns.contains(.memos), header.memosRaw > 0 else {
             block.memos.removeAll(keepingCapacity: true)
@@ -95,6 +99,38 @@ enum OutcomeBlockReader {
         }
         if header.memosCodec == .raw { return unshuffle(stored) }
         try decompress(stored, count: header.memosRaw, of: header.memosRaw, scratch: &scratch) { unshuffle($0) }
+    }
+
+    /// The facts were decoded before.
+    private static func decodeAttachments(
+        _ stored: UnsafeRawBufferPointer, _ codec: FrameHeader.Codec, scratch: inout [UInt8],
+        into block: inout ChildBlock
+    ) throws(DecodingFailure) {
+        func decode(_ section: UnsafeRawBufferPointer) throws(DecodingFailure) {
+            var reader = ByteReader(section)
+            let lengths = try IntegerColumn.decode(count: block.rows.count, from: &reader)
+            guard try lengths.total(limit: Limits.frameBytes) == reader.remaining, reader.remaining > 0 else {
+                throw DecodingFailure("attachment lengths do not add up")
+            }
+            for (index, row) in block.rows.enumerated() {
+                block.attachments.append(try reader.take(Int(lengths[index])), of: row.outcome.sequence)
+            }
+        }
+        var reader = ByteReader(stored)
+        let raw = Int(try reader.littleEndian(UInt32.self))
+        let bytes = try reader.take(reader.remaining)
+        switch codec {
+        case .raw:
+            guard raw == bytes.count else { throw DecodingFailure("length of attachments") }
+            try decode(bytes)
+        case .lz4:
+            guard raw <= Limits.frameBytes, LZ4.isPlausible(raw: raw, stored: bytes.count) else {
+                throw DecodingFailure("length of attachments")
+            }
+            try decompress(bytes, count: raw, of: raw, scratch: &scratch) { (section) throws(DecodingFailure) in
+                try decode(section)
+            }
+        }
     }
 
     private static func decodeFacts(

@@ -67,7 +67,7 @@ struct Compaction: Sendable {
             }
             let extent = BlockExtent(entry, in: file)
             let mapping = try extent.read(
-                of: TaskID(entry.parent), files.identity, columns: .all, scratch: &scratch, into: &block)
+                of: TaskID(entry.parent), files.identity, columns: .stored, scratch: &scratch, into: &block)
             mapping?.discard(extent.offset..<(extent.offset + extent.length))
             if entry.parent == 0, !hidden.isEmpty { result.reclaimedRows.formUnion(block.removeTrees(hidden)) }
             result.childrenKept += UInt64(block.count)

@@ -8,7 +8,7 @@
 enum LogSpacePlan {
     struct Segment: Sendable, Equatable {
         var number: UInt32
-        /// Bytes of payloads and hand-overs that live tasks still need.
+        /// Bytes of payloads and slots that live tasks still need.
         var liveBytes: Int
     }
 
@@ -54,7 +54,7 @@ struct LogUse: Sendable {
         for run in state.stages.values.lazy.flatMap(\.runs) {
             segments[run.segment, default: 0] += Int(run.payloadBytes) + Int(run.count)
         }
-        for place in state.parents.handovers.values { segments[place.segment, default: 0] += Int(place.bytes) + 1 }
+        for (_, _, place) in state.slots.all { segments[place.segment, default: 0] += Int(place.bytes) + 1 }
     }
 
     private mutating func flush(_ last: inout (segment: UInt32, bytes: Int)) {
@@ -72,13 +72,12 @@ struct LogUse: Sendable {
 /// Reads what live tasks need of some log segments, as a transaction that writes it once more.
 struct Relocation: Sendable {
     let runs: [LiveTasks.Run]
-    let handovers: [(task: TaskID, place: LogPlace)]
+    let kept: [(slot: UInt8, task: TaskID, place: LogPlace)]
 
     init(of segments: [UInt32], in state: borrowing StoreState) {
         let chosen = Set(segments)
         runs = state.live.runs.filter { $0.live != 0 && chosen.contains($0.run.segment) }
-        handovers = state.parents.handovers.filter { chosen.contains($0.value.segment) }
-            .map { ($0.key, $0.value) }
+        kept = state.slots.all.filter { chosen.contains($0.place.segment) }
     }
 
     func transaction(reading bodies: LogBodies) throws(StoreError) -> Transaction {
@@ -92,8 +91,9 @@ struct Relocation: Sendable {
             }
             transaction.relocate(entry.run, lengths: lengths, payloads: payloads)
         }
-        for (task, place) in handovers {
-            transaction.relocateHandover(of: task, from: place, value: try bodies.handover(of: task, at: place))
+        for (slot, task, place) in kept {
+            let value = try bodies.kept(by: task, slot, at: place)
+            transaction.relocateKept(by: task, slot: slot, from: place, value: value)
         }
         return transaction
     }

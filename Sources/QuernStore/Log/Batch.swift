@@ -56,6 +56,7 @@ struct Batch: Sendable {
     private var outcomeIndex: [TaskID: Int] = [:]
     var stages = BatchStages()
     var keys = BatchKeys()
+    private var values = BatchValues()
     var notes: [Transaction.Note] = []
     var definitions: [(label: Label, name: String)] = []
     private var definedNames: Set<ExactName> = []
@@ -83,9 +84,11 @@ struct Batch: Sendable {
         let endedBefore = endedTasks.count
         let stagesBefore = stages.commits.count
         let plan: BatchKeys.Plan
+        let valuePlan: BatchValues.Plan
         do throws(StoreError) {
             try checkLabels(transaction, state)
             try checkNotes(transaction, state)
+            valuePlan = try values.plan(transaction, state)
             try endTasks(transaction, &state)
             plan = try checkSpawns(transaction, state)
         } catch {
@@ -94,6 +97,7 @@ struct Batch: Sendable {
             stages.removeCommits(from: stagesBefore)
             throw error
         }
+        values.adopt(valuePlan)
         gatherNotes(transaction, state)
         let sequence = nextSequence
         let stretchesBefore = stretches.count
@@ -120,6 +124,9 @@ struct Batch: Sendable {
             case .advance(let id, _, let value):
                 try Self.checkSize(value.count)
                 task = id
+            case .keep(let id, _, let value):
+                try Self.checkSize(value.count)
+                task = id
             case .attempt(let id, _, _, let error):
                 try Self.checkSize(error.count)
                 task = id
@@ -130,7 +137,7 @@ struct Batch: Sendable {
             case .inFlight(let tasks):
                 try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
                 continue
-            case .define, .commitStage, .abortStage, .relocateSpawn, .relocateHandover: continue
+            case .set, .define, .commitStage, .abortStage, .relocateSpawn, .relocateKept: continue
             case .drop(let tree, let generation):
                 guard generation == state.dropped.generation else {
                     throw StoreError(.rejected, "trees were reclaimed while the row of root \(tree.root) was looked up")
@@ -144,6 +151,7 @@ struct Batch: Sendable {
     private mutating func endTasks(
         _ transaction: borrowing Transaction, _ state: inout StoreState
     ) throws(StoreError) {
+        for attachment in transaction.attachments { try Self.checkSize(attachment.bytes.count) }
         for index in transaction.outcomes.indices {
             let outcome = transaction.outcomes[index]
             try Self.checkSize(Int(transaction.valueLengths[index]))
@@ -197,6 +205,7 @@ struct Batch: Sendable {
     }
 
     private mutating func gatherOutcomes(_ transaction: borrowing Transaction) {
+        let firstSequence = nextSequence
         let outcomes = transaction.outcomes
         let lengths = transaction.valueLengths
         var offset = 0
@@ -223,6 +232,12 @@ struct Batch: Sendable {
                 } else {
                     outcomeBlocks[block].errors.append(contentsOf: bytes)
                 }
+            }
+        }
+        for attachment in transaction.attachments {
+            let block = outcomeBlock(of: outcomes[attachment.outcome].parent)
+            attachment.bytes.withUnsafeBytes {
+                outcomeBlocks[block].attachments.append($0, of: firstSequence + UInt64(attachment.outcome))
             }
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is read again of the log's records: payloads and hand-overs (S14).
+/// What is read again of the log's records: payloads and what tasks keep in slots (S14).
 extension LogBodies {
     /// Reads the payloads of a run for each set bit of `indexes`, in order; `body` gets the index in the run and the
     /// bytes.
@@ -29,23 +29,22 @@ extension LogBodies {
         if let failure { throw damaged(failure, segment: run.segment, offset: run.frameOffset) }
     }
 
-    /// The bytes of a task's last advance, which is at `place`.
-    ///
-    /// - Throws: ``StoreError/Code/rejected`` without a place.
-    func handover(of task: TaskID, at place: LogPlace?) throws(StoreError) -> [UInt8] {
-        guard let place else { throw StoreError(.rejected, "task \(task) has no hand-over") }
+    /// What a task has in a slot, which is at `place`.
+    func kept(by task: TaskID, _ slot: UInt8, at place: LogPlace) throws(StoreError) -> [UInt8] {
         let frame = try body(at: .init(segment: place.segment, offset: place.frameOffset))
         let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
             do throws(DecodingFailure) {
                 let (kind, fields) = try LogRecord.record(in: bytes, at: Int(place.recordOffset))
-                guard kind == .advance || kind == .relocatedHandover else {
-                    throw DecodingFailure("a record of another kind")
-                }
                 var reader = ByteReader(fields)
-                guard TaskID(try reader.littleEndian()) == task else {
-                    throw DecodingFailure("another task's hand-over")
+                let found = TaskID(try reader.littleEndian())
+                let number = try reader.byte()
+                switch kind {
+                case .advance where slot == SlotTable.handover: break
+                case .keep where number == slot: break
+                case .relocatedKept where number == slot: _ = try LogPlace(&reader)
+                default: throw DecodingFailure("a record of another kind")
                 }
-                if kind == .advance { _ = try reader.byte() } else { _ = try LogPlace(&reader) }
+                guard found == task else { throw DecodingFailure("what another task keeps") }
                 return .success([UInt8](try reader.take(reader.remaining)))
             } catch { return .failure(error) }
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// The bodies of log frames, read back for payloads and hand-overs. Keeps the most recently used ones in memory:
+/// The bodies of log frames, read back for payloads and what tasks keep. Keeps the most recently used ones in memory:
 /// tasks are mostly run in the order in which they were spawned, so that a frame is read once.
 final class LogBodies: Sendable {
     struct Key: Hashable, Sendable {

@@ -13,14 +13,18 @@ enum LogRecord {
         case inFlight = 8
         /// The payloads of a run that is there already, once more, so that an old segment can go.
         case relocatedSpawn = 9
-        /// A live task's hand-over, once more.
-        case relocatedHandover = 10
+        /// What a live task has in a slot, once more.
+        case relocatedKept = 10
         /// Tasks that become visible with their stage's commit.
         case stagedSpawn = 11
         case stageCommit = 12
         case stageAbort = 13
         case drop = 14
         case priority = 15
+        /// A named value, or that there is none any more.
+        case value = 16
+        /// What a live task has in a slot from now on.
+        case keep = 17
         case key = 18
     }
 
@@ -80,6 +84,14 @@ enum LogRecord {
                 $0.append(phase)
                 $0.append(contentsOf: value)
             }
+        case .keep(let task, let slot, let value):
+            append(Kind.keep.rawValue, to: &body) {
+                $0.append(littleEndian: task.rawValue)
+                $0.append(slot)
+                $0.append(contentsOf: value)
+            }
+        case .set(let name, let value):
+            append(Kind.value.rawValue, to: &body) { ValueRecord.append(name, value, to: &$0) }
         case .attempt(let task, let attempts, let notBefore, let error):
             append(Kind.attempt.rawValue, to: &body) {
                 $0.append(littleEndian: task.rawValue)
@@ -104,9 +116,10 @@ enum LogRecord {
                 IntegerColumn.encode(count: lengths.count, into: &$0) { Int64(lengths[$0]) }
                 $0.append(contentsOf: payloads)
             }
-        case .relocateHandover(let task, let old, let value):
-            append(Kind.relocatedHandover.rawValue, to: &body) {
+        case .relocateKept(let task, let slot, let old, let value):
+            append(Kind.relocatedKept.rawValue, to: &body) {
                 $0.append(littleEndian: task.rawValue)
+                $0.append(slot)
                 old.append(to: &$0)
                 $0.append(contentsOf: value)
             }
@@ -114,7 +127,7 @@ enum LogRecord {
         }
     }
 
-    /// The part of a body in front of its outcomes: payloads and hand-overs, which are read again. Batches write
+    /// The part of a body in front of its outcomes: payloads and what tasks keep, which are read again. Batches write
     /// outcomes last.
     static func withoutOutcomes(_ bytes: [UInt8]) -> [UInt8] {
         let end = bytes.withUnsafeBytes { bytes in

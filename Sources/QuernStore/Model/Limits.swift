@@ -2,15 +2,19 @@
 
 /// The largest of everything, checked when written and when read.
 public enum Limits {
-    /// A memo, payload, hand-over or error, in bytes: 16 MiB.
+    /// A memo, payload, error or attachment, or what a task keeps in a slot, in bytes: 16 MiB.
     public static let valueBytes = 16 << 20
     /// A name behind a label, in UTF-8 bytes.
     public static let nameBytes = 255
     /// The attributes of a spawn, in bytes.
     public static let attributeBytes = 4096
+    /// A named value, in bytes.
+    public static let namedValueBytes = 64 << 10
+    /// All named values with their names, in bytes.
+    public static let namedValuesBytes = 64 << 20
     /// Tasks in a stage.
     public static let stagedTasks: UInt64 = 1 << 32
-    /// A frame's body before compression. A value of the largest size and its record must fit.
+    /// A frame's body before compression. A memo and an attachment of the largest size and their record must fit.
     static let frameBytes = 48 << 20
     /// What a frame's body grows to before the next frame of the same batch begins.
     static let frameTarget = 1 << 20

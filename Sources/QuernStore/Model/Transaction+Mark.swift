@@ -11,6 +11,8 @@ extension Transaction {
         var keys = 0
         var outcomes = 0
         var valueBytes = 0
+        var attachments = 0
+        var attachmentBytes = 0
         var notes = 0
         var largestLabel: UInt32 = 0
     }
@@ -20,8 +22,8 @@ extension Transaction {
         Mark(
             spawnGroups: spawnGroups.count, lastGroupCount: spawnGroups.last?.count ?? 0,
             payloads: payloadLengths.count, payloadBytes: payloads.count, attributeBytes: attributeBytes,
-            keys: keys.count,
-            outcomes: outcomes.count, valueBytes: values.count, notes: notes.count, largestLabel: largestLabel)
+            keys: keys.count, outcomes: outcomes.count, valueBytes: values.count, attachments: attachments.count,
+            attachmentBytes: attachmentBytes, notes: notes.count, largestLabel: largestLabel)
     }
 
     /// Drops all operations that were added after `mark` was taken.
@@ -35,6 +37,8 @@ extension Transaction {
         outcomes.removeLast(outcomes.count - mark.outcomes)
         valueLengths.removeLast(valueLengths.count - mark.outcomes)
         values.truncate(to: mark.valueBytes)
+        attachments.removeLast(attachments.count - mark.attachments)
+        attachmentBytes = mark.attachmentBytes
         notes.removeLast(notes.count - mark.notes)
         largestLabel = mark.largestLabel
     }
@@ -57,6 +61,11 @@ extension Transaction {
         rest.outcomes = Array(outcomes[mark.outcomes...])
         rest.valueLengths = Array(valueLengths[mark.outcomes...])
         rest.values.append(contentsOf: values.bytes[mark.valueBytes...])
+        for attachment in attachments[mark.attachments...] {
+            rest.attachments.append(
+                Attachment(outcome: attachment.outcome - mark.outcomes, bytes: attachment.bytes))
+        }
+        rest.attachmentBytes = attachmentBytes - mark.attachmentBytes
         rest.notes = Array(notes[mark.notes...])
         rest.findLargestLabel()
         rollback(to: mark)

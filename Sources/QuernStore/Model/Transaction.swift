@@ -61,9 +61,18 @@ public struct Transaction: Sendable {
         }
     }
 
-    /// A change of a live task that does not end it.
+    /// What an outcome leaves for whoever runs its task again.
+    struct Attachment: Sendable, Equatable {
+        /// Its place among the outcomes.
+        var outcome: Int
+        var bytes: [UInt8]
+    }
+
+    /// A change of a live task that does not end it, or of what the store keeps beside its tasks.
     enum Note: Sendable, Equatable {
         case advance(TaskID, phase: UInt8, value: [UInt8])
+        case keep(TaskID, slot: UInt8, value: [UInt8])
+        case set(String, to: [UInt8]?)
         case attempt(TaskID, attempts: UInt32, notBefore: Timestamp, error: [UInt8])
         case cancel(TaskID, as: OutcomeKind)
         case priority(TaskID, UInt8)
@@ -74,8 +83,8 @@ public struct Transaction: Sendable {
         case abortStage(UInt64)
         /// Writes the payloads of a run once more.
         case relocateSpawn(SpawnRun, lengths: [UInt32], payloads: [UInt8])
-        /// Writes a hand-over once more, unless it is no longer at its old place.
-        case relocateHandover(TaskID, from: LogPlace, value: [UInt8])
+        /// Writes what is in a slot once more, unless it is no longer at its old place.
+        case relocateKept(TaskID, slot: UInt8, from: LogPlace, value: [UInt8])
         /// Drops a tree whose root's row was found when trees had been forgotten `generation` times.
         case drop(DroppedTree, generation: UInt64)
     }
@@ -90,6 +99,10 @@ public struct Transaction: Sendable {
     var outcomes: [Outcome] = []
     var valueLengths: [UInt32] = []
     var values = ByteWriter()
+    /// Of the outcomes that have one, in their order.
+    var attachments: [Attachment] = []
+    /// Bytes of all attachments.
+    var attachmentBytes = 0
     var notes: [Note] = []
     /// The stage that the spawns wait in; 0 when they are visible with the commit.
     var stage: UInt64 = 0
@@ -111,9 +124,8 @@ public struct Transaction: Sendable {
 
     /// Roughly what it holds in memory and will write before compression, in bytes.
     public var estimatedBytes: Int {
-        payloads.count + attributeBytes + keys.count * TaskKey.size + values.count + payloadLengths.count * 8 + outcomes
-            .count * 48 + notes.count
-            * 64 + 64
+        payloads.count + attributeBytes + keys.count * TaskKey.size + values.count + attachmentBytes
+            + payloadLengths.count * 8 + outcomes.count * 48 + notes.count * 64 + 64
     }
 
     /// Adds a task under `parent` (``TaskID/none`` for a root task). Its id is known once the transaction is committed.
@@ -173,18 +185,55 @@ public struct Transaction: Sendable {
         use(outcome.label)
     }
 
-    /// Ends a task that leaves no bytes.
+    /// Ends a task that leaves no memo and no error.
     public mutating func end(_ outcome: Outcome) {
         valueLengths.append(0)
         outcomes.append(outcome)
         use(outcome.label)
     }
 
-    /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5). Resets its
-    /// attempts.
+    /// Ends a task as ``end(_:encode:)`` does, and leaves something for whoever runs it again.
+    ///
+    /// - Parameter attachment: at most ``Limits/valueBytes``; nothing when it is empty. It stays as long as the outcome,
+    ///   apart from it, and is read when it is asked for alone: see ``ChildColumns/attachments`` and
+    ///   ``MemoStore/attachment(of:under:endedAt:)``.
+    public mutating func end<Failure: Error>(
+        _ outcome: Outcome, attachment: [UInt8], encode: (inout ByteWriter) throws(Failure) -> Void
+    ) throws(Failure) {
+        try end(outcome, encode: encode)
+        attach(attachment)
+    }
+
+    /// Ends a task that leaves no memo and no error, but something for whoever runs it again.
+    public mutating func end(_ outcome: Outcome, attachment: [UInt8]) {
+        end(outcome)
+        attach(attachment)
+    }
+
+    private mutating func attach(_ attachment: [UInt8]) {
+        if attachment.isEmpty { return }
+        attachments.append(Attachment(outcome: outcomes.count - 1, bytes: attachment))
+        attachmentBytes += attachment.count
+    }
+
+    /// Moves a live task to another phase, with the bytes that the next phase starts from (T4, T5): what its slot 0
+    /// has from then on. Resets its attempts.
     public mutating func advance(_ task: TaskID, to phase: UInt8, value: [UInt8]) {
         notes.append(.advance(task, phase: phase, value: value))
     }
+
+    /// Keeps bytes for a live task, in one of its slots, until it ends: at most ``Limits/valueBytes``, in the place of
+    /// what was there. They are in the log, not in memory: see ``MemoStore/kept(_:slot:)``. Slot 0 is that of
+    /// ``advance(_:to:value:)``.
+    public mutating func keep(_ task: TaskID, slot: UInt8, _ value: [UInt8]) {
+        notes.append(.keep(task, slot: slot, value: value))
+    }
+
+    /// Gives a name a value, or takes it away with nil. The store keeps it for the application, in memory and on disk:
+    /// see ``MemoStore/value(for:)``. The name has 1 to ``Limits/nameBytes`` bytes and is compared by them, the value
+    /// at most ``Limits/namedValueBytes``, and all names and values together have at most ``Limits/namedValuesBytes``;
+    /// else the transaction fails with ``StoreError/Code/tooLarge``.
+    public mutating func set(_ name: String, to value: [UInt8]?) { notes.append(.set(name, to: value)) }
 
     /// Notes a failed attempt of a live task, so that a restart neither forgets it nor tries again too early (T15).
     public mutating func noteAttempt(_ task: TaskID, attempts: UInt32, notBefore: Timestamp, error: [UInt8]) {
@@ -213,8 +262,8 @@ public struct Transaction: Sendable {
         notes.append(.relocateSpawn(run, lengths: lengths, payloads: payloads))
     }
 
-    mutating func relocateHandover(of task: TaskID, from place: LogPlace, value: [UInt8]) {
-        notes.append(.relocateHandover(task, from: place, value: value))
+    mutating func relocateKept(by task: TaskID, slot: UInt8, from place: LogPlace, value: [UInt8]) {
+        notes.append(.relocateKept(task, slot: slot, from: place, value: value))
     }
 
     /// Drops a tree whose root's row is known to be there.
@@ -232,6 +281,10 @@ public struct Transaction: Sendable {
         payloads.append(contentsOf: other.payloads.bytes)
         attributeBytes += other.attributeBytes
         keys.append(contentsOf: other.keys)
+        for attachment in other.attachments {
+            attachments.append(Attachment(outcome: outcomes.count + attachment.outcome, bytes: attachment.bytes))
+        }
+        attachmentBytes += other.attachmentBytes
         outcomes.append(contentsOf: other.outcomes)
         valueLengths.append(contentsOf: other.valueLengths)
         values.append(contentsOf: other.values.bytes)

@@ -198,14 +198,35 @@ public final class MemoReader: Sendable {
         }
     }
 
-    /// The bytes of a live task's last advance.
+    /// What a live task has in a slot: see ``MemoStore/kept(_:slot:)``.
     ///
-    /// - Throws: ``StoreError/Code/rejected`` when the task is not live or was never advanced, else as
+    /// - Throws: as ``withPayloads(of:indexes:_:)``.
+    public func kept(_ task: TaskID, slot: UInt8) throws(StoreError) -> [UInt8]? {
+        try readingFiles { (view) throws(StoreError) in
+            guard let place = view.committed.state.slots[task, slot] else { return nil }
+            return try view.bodies.kept(by: task, slot, at: place)
+        }
+    }
+
+    /// The bytes of a live task's last advance: what is in its slot 0.
+    ///
+    /// - Throws: ``StoreError/Code/rejected`` when the task is not live or has none, else as
     ///   ``withPayloads(of:indexes:_:)``.
     public func handover(of task: TaskID) throws(StoreError) -> [UInt8] {
-        try readingFiles { (view) throws(StoreError) in
-            try view.bodies.handover(of: task, at: view.committed.state.parents.handovers[task])
+        guard let value = try kept(task, slot: SlotTable.handover) else {
+            throw StoreError(.rejected, "task \(task) has no hand-over")
         }
+        return value
+    }
+
+    // MARK: Named values
+
+    /// A named value: see ``MemoStore/value(for:)``.
+    public func value(for name: String) -> [UInt8]? { current.committed.state.values[name] }
+
+    /// Named values in order: see ``MemoStore/values(withPrefix:)``.
+    public func values(withPrefix prefix: String) -> [(name: String, value: [UInt8])] {
+        current.committed.state.values.values(withPrefix: prefix)
     }
 
     // MARK: Labels

@@ -32,7 +32,8 @@ struct ReaderView: Sendable {
         let (new, old) = (committed.state, other.committed.state)
         return new.nextID == old.nextID && new.nextSequence == old.nextSequence && new.labels == old.labels
             && new.inFlight == old.inFlight && new.details.holds(sameAs: old.details) { $0 == $1 }
-            && new.parents.holds(sameAs: old.parents)
+            && new.parents.holds(sameAs: old.parents) && new.slots.holds(sameAs: old.slots)
+            && new.values.holds(sameAs: old.values)
     }
 
     /// Goes on to the last whole batch in the log, of which `manifest` says how far it goes at least: the view's, or a

@@ -39,7 +39,9 @@ enum CheckpointRecord: UInt8 {
     case stage = 25
     case dropped = 26
     case attributes = 27
+    case value = 28
     case keys = 29
+    case slots = 30
 }
 
 extension SpawnRun {
@@ -130,8 +132,6 @@ extension ParentTable.Record {
         writer.append(littleEndian: status.liveChildren)
         for kind in OutcomeKind.allCases { writer.append(littleEndian: status.counts[kind]) }
         writer.append(littleEndian: status.firstFailure.rawValue)
-        writer.append(handover == nil ? 0 : 1)
-        (handover ?? LogPlace(segment: 0, frameOffset: 0, recordOffset: 0)).append(to: &writer)
     }
 
     init(_ reader: inout ByteReader) throws(DecodingFailure) {
@@ -147,8 +147,5 @@ extension ParentTable.Record {
         }
         guard status.liveChildren <= Limits.number else { throw DecodingFailure("count of live children") }
         status.firstFailure = TaskID(try reader.littleEndian())
-        let hasHandover = try reader.byte() == 1
-        let place = try LogPlace(&reader)
-        handover = hasHandover ? place : nil
     }
 }

@@ -114,6 +114,22 @@ struct CheckpointDecoder {
         case .detail:
             let task = TaskID(try reader.littleEndian())
             state.details[task] = try LiveTasks.Detail(&reader)
+        case .value:
+            let record = try ValueRecord(&reader)
+            guard let value = record.value, state.values[record.name] == nil else {
+                throw DecodingFailure("named value")
+            }
+            state.values[record.name] = value
+            guard state.values.bytes <= Limits.namedValuesBytes else { throw DecodingFailure("named values") }
+        case .slots:
+            let slot = try reader.byte()
+            while !reader.isAtEnd {
+                let task = TaskID(try reader.littleEndian())
+                guard state.live.contains(task), state.slots[task, slot] == nil else {
+                    throw DecodingFailure("what \(task) keeps")
+                }
+                state.slots[task, slot] = try LogPlace(&reader)
+            }
         case .openBlock:
             let block = try block(fields)
             try state.restoreOpen(block)
@@ -182,7 +198,7 @@ struct CheckpointDecoder {
     private func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
         var block = ChildBlock()
         var scratch: [UInt8] = []
-        try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
+        try OutcomeBlockReader.decode(fields, columns: .stored, scratch: &scratch, into: &block)
         let restored = block.outcomeBlock()
         for row in restored.rows { try state.labels.check(row.label) }
         return restored

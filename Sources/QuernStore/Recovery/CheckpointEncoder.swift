@@ -64,6 +64,9 @@ struct CheckpointEncoder {
             try flushIfFull()
         }
         if !state.inFlight.isEmpty { LogRecord.append(.inFlight(state.inFlight), to: &body) }
+        for (name, value) in state.values.values(withPrefix: "") {
+            try add(CheckpointRecord.value.rawValue) { ValueRecord.append(name, value, to: &$0) }
+        }
         try encodeLive(state)
         try encodeIndex(index)
         try flush(.commit)
@@ -96,6 +99,7 @@ struct CheckpointEncoder {
         for parent in state.parents.records {
             try add(CheckpointRecord.parent.rawValue) { parent.append(to: &$0) }
         }
+        try addSlots(state.slots)
         for block in state.openBlocks.values { try add(.openBlock, block) }
         for block in state.endedBlocks { try add(.endedBlock, block) }
         let dropped = state.dropped.trees
@@ -108,6 +112,24 @@ struct CheckpointEncoder {
             try add(CheckpointRecord.detail.rawValue) {
                 $0.append(littleEndian: task.rawValue)
                 detail.append(to: &$0)
+            }
+        }
+    }
+
+    private mutating func addSlots(_ table: SlotTable) throws(FileError) {
+        for (slot, places) in table.used {
+            var rest = places.makeIterator()
+            var next = rest.next()
+            while next != nil {
+                try add(CheckpointRecord.slots.rawValue) { body in
+                    body.append(slot)
+                    for _ in 0..<4096 {
+                        guard let (task, place) = next else { break }
+                        body.append(littleEndian: task.rawValue)
+                        place.append(to: &body)
+                        next = rest.next()
+                    }
+                }
             }
         }
     }

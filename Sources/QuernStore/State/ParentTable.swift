@@ -23,14 +23,12 @@ struct ParentTable: Sendable {
 
     private var parents = TaskMap<Parent>()
     private var others = TaskMap<OtherOutcomes>()
-    /// Where the bytes of each task's last advance are.
-    private(set) var handovers = TaskMap<LogPlace>()
 
     /// With the pseudo-parent.
     var count: Int { parents.count }
 
     /// What it takes in memory, in bytes. O(count / 100).
-    var footprint: Int { parents.footprint + others.footprint + handovers.footprint }
+    var footprint: Int { parents.footprint + others.footprint }
 
     init() { insertIfAbsent(.none, root: .none) }
 
@@ -63,24 +61,15 @@ struct ParentTable: Sendable {
     mutating func remove(_ task: TaskID) {
         parents.removeValue(forKey: task)
         others.removeValue(forKey: task)
-        handovers.removeValue(forKey: task)
     }
 
     mutating func spawn(_ children: UInt64, under task: TaskID) {
         parents.modify(task) { $0.liveChildren += children }
     }
 
-    mutating func advance(_ task: TaskID, to phase: UInt8, handover: LogPlace) {
-        parents.modify(task) { $0.phase = phase }
-        handovers[task] = handover
-    }
+    mutating func advance(_ task: TaskID, to phase: UInt8) { parents.modify(task) { $0.phase = phase } }
 
     mutating func requestCancel(_ task: TaskID) { parents.modify(task) { $0.cancelRequested = true } }
-
-    /// The hand-over was written once more, elsewhere. The task may have been advanced since it was read.
-    mutating func relocateHandover(of task: TaskID, from old: LogPlace, to new: LogPlace) {
-        if handovers[task] == old { handovers[task] = new }
-    }
 
     /// Counts children that ended. Returns false when it has not so many that live.
     mutating func end(_ rows: [OutcomeRow], under task: TaskID) -> Bool {
@@ -124,20 +113,18 @@ struct ParentTable: Sendable {
     struct Record {
         var status: ParentStatus
         var root: TaskID
-        var handover: LogPlace?
     }
 
     /// Of all parents, in the order of their ids.
     var records: some Sequence<Record> {
         parents.lazy.map { task, parent in
-            Record(status: status(of: task, parent), root: parent.root, handover: handovers[task])
+            Record(status: status(of: task, parent), root: parent.root)
         }
     }
 
     /// Whether both tell the same of the same parents. O(count).
     func holds(sameAs other: Self) -> Bool {
         parents.holds(sameAs: other.parents) { $0 == $1 } && others.holds(sameAs: other.others) { $0 == $1 }
-            && handovers.holds(sameAs: other.handovers) { $0 == $1 }
     }
 
     mutating func restore(_ record: Record) {
@@ -148,7 +135,6 @@ struct ParentTable: Sendable {
         var other = OtherOutcomes(counts: status.counts, firstFailure: status.firstFailure)
         other.counts.completed = 0
         others[status.id] = other.counts.total > 0 || other.firstFailure != .none ? other : nil
-        handovers[status.id] = record.handover
     }
 }
 

@@ -13,6 +13,9 @@ struct StoreState: Sendable {
     var details = TaskMap<LiveTasks.Detail>()
     var attributes = RunAttributes()
     var keys = KeyTable()
+    /// What live tasks keep.
+    var slots = SlotTable()
+    var values = NamedValues()
     var labels = LabelTable()
     /// The tasks of the last in-flight note.
     var inFlight: [TaskID] = []
@@ -38,7 +41,8 @@ struct StoreState: Sendable {
 
     /// What is known of live tasks and parents takes in memory, in bytes, without the open blocks. O(live / 100).
     var liveFootprint: Int {
-        live.footprint + parents.footprint + details.footprint + attributes.footprint + keys.footprint
+        live.footprint + parents.footprint + details.footprint + attributes.footprint + keys.footprint + slots.footprint
+            + values.footprint
     }
 
     // MARK: Applying a frame
@@ -68,7 +72,7 @@ struct StoreState: Sendable {
         case .outcomes:
             var block = ChildBlock()
             var scratch: [UInt8] = []
-            try OutcomeBlockReader.decode(fields, columns: .all, scratch: &scratch, into: &block)
+            try OutcomeBlockReader.decode(fields, columns: .stored, scratch: &scratch, into: &block)
             try end(block.outcomeBlock(), changes: &changes)
         case .advance:
             let task = TaskID(try reader.littleEndian())
@@ -79,8 +83,17 @@ struct StoreState: Sendable {
                 $0.notBefore = LiveTasks.Detail().notBefore
             }
             insertParent(task)
-            parents.advance(task, to: phase, handover: LogPlace(place, bytes: reader.remaining))
+            parents.advance(task, to: phase)
+            slots[task, SlotTable.handover] = LogPlace(place, bytes: reader.remaining)
             changes.touch(task)
+        case .keep:
+            let task = TaskID(try reader.littleEndian())
+            let slot = try reader.byte()
+            guard live.contains(task) else { throw DecodingFailure("what \(task) keeps, which is not live") }
+            slots[task, slot] = LogPlace(place, bytes: reader.remaining)
+        case .value:
+            let record = try ValueRecord(&reader)
+            values[record.name] = record.value
         case .attempt:
             let task = TaskID(try reader.littleEndian())
             let attempts: UInt32 = try reader.littleEndian()
@@ -114,10 +127,11 @@ struct StoreState: Sendable {
                 throw DecodingFailure("attributes or keys of a run that has them")
             }
             live.relocate(record.run(at: place))
-        case .relocatedHandover:
+        case .relocatedKept:
             let task = TaskID(try reader.littleEndian())
+            let slot = try reader.byte()
             let old = try LogPlace(&reader)
-            parents.relocateHandover(of: task, from: old, to: LogPlace(place, bytes: reader.remaining))
+            slots.relocate(task, slot, from: old, to: LogPlace(place, bytes: reader.remaining))
         case .stagedSpawn: try applyStagedSpawn(&reader, at: place)
         case .stageCommit: try applyStageCommit(&reader, changes: &changes)
         case .key:
@@ -183,6 +197,7 @@ struct StoreState: Sendable {
             let task = TaskID(row.task)
             if let run = live.end(task) { attributes.remove(run) }
             keys.remove(task)
+            slots.remove(task)
             if !details.isEmpty { details.removeValue(forKey: task) }
             if parents.contains(task) { endedParents.append(task) }
         }

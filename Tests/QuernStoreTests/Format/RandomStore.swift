@@ -85,12 +85,13 @@ struct RandomStore {
             let isPlain = Int.random(in: 0..<5, using: &random) > 0
             let kind = isPlain ? .completed : OutcomeKind.allCases.randomElement(using: &random)!
             let value = bytes()
+            let attachment = random.chance(1, in: kind == .completed ? 20 : 2) ? bytes() : []
             transaction.end(
                 .init(
                     task: TaskID(task), parent: TaskID(parent), label: Label(rawValue: UInt32(isPlain ? 1 : 2)),
                     kind: kind, attempts: isPlain ? 1 : UInt32.random(in: 0...9, using: &random),
                     startedAt: Timestamp(milliseconds: clock - (isPlain ? 1 : 77)),
-                    endedAt: Timestamp(milliseconds: clock))
+                    endedAt: Timestamp(milliseconds: clock)), attachment: attachment
             ) { $0.append(contentsOf: value) }
             parents[task] = nil
             children[parent]! -= 1
@@ -100,13 +101,17 @@ struct RandomStore {
 
     private mutating func note(into transaction: inout Transaction) {
         guard let task = parents.keys.sorted().randomElement(using: &random).map({ TaskID($0) }) else { return }
-        switch Int.random(in: 0..<7, using: &random) {
+        switch Int.random(in: 0..<10, using: &random) {
         case 0: transaction.advance(task, to: UInt8.random(in: 0...3, using: &random), value: bytes())
         case 1: transaction.noteAttempt(task, attempts: 3, notBefore: Timestamp(milliseconds: clock), error: bytes())
         case 2:
             transaction.requestCancel(task, as: random.pick([.cancelled, .superseded, .expired, .dependencyFailed]))
         case 3: transaction.noteCrash(task, count: 2)
         case 4: transaction.noteInFlight(parents.keys.sorted().prefix(5).map { TaskID($0) })
+        case 6: transaction.keep(task, slot: random.pick([0, 1, 2, 255]), bytes())
+        case 7, 8:
+            let name = random.pick(["a", "ä", "a/1", "a/\u{10FFFF}", "b"])
+            transaction.set(name, to: random.chance(1, in: 4) ? nil : bytes())
         case 5: transaction.setPriority(task, UInt8.random(in: 0...255, using: &random))
         default: break
         }

@@ -11,9 +11,13 @@ struct StoreDump {
     init(_ store: MemoStore) throws(StoreError) {
         let state = store.shared.committed.withLock { $0.state }
         for (index, name) in state.labels.names.enumerated() { line("label", index + 1, Self.hex(name.utf8)) }
+        for (name, value) in store.values(withPrefix: "") { line("value", Self.hex(name.utf8), Self.hex(value)) }
         try dumpLive(store, state)
         for task in store.liveTasks().inFlight { line("inflight", task) }
-        try dumpParents(store, state)
+        dumpParents(state)
+        for (slot, task, _) in state.slots.all.sorted(by: { ($0.task, $0.slot) < ($1.task, $1.slot) }) {
+            line("slot", task, slot, Self.hex(try store.kept(task, slot: slot) ?? []))
+        }
         for id in 0..<state.nextID { try dumpChildren(of: TaskID(id), in: store) }
     }
 
@@ -38,28 +42,28 @@ struct StoreDump {
         }
     }
 
-    private mutating func dumpParents(_ store: MemoStore, _ state: StoreState) throws(StoreError) {
+    private mutating func dumpParents(_ state: StoreState) {
         for parent in state.parents.records {
             let status = parent.status
             let task = status.id
-            let handover = parent.handover == nil ? "-" : Self.hex(try store.handover(of: task))
             let counts = OutcomeKind.allCases.map { String(status.counts[$0]) }.joined(separator: " ")
             line(
                 "parent", task, status.phase, status.cancelRequested ? 1 : 0, status.liveChildren, counts,
-                status.firstFailure, handover)
+                status.firstFailure)
         }
     }
 
     private mutating func dumpChildren(of parent: TaskID, in store: MemoStore) throws(StoreError) {
-        var cursor = try store.children(of: parent).makeCursor()
+        var cursor = try store.children(of: parent).makeCursor(columns: .stored)
         var block = ChildBlock()
         while try cursor.next(into: &block) {
             for index in 0..<block.count {
                 let value = block.withValue(at: index) { $0.withUnsafeBytes { Self.hex($0) } }
+                let attachment = block.withAttachment(at: index) { $0.withUnsafeBytes { Self.hex($0) } }
                 line(
                     "child", parent, block.sequence(at: index), block.id(at: index), block.kind(at: index).rawValue,
                     block.label(at: index).rawValue, block.attempts(at: index),
-                    block.startedAt(at: index).rawValue, block.endedAt(at: index).rawValue, value)
+                    block.startedAt(at: index).rawValue, block.endedAt(at: index).rawValue, value, attachment)
             }
         }
     }

@@ -10,6 +10,7 @@ struct ExpectedChild: Equatable, Sendable {
     var startedAt: Int64
     var endedAt: Int64
     var value: [UInt8]
+    var attachment: [UInt8] = []
 }
 
 /// What a store must answer, kept in dictionaries. A value, so that what a crash may have undone can be had back.
@@ -29,7 +30,9 @@ struct ExpectedStore: Sendable {
     /// Which live task has the key of a name; 0 while its id is not known.
     var holders: [UInt64: UInt64] = [:]
     var details: [UInt64: LiveTasks.Detail] = [:]
-    var handovers: [UInt64: [UInt8]] = [:]
+    /// What live tasks have in their slots, and the named values.
+    var kept: [UInt64: [UInt8: [UInt8]]] = [:]
+    var values: [String: [UInt8]] = [:]
     var ended: [UInt64: [ExpectedChild]] = [:]
     /// The keys of `ended` in an order that the seed fixes.
     var endedParents: [UInt64] = []
@@ -46,7 +49,7 @@ struct ExpectedStore: Sendable {
         live[child.id] = nil
         liveChildren[child.id] = nil
         details[child.id] = nil
-        handovers[child.id] = nil
+        kept[child.id] = nil
         liveChildren[parent, default: 0] -= 1
         if ended[parent] == nil {
             endedParents.append(parent)

@@ -8,7 +8,9 @@ protocol AnsweringStore {
     func task(forKey key: TaskKey) -> TaskID?
     func status(of parent: TaskID) -> ParentStatus?
     func withPayloads(of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void) throws(StoreError)
-    func handover(of task: TaskID) throws(StoreError) -> [UInt8]
+    func kept(_ task: TaskID, slot: UInt8) throws(StoreError) -> [UInt8]?
+    func value(for name: String) -> [UInt8]?
+    func values(withPrefix prefix: String) -> [(name: String, value: [UInt8])]
     func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot
 }
 
@@ -95,8 +97,20 @@ extension StoreModel {
             let detail = details[TaskID(id)] ?? .init()
             try expect(detail == expected.details[id] ?? .init(), "task \(id) has \(detail)")
         }
-        for (task, value) in expected.handovers {
-            try expect(try store.handover(of: TaskID(task)) == value, "task \(task) has another hand-over")
+        for (task, slots) in expected.kept {
+            for slot in Self.slots {
+                let isSame = try store.kept(TaskID(task), slot: slot) == slots[slot]
+                try expect(isSame, "task \(task) has something else in slot \(slot)")
+            }
+        }
+        for prefix in ["", "value/", "value/1"] {
+            let names = expected.values.keys.filter { $0.hasPrefix(prefix) }
+                .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+            let found = store.values(withPrefix: prefix)
+            let areSame = found.map(\.name) == names && found.allSatisfy { expected.values[$0.name] == $0.value }
+            try expect(areSame, "other values with the prefix '\(prefix)'")
+            let first = names.first.map { store.value(for: $0) == expected.values[$0] } ?? true
+            try expect(first, "another value of \(names.first ?? "")")
         }
         for (parent, count) in expected.liveChildren where count > 0 {
             let found = store.status(of: TaskID(parent))?.liveChildren
@@ -194,7 +208,7 @@ extension StoreModel {
     static func read(
         _ snapshot: ChildSnapshot
     ) throws(StoreError) -> (children: [ExpectedChild], sequences: [UInt64]) {
-        var cursor = snapshot.makeCursor()
+        var cursor = snapshot.makeCursor(columns: [.all, .attachments])
         var block = ChildBlock()
         var children: [ExpectedChild] = []
         var sequences: [UInt64] = []
@@ -206,7 +220,8 @@ extension StoreModel {
                         id: block.id(at: index).rawValue, kind: block.kind(at: index),
                         label: block.label(at: index).rawValue, attempts: block.attempts(at: index),
                         startedAt: block.startedAt(at: index).rawValue, endedAt: block.endedAt(at: index).rawValue,
-                        value: block.withValue(at: index) { bytes in bytes.withUnsafeBytes { Array($0) } }))
+                        value: block.withValue(at: index) { bytes in bytes.withUnsafeBytes { Array($0) } },
+                        attachment: block.withAttachment(at: index) { bytes in bytes.withUnsafeBytes { Array($0) } }))
             }
         }
         return (children, sequences)

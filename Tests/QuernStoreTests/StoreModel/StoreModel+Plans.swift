@@ -6,6 +6,7 @@ import QuernTesting
 extension StoreModel {
     /// Live tasks that the model aims at: more are ended than spawned above it.
     private static let liveTarget = 300
+    static let slots: [UInt8] = [0, 1, 2, 200]
     /// Names that keys are made of: few, so that many are taken.
     static let names: UInt64 = 40
 
@@ -31,15 +32,17 @@ extension StoreModel {
         for _ in 0..<count {
             let task = random.pick(candidates)
             guard let info = expected.live[task], expected.liveChildren[task, default: 0] == 0 else { continue }
-            let child = ExpectedChild(
+            var child = ExpectedChild(
                 id: task, kind: random.coin() ? .completed : random.pick(OutcomeKind.allCases), label: info.label,
                 attempts: UInt32(1 + random.below(3)), startedAt: clock - Int64(random.below(1000)), endedAt: clock,
                 value: memo())
+            if random.chance(1, in: child.kind.isFailure ? 2 : 30) { child.attachment = memo() }
             plan.transaction.end(
                 .init(
                     task: TaskID(task), parent: TaskID(info.parent), label: labels[Int(info.label) - 1],
                     kind: child.kind, attempts: child.attempts,
-                    startedAt: Timestamp(milliseconds: child.startedAt), endedAt: Timestamp(milliseconds: clock))
+                    startedAt: Timestamp(milliseconds: child.startedAt), endedAt: Timestamp(milliseconds: clock)),
+                attachment: child.attachment
             ) { $0.append(contentsOf: child.value) }
             expected.end(child, under: info.parent)
         }
@@ -103,11 +106,11 @@ extension StoreModel {
     private mutating func planNotes(on tasks: [UInt64], into plan: inout PlannedCommit) {
         let task = random.pick(tasks)
         var detail = expected.details[task] ?? .init()
-        switch random.below(7) {
+        switch random.below(9) {
         case 0:
             let value = random.bytes(random.below(100))
             plan.transaction.advance(TaskID(task), to: 1, value: value)
-            expected.handovers[task] = value
+            expected.kept[task, default: [:]][0] = value
             detail = .init()
             detail.phase = 1
             detail.cancel = expected.details[task]?.cancel
@@ -128,6 +131,15 @@ extension StoreModel {
         case 4:
             detail.priority = UInt8(random.below(256))
             plan.transaction.setPriority(TaskID(task), detail.priority ?? 0)
+        case 5:
+            let (slot, value) = (random.pick(Self.slots), random.bytes(random.below(100)))
+            plan.transaction.keep(TaskID(task), slot: slot, value)
+            expected.kept[task, default: [:]][slot] = value
+        case 6:
+            let name = "value/\(random.below(30))"
+            let value = random.chance(1, in: 4) ? nil : random.bytes(random.below(100))
+            plan.transaction.set(name, to: value)
+            expected.values[name] = value
         default: return
         }
         expected.details[task] = detail

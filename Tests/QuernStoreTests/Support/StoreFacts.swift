@@ -26,7 +26,8 @@ protocol StoreAnswers {
     func liveTasks() -> LiveTasks
     func status(of parent: TaskID) -> ParentStatus?
     func withPayloads(of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void) throws(StoreError)
-    func handover(of task: TaskID) throws(StoreError) -> [UInt8]
+    func kept(_ task: TaskID, slot: UInt8) throws(StoreError) -> [UInt8]?
+    func values(withPrefix prefix: String) -> [(name: String, value: [UInt8])]
     func children(of parent: TaskID) throws(StoreError) -> ChildSnapshot
     var committed: Committed { get }
 }
@@ -61,11 +62,14 @@ struct StoreFacts: Equatable {
         var startedAt: Int64
         var endedAt: Int64
         var value: Digest
+        var attachment = Digest([])
     }
 
     var live: [UInt64: Live] = [:]
     var parents: [UInt64: ParentStatus] = [:]
-    var handovers: [UInt64: Digest] = [:]
+    /// What live tasks keep, by slot.
+    var kept: [UInt64: [UInt8: Digest]] = [:]
+    var values: [String: Digest] = [:]
     var children: [UInt64: [Child]] = [:]
     var names: [String] = []
     var nextID: UInt64 = 0
@@ -85,9 +89,10 @@ struct StoreFacts: Equatable {
         }
         for parent in tasks.parents { parents[parent.id.rawValue] = parent }
         parents[0] = store.status(of: .none)
-        for task in state.parents.handovers.keys {
-            handovers[task.rawValue] = Digest(try store.handover(of: task))
+        for (slot, task, _) in state.slots.all {
+            kept[task.rawValue, default: [:]][slot] = try store.kept(task, slot: slot).map { Digest($0) }
         }
+        for (name, value) in store.values(withPrefix: "") { values[name] = Digest(value) }
         names = state.labels.names
         nextID = state.nextID
         for id in 0..<nextID {
@@ -102,7 +107,7 @@ struct StoreFacts: Equatable {
 
     static func children(of snapshot: ChildSnapshot) throws(StoreError) -> [Child] {
         var children: [Child] = []
-        var cursor = snapshot.makeCursor()
+        var cursor = snapshot.makeCursor(columns: .stored)
         var block = ChildBlock()
         while try cursor.next(into: &block) {
             for index in 0..<block.count {
@@ -112,7 +117,8 @@ struct StoreFacts: Equatable {
                         kind: block.kind(at: index), label: block.label(at: index).rawValue,
                         attempts: block.attempts(at: index), startedAt: block.startedAt(at: index).rawValue,
                         endedAt: block.endedAt(at: index).rawValue,
-                        value: block.withValue(at: index) { Digest($0) }))
+                        value: block.withValue(at: index) { Digest($0) },
+                        attachment: block.withAttachment(at: index) { Digest($0) }))
             }
         }
         return children
@@ -126,7 +132,8 @@ struct StoreFacts: Equatable {
         }
         let found = [
             keys("live task", live, other.live), keys("status", parents, other.parents),
-            keys("hand-over", handovers, other.handovers), keys("children", children, other.children),
+            keys("slots", kept, other.kept), values == other.values ? nil : "values",
+            keys("children", children, other.children),
             names == other.names ? nil : "names", nextID == other.nextID ? nil : "next id \(nextID), \(other.nextID)",
         ]
         return found.compactMap(\.self).joined(separator: "; ")

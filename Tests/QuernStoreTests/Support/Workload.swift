@@ -230,7 +230,8 @@ struct Workload {
                     task: TaskID(ids[place]), parent: TaskID(parent), label: label,
                     kind: fails ? .failed : .completed, attempts: UInt32(1 + place % 2),
                     startedAt: Timestamp(milliseconds: Self.start + Int64(place)),
-                    endedAt: Timestamp(milliseconds: Self.start + Int64(2 * place)))
+                    endedAt: Timestamp(milliseconds: Self.start + Int64(2 * place))),
+                attachment: fails ? random.bytes(10 * place) : []
             ) { $0.append(contentsOf: value) }
         }
     }
@@ -256,6 +257,10 @@ struct Workload {
             transaction.setPriority(TaskID(workload.ids[14]), 3)
             transaction.noteInFlight([TaskID(workload.ids[10])])
             transaction.noteCrash(TaskID(workload.ids[12]), count: 3)
+            transaction.keep(TaskID(workload.ids[2]), slot: 2, [1, 2])
+            transaction.keep(TaskID(workload.ids[10]), slot: 1, [3])
+            transaction.set("cursor", to: [1])
+            transaction.set("schedule/a", to: [2, 3])
         },
         .commit { transaction, workload in
             workload.end(13..<19, under: workload.ids[0], memo: 90, failing: true, into: &transaction)
@@ -280,6 +285,9 @@ struct Workload {
         .commit { transaction, workload in
             workload.end(38..<40, under: workload.ids[1], memo: 1, into: &transaction)
             transaction.advance(TaskID(workload.ids[2]), to: 2, value: Array(repeating: 5, count: 500))
+            transaction.keep(TaskID(workload.ids[2]), slot: 2, Array(repeating: 6, count: 300))
+            transaction.set("cursor", to: nil)
+            transaction.set("schedule/b", to: Array(repeating: 7, count: 200))
         },
         .commit { transaction, workload in workload.end(1..<2, under: 0, memo: 2000, into: &transaction) },
         .stage { transaction, workload in
