@@ -68,6 +68,7 @@ extension SchedulerCore {
     private func commit<Work: DurableTask>(
         _ tasks: [Work], _ terms: SpawnTerms, key: ((Work) -> String?)?
     ) async throws(SchedulerError) -> [TaskHandle<Work>] {
+        if terms.hasDependencies { try checkDependencies(of: terms, under: .none) }
         var transaction = Transaction()
         var terms = terms
         let now = clock.now

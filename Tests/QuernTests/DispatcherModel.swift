@@ -24,7 +24,9 @@ struct DispatcherModel {
         var depth: Int
         var phase: UInt8 = 0
         var outcome: OutcomeKind?
-        var cancelRequested = false
+        var cancel: OutcomeKind?
+        var cancelRequested: Bool { cancel != nil }
+        var attributes = TaskAttributes()
         var run: SpawnRun
         var live = 0
         var counts = OutcomeCounts()
@@ -67,6 +69,9 @@ struct DispatcherModel {
     var clock: Int64 = 0
     var spawnBudget = 300
     var limits = Array(repeating: Limits(), count: 4)
+    /// Of which the dispatcher wants to hear when they end.
+    var watched: Set<UInt64> = []
+    var waitsForOthers = false
 
     init(seed: UInt64, concurrency: Int) {
         random = SeededGenerator(seed: seed)
@@ -100,9 +105,11 @@ struct DispatcherModel {
                 // Ids follow commit order.
                 var placed = run
                 placed.firstID = TaskID(nextID)
+                placed.submittedAt = now
                 placed.priority = [100, 110, 128].randomElement(using: &random) ?? 128
                 nextID += UInt64(run.count)
-                add(placed, depth: depth)
+                let attributes = makeAttributes(for: placed)
+                add(placed, depth: depth, attributes)
                 spawned.append(placed)
                 touched.insert(run.parent.rawValue)
             case .advance(let id):
@@ -113,7 +120,11 @@ struct DispatcherModel {
                 if let parent = nodes[id]?.parent { touched.insert(parent) }
             }
         }
-        for run in spawned { dispatcher.spawned(run) }
+        for run in spawned {
+            let attributes = nodes[run.firstID.rawValue]?.attributes
+            dispatcher.spawned(run, attributes: try attributes?.encoded() ?? [])
+        }
+        tellEnds()
         for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil {
             let status = status(id)
             watchingClaims { $0.dispatcher.touched(status) }
@@ -121,11 +132,11 @@ struct DispatcherModel {
         for entry in batch where entry.bytes > 0 { dispatcher.committed(bytes: entry.bytes) }
     }
 
-    mutating func add(_ run: SpawnRun, depth: Int) {
+    mutating func add(_ run: SpawnRun, depth: Int, _ attributes: TaskAttributes = TaskAttributes()) {
         for index in 0..<Int(run.count) {
             nodes[run.id(at: index).rawValue] = Node(
                 parent: run.parent.rawValue, isOrchestrator: run.label.rawValue == 1 || run.label.rawValue == 2,
-                policyIsFailFast: run.label.rawValue == 1, depth: depth, run: run)
+                policyIsFailFast: run.label.rawValue == 1, depth: depth, attributes: attributes, run: run)
         }
         nodes[run.parent.rawValue]?.live += Int(run.count)
     }
@@ -165,13 +176,16 @@ struct DispatcherModel {
                 for index in 0..<Int(node.run.count) where nodes[first + UInt64(index)]?.outcome == nil {
                     bits |= 1 << UInt64(index)
                 }
-                if bits != 0 { live.runs.append(LiveTasks.Run(run: node.run, live: bits)) }
+                if bits != 0 {
+                    live.runs.append(LiveTasks.Run(run: node.run, live: bits))
+                    live.attributes[node.run.firstID] = try? node.attributes.encoded()
+                }
             }
             guard node.outcome == nil else { continue }
             if node.phase != 0 || node.cancelRequested {
                 var detail = LiveTasks.Detail()
                 detail.phase = node.phase
-                detail.cancel = node.cancelRequested ? .cancelled : nil
+                detail.cancel = node.cancel
                 live.details[TaskID(id)] = detail
             }
             if node.phase != 0 || node.live > 0 || node.counts.total > 0 { live.parents.append(status(id)) }

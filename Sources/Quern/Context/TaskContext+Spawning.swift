@@ -78,12 +78,14 @@ extension TaskContext {
     private func spawn<Work: DurableTask>(
         _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms
     ) throws(SchedulerError) {
+        if terms.hasDependencies { try core.checkDependencies(of: terms, under: parent) }
         let key = terms.storeKey(under: parent, core.keySecret)
         if let key, terms.onDuplicate == .reject, let other = core.store.task(forKey: key) {
             throw .duplicateKey(terms.key ?? "", of: other)
         }
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            try transaction.spawn(task, under: parent, terms, key: key, at: startedAt)
+            // The same time for all, so that they share runs; the true one where it matters.
+            try transaction.spawn(task, under: parent, terms, key: key, at: terms.isTimed ? now : startedAt)
         }
     }
 }

@@ -17,13 +17,18 @@ extension Dispatcher {
         var cancellations: [WorkerID] = []
         /// The note on disk of the tasks in flight says something else by now.
         var changesNote = false
+        /// Tasks that are to be cancelled as expired, durably, unless they have ended.
+        var overdue: [TaskID] = []
+        /// Tasks whose ends the dispatcher wants to hear of.
+        var questions: [TaskDependency] = []
     }
 
     /// When ``timePassed()`` is to be called.
     var nextDue: Timestamp? {
         guard isRunning else { return nil }
-        guard let wake = queues.nextWake else { return delayed.min?.due }
-        return delayed.min.map { min($0.due, wake) } ?? wake
+        var next = queues.nextWake
+        for due in [delayed.min?.due, deadlines.nextDue] { if let due { next = min(next ?? due, due) } }
+        return next
     }
 
     /// Whether no worker exists.
@@ -41,6 +46,8 @@ extension Dispatcher {
         planPreemptions()
         let taken = effects
         effects = Effects()
+        if !taken.overdue.isEmpty { questionsUnderWay += 1 }
+        if !taken.questions.isEmpty { questionsUnderWay += 1 }
         return taken
     }
 

@@ -151,7 +151,7 @@ final class SchedulerCore: CommitObserver {
                     let outcome = Transaction.Outcome(
                         task: id, parent: entry.run.parent, label: entry.run.label, kind: kind,
                         attempts: entry.attempts, endedAt: now)
-                    transaction.end(outcome)
+                    transaction.end(cancelled: outcome)
                     report.ended[kind] += 1
                     report.events?.add(.ended(kind), outcome)
                 }

@@ -10,16 +10,28 @@ struct SpawnTerms: Sendable {
     var attributes: [UInt8] = []
     var key: String?
     var onDuplicate = DuplicatePolicy.skip
+    /// Whether times count from the spawn.
+    var isTimed = false
+    var hasDependencies = false
 
     init(label: Label, keyLabel: Label) {
         self.label = label
         self.keyLabel = keyLabel
     }
 
+    /// - Parameter backward: what the task of a graph depends on: see ``TaskAttributes/backward``.
     /// - Throws: `invalidOptions`.
-    mutating func use(_ options: TaskOptions) throws(SchedulerError) {
+    mutating func use(_ options: TaskOptions, backward: [UInt64] = []) throws(SchedulerError) {
         priority = options.priority ?? 128
-        attributes = try TaskAttributes(options).encoded()
+        var durable = try TaskAttributes(options)
+        if !backward.isEmpty {
+            durable.backward = backward
+            durable.use(policiesOf: options)
+        }
+        attributes = try durable.encoded()
+        hasDependencies = !durable.dependencies.isEmpty
+        isTimed = durable.timeToLive?.basis == .submission
+        if case .after? = durable.start { isTimed = true }
         key = options.key
         onDuplicate = options.onDuplicate ?? .skip
     }

@@ -59,10 +59,12 @@ struct TypeTable: Sendable {
     /// What a spawn of the type with options writes.
     ///
     /// - Throws: `notRegistered`, `invalidOptions`.
-    func terms<Work: DurableTask>(of type: Work.Type, _ options: TaskOptions) throws(SchedulerError) -> SpawnTerms {
+    func terms<Work: DurableTask>(
+        of type: Work.Type, _ options: TaskOptions, backward: [UInt64] = []
+    ) throws(SchedulerError) -> SpawnTerms {
         let entry = entries[try index(of: type)]
         var terms = entry.terms
-        try terms.use(options.merged(over: entry.options))
+        try terms.use(options.merged(over: entry.options), backward: backward)
         return terms
     }
 
