@@ -26,9 +26,12 @@ extension Dispatcher {
     /// When ``timePassed()`` is to be called.
     var nextDue: Timestamp? {
         guard isRunning else { return nil }
-        var next = queues.nextWake
-        for due in [delayed.min?.due, deadlines.nextDue] { if let due { next = min(next ?? due, due) } }
-        return next
+        return Self.earlier(queues.nextWake, Self.earlier(delayed.min?.due, deadlines.nextDue))
+    }
+
+    private static func earlier(_ one: Timestamp?, _ other: Timestamp?) -> Timestamp? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     /// Whether no worker exists.

@@ -119,7 +119,7 @@ private struct WaitingModel {
 
 @Suite("Delays, times to live and dependencies as a reference says (T10, T14, T16)", .timeLimit(.minutes(15)))
 struct WaitingModelTests {
-    @Test("Each task ends as the reference says, at its time, whatever crashes", arguments: 1...30)
+    @Test("Each task ends as the reference says, at its time, whatever crashes", arguments: 1...50)
     func model(seed: UInt64) async throws {
         var model = try await WaitingModel(seed: seed)
         for step in 0..<120 {

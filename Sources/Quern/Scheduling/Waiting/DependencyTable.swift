@@ -90,7 +90,7 @@ struct DependencyTable: Sendable {
                 remove(number, waiting)
                 decided.append((waiting, .end(end)))
             } else if waiting.dependencies.isEmpty {
-                entries[number] = nil
+                remove(number, waiting)
                 decided.append((waiting, .run))
             } else {
                 entries[number] = waiting
@@ -114,6 +114,8 @@ struct DependencyTable: Sendable {
 
     private mutating func remove(_ number: Int, _ waiting: Waiting) {
         entries[number] = nil
+        // Who comes next asks anew: ends that nobody waits for are not told.
+        if entries.isEmpty { return waiters = [:] }
         for task in waiting.dependencies {
             waiters[task]?.gone += 1
             guard let others = waiters[task], others.gone > others.entries.count / 2 + 8 else { continue }
