@@ -138,6 +138,8 @@ extension SchedulerCore {
             let types = HeldType.list(held, in: store).map { "\($0.count) of \($0.name)" }.joined(separator: ", ")
             logger.warning("no handler for tasks in the store, which are kept and not run: \(types)")
         }
+        recoverPauses()
+        await recoverSchedules()
     }
 
     private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {

@@ -23,6 +23,8 @@ final class SchedulerCore: CommitObserver {
     let events = EventHub()
     let observers: TypeObservers
     let progress = ProgressBoard()
+    /// Held while what schedules spawn is handed to the store; taken before ``state``.
+    let schedules = Mutex(ScheduleBook())
     private let state: Mutex<CoreState>
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())

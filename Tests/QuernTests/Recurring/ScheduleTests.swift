@@ -11,7 +11,8 @@ struct ScheduleTests {
         _ recurrence: Recurrence, _ missed: MissedTicks, limit: UInt64? = nil, at start: Int64 = 0
     ) -> Schedule {
         let definition = Schedule.Definition(
-            type: "t", payload: [], recurrence: recurrence, missed: missed, overlaps: true, limit: limit)
+            label: "t", payload: [], priority: 128, attributes: [], recurrence: recurrence, missed: missed,
+            overlaps: true, limit: limit)
         return Schedule(definition, at: Timestamp(milliseconds: start))
     }
 
