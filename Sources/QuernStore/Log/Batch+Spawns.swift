@@ -108,7 +108,8 @@ extension Batch {
         for (entry, decision) in zip(plan.entries, plan.decisions) {
             guard let staged = entry.staged else { break }
             if decision.isSpawned {
-                keys.give(entry.key, to: .staged(commit: staged.commit, position: staged.position), decision)
+                let holder = BatchKeys.Holder.staged(commit: staged.commit, position: staged.position)
+                keys.give(entry.key, to: holder, decision, behind: notes.count)
             }
         }
         for (commit, absent) in plan.absent { stages.leaveOut(absent, of: commit) }
@@ -195,7 +196,7 @@ extension Batch {
             spawnGroups[group].lengths.append(length)
             spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[payload])
             spawnGroups[group].keys.append(key)
-            keys.give(key, to: holder, decision)
+            keys.give(key, to: holder, decision, behind: notes.count)
         }
         addStretch(&self)
     }
