@@ -202,8 +202,10 @@ extension Batch {
     }
 
     private mutating func spawnGroup(_ key: GroupKey) -> Int {
-        if lastGroup >= 0, spawnGroups[lastGroup].key == key { return lastGroup }
-        if let known = spawnIndex[key] {
+        if lastGroup >= 0, spawnGroups[lastGroup].key == key, key.mayJoin(lastGroup, of: spawnGroups) {
+            return lastGroup
+        }
+        if let known = spawnIndex[key], key.mayJoin(known, of: spawnGroups) {
             lastGroup = known
         } else {
             lastGroup = spawnGroups.count

@@ -25,6 +25,11 @@ struct Batch: Sendable {
             policy = group.policy
             submittedAt = group.submittedAt
         }
+
+        /// Of the keys of a stage the last one counts, by its position: so these follow the calls.
+        func mayJoin(_ group: Int, of groups: [SpawnGroup]) -> Bool {
+            stage == 0 || policy == nil || group == groups.count - 1
+        }
     }
 
     struct SpawnGroup {
