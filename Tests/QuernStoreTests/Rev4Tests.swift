@@ -60,6 +60,26 @@ import Testing
         }
     }
 
+    @Test("T11: of several spawns of a stage with the same key the last call counts, whatever the others share")
+    func lastOfAStage() async throws {
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
+        var spawns = Transaction()
+        for (label, name, payload) in [(1, 9, 1), (2, 5, 2), (1, 5, 3)] as [(UInt32, Int, UInt8)] {
+            spawns.spawn(
+                under: .none, label: Label(rawValue: label), key: KeyTests.key(name), at: Timestamp(milliseconds: 1)
+            ) { $0.append(payload) }
+        }
+        let stage = store.makeStage()
+        try await stage.append(spawns: spawns)
+        var transaction = Transaction()
+        transaction.commit(stage)
+        try await store.append(transaction)
+        let holder = try #require(store.task(forKey: KeyTests.key(5)))
+        #expect(try StoreFacts(store).live[holder.rawValue]?.payload == Digest([3]))
+        #expect(store.totals.live == 2)
+        try await store.close()
+    }
+
     // MARK: Payloads that moved
 
     @Test("S14, S15: payloads of a run that moved are found by an older run also when its first task has ended")
@@ -146,6 +166,50 @@ import Testing
                 try await reopened.close()
             }
         }
+    }
+
+    // MARK: A full disk
+
+    @Test("S4: a commit that never fits leaves no file behind, however often it is tried")
+    func neverFits() async throws {
+        let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
+        try await store.append(.spawning(1))
+        var plan = FaultPlan()
+        plan.capacity = files.usedBytes + (100 << 10)
+        // As where the bytes that fitted are given back.
+        plan.fullDiskTakesWhatFits = false
+        files.faults = plan
+        var large = Transaction()
+        let payload = SeededGenerator(seed: 1).bytesOnce(200 << 10)
+        large.spawn(under: .none, label: Label(rawValue: 1), at: Timestamp(milliseconds: 1)) {
+            $0.append(contentsOf: payload)
+        }
+        for _ in 0..<50 { #expect(await store.failure(of: large)?.code == .noSpace) }
+        let segments = try files.list("/store").filter { $0.hasPrefix("log-") }
+        #expect(segments.count <= 3, "\(segments.count) segments")
+        try await store.append(.spawning(1))
+        files.faults = FaultPlan()
+        try await store.append(large)
+        let reopened = try await MemoStore.open(at: "/store", fileSystem: files.crash(keeping: .dropAll))
+        #expect(reopened.totals.live == 3)
+        try await reopened.close()
+        try await store.close()
+    }
+
+    @Test("S6, F5: a log of very many segments is opened with few descriptors")
+    func manySegments() async throws {
+        var configuration = MemoStore.Configuration.exactLog
+        configuration.logSegmentBytes = 1
+        configuration.checkpointBytes = 1 << 30
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        for _ in 0..<40 { try await store.append(.spawning(1)) }
+        let left = SlowFiles(files.crash(keeping: .keepAll))
+        let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: left)
+        let reader = try await MemoReader.open(at: "/store", fileSystem: left)
+        #expect(reopened.totals.live == 40 && reader.totals.live == 40)
+        #expect((1...8).contains(left.peak), "\(left.peak) open at a time")
+        try await reopened.close()
+        try await store.close()
     }
 
     // MARK: Who lost the lock
@@ -240,8 +304,15 @@ private final class DiscardRecorder: StoreFile {
 
 /// The files of the system, of which the next write to a log reaches the file, takes long, and fails.
 private final class SlowFiles: FileSystem {
-    private let base = PosixFileSystem()
+    private let base: any FileSystem
+    private let counts = MutexBox<(open: Int, peak: Int)>((0, 0))
     private let body = MutexBox<(@Sendable () -> Void)?>(nil)
+
+    init(_ base: any FileSystem = PosixFileSystem()) { self.base = base }
+
+    /// The most files of logs that were open at a time.
+    var peak: Int { counts.value.peak }
+    fileprivate func count(_ change: Int) { counts.change { $0 = ($0.open + change, max($0.peak, $0.open + change)) } }
 
     func afterWrite(_ run: @escaping @Sendable () -> Void) { body.change { $0 = run } }
 
@@ -266,7 +337,11 @@ private final class SlowFiles: FileSystem {
 private final class SlowFile: StoreFile {
     private let base: any StoreFile
     private let files: SlowFiles
-    init(_ base: any StoreFile, _ files: SlowFiles) { (self.base, self.files) = (base, files) }
+    init(_ base: any StoreFile, _ files: SlowFiles) {
+        (self.base, self.files) = (base, files)
+        files.count(1)
+    }
+    deinit { files.count(-1) }
 
     var path: FilePath { base.path }
     func size() throws(FileError) -> Int { try base.size() }
@@ -282,4 +357,11 @@ private final class SlowFile: StoreFile {
     func discard(_ range: Range<Int>) { base.discard(range) }
     func synchronize() throws(FileError) { try base.synchronize() }
     func map(length: Int) throws(FileError) -> FileMapping { try base.map(length: length) }
+}
+
+extension SeededGenerator {
+    fileprivate func bytesOnce(_ count: Int) -> [UInt8] {
+        var generator = self
+        return generator.bytes(count)
+    }
 }
