@@ -116,7 +116,8 @@ extension Batch {
         let ownEntries = plan.entries.count - transaction.keys.count
         var cursor = SpawnCursor()
         for part in transaction.spawnGroups {
-            let group = spawnGroup(GroupKey(part, stage: transaction.stage))
+            let group = spawnGroup(
+                GroupKey(part, stage: transaction.stage), isLast: repeatsStagedKey(part, of: transaction, cursor))
             if part.policy == nil || transaction.stage != 0 {
                 gather(part, of: transaction, into: group, &cursor)
             } else {
@@ -201,11 +202,21 @@ extension Batch {
         addStretch(&self)
     }
 
-    private mutating func spawnGroup(_ key: GroupKey) -> Int {
-        if lastGroup >= 0, spawnGroups[lastGroup].key == key, key.mayJoin(lastGroup, of: spawnGroups) {
-            return lastGroup
-        }
-        if let known = spawnIndex[key], key.mayJoin(known, of: spawnGroups) {
+    /// Whether a part adds a key to a stage that the batch has added to one before: of these the last one counts, by its
+    /// position, so that it must come behind the others.
+    private mutating func repeatsStagedKey(
+        _ part: Transaction.SpawnGroup, of transaction: borrowing Transaction, _ cursor: SpawnCursor
+    ) -> Bool {
+        if part.policy == nil || transaction.stage == 0 { return false }
+        let keys = transaction.keys[cursor.key..<(cursor.key + part.count)]
+        defer { stagedKeys.formUnion(keys) }
+        return keys.contains { stagedKeys.contains($0) }
+    }
+
+    /// The group of a kind, or a new one that is the last.
+    private mutating func spawnGroup(_ key: GroupKey, isLast: Bool) -> Int {
+        if lastGroup >= 0, spawnGroups[lastGroup].key == key, !isLast { return lastGroup }
+        if let known = spawnIndex[key], !isLast || known == spawnGroups.count - 1 {
             lastGroup = known
         } else {
             lastGroup = spawnGroups.count

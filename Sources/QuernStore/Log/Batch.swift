@@ -25,11 +25,6 @@ struct Batch: Sendable {
             policy = group.policy
             submittedAt = group.submittedAt
         }
-
-        /// Of the keys of a stage the last one counts, by its position: so these follow the calls.
-        func mayJoin(_ group: Int, of groups: [SpawnGroup]) -> Bool {
-            stage == 0 || policy == nil || group == groups.count - 1
-        }
     }
 
     struct SpawnGroup {
@@ -55,6 +50,8 @@ struct Batch: Sendable {
     var spawnIndex: [GroupKey: Int] = [:]
     /// The group of the last spawn: most are of the same kind as the one before.
     var lastGroup = -1
+    /// Keys that the batch adds to stages.
+    var stagedKeys: Set<TaskKey> = []
     /// Where the consecutive spawns of the transactions went.
     var stretches: [(group: Int, start: Int, count: Int)] = []
     var outcomeBlocks: [OutcomeBlock] = []
