@@ -202,8 +202,8 @@ extension Batch {
         addStretch(&self)
     }
 
-    /// Whether a part adds a key to a stage that the batch has added to one before: of these the last one counts, by its
-    /// position, so that it must come behind the others.
+    /// Whether a part adds a key to a stage that the batch has added to one before: of these the last one counts, by
+    /// its position, so that it must come behind the others.
     private mutating func repeatsStagedKey(
         _ part: Transaction.SpawnGroup, of transaction: borrowing Transaction, _ cursor: SpawnCursor
     ) -> Bool {
