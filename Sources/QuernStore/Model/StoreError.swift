@@ -102,7 +102,8 @@ extension StoreError {
 
     /// Whether nothing is lost and the same may succeed later.
     var isTransient: Bool {
-        code == .noSpace || code == .noThread || (code == .inputOutput && cause?.isLockUnknown == true)
+        code == .noSpace || code == .noThread
+            || (code == .inputOutput && (cause?.isLockUnknown == true || cause?.isOutOfDescriptors == true))
     }
 
     /// Runs a file operation and says of its error what it was for.
