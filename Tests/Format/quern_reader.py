@@ -13,6 +13,7 @@ import re
 import struct
 import sys
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Callable, Final, Iterable, Iterator, NamedTuple, NoReturn, Sequence
@@ -27,6 +28,7 @@ MAX_ROWS: Final = 4096                  # rows of a block
 MAX_VALUES_OF_BLOCK: Final = 64 << 10   # memo and error bytes of a block of several rows
 MAX_SPAWN: Final = 64                   # tasks of a spawn record
 MAX_STAGE: Final = 1 << 32              # tasks of a stage
+MAX_ATTRIBUTES: Final = 4096            # attributes of a spawn record
 MAX_NAME: Final = 255                   # bytes of a name
 MAX_ENTRIES: Final = 131_072            # entries of a segment's directory
 MAX_NUMBER: Final = 1 << 60             # ids, sequences, counts
@@ -427,6 +429,7 @@ NO_ONE_LENGTH: Final = 0xFFFFFFFF
 
 COMPLETED: Final = 1
 FAILURES: Final = (2, 3, 5, 7)
+CANCELS: Final = (4, 5, 6, 7)  # the kinds of outcome that a cancelled task may be to have
 KINDS: Final = range(1, 8)
 
 
@@ -545,12 +548,15 @@ class Task:
     priority: int
     submitted: int
     payload: bytes
-    detailed: bool = False  # some advance, attempt, cancel or crash record spoke of it
+    attributes: bytes = b""
+    key: bytes = b""  # empty when it has none
+    detailed: bool = False  # some advance, attempt, cancel, crash or priority record spoke of it
     phase: int = 0
-    cancelled: int = 0
+    cancelled: int = 0  # the kind of outcome that it is to have, 0 when it is not to be cancelled
     crashes: int = 0
     attempts: int = 0
     not_before: int = FIRST_TIME
+    other_priority: int | None = None  # in the place of that which it was spawned with
 
 
 @dataclass
@@ -577,6 +583,8 @@ class Staged(NamedTuple):
     label: int
     priority: int
     count: int
+    attributes: bytes
+    keys: Sequence[bytes]  # one a task, or none
     payloads: Callable[[], Sequence[bytes]]  # read when they are asked for
 
 
@@ -622,6 +630,7 @@ class Contents:
         self.labels = labels
         self.stages: dict[int, Stage] = defaultdict(Stage)
         self.tasks: dict[int, Task] = {}
+        self.holders: dict[bytes, int] = {}  # the live task that has a key
         self.parents: dict[int, Parent] = {0: Parent()}  # in a batch also those that it ended
         self.in_flight: list[int] = []
         self.rows: dict[int, list[Row]] = defaultdict(list)
@@ -657,6 +666,20 @@ class Contents:
     def live(self, task: int, place: Place) -> Task:
         place.check(task in self.tasks, f"a record is about task {task}, which is not live")
         return self.tasks[task]
+
+    def give_key(self, id_: int, key: bytes) -> None:
+        """A live task has a key from now on, and no other; who had the key before has none."""
+        holder = self.holders.get(key)
+        if holder is not None:
+            self.tasks[holder].key = b""
+        self.free_key(self.tasks[id_])
+        self.holders[key] = id_
+        self.tasks[id_].key = key
+
+    def free_key(self, task: Task) -> None:
+        if task.key:
+            del self.holders[task.key]
+        task.key = b""
 
     def shown(self, parent: int, place: Place) -> list[Row]:
         """The children of a parent that are not in dropped trees."""
@@ -704,20 +727,23 @@ class Contents:
             own = self.parents.pop(id_, None)
             frames[-1].place.check(own is None or own.live == 0, f"task {id_} ends, but has live children")
 
-    def add_task(self, id_: int, task: Task, place: Place) -> None:
+    def add_task(self, id_: int, task: Task, key: bytes, place: Place) -> None:
         place.check(task.parent < id_ <= MAX_NUMBER, f"the id {id_} is out of bounds")
         place.check(task.parent == 0 or task.parent in self.tasks, f"parent {task.parent} is not live")
         self.tasks[id_] = task
         self.parents.setdefault(task.parent, Parent()).live += 1
         self.next_id = id_ + 1
+        if key:
+            self.give_key(id_, key)
 
     def spawn(self, fields: Cursor) -> None:
         spawn = Spawn(fields)
         place = fields.place
         place.check(spawn.first >= self.next_id, f"task {spawn.first} was given out before")
         self.labels.check(spawn.label, place)
-        for id_, payload in enumerate(spawn.payloads, spawn.first):
-            self.add_task(id_, Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload), place)
+        for index, payload in enumerate(spawn.payloads):
+            task = Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload, spawn.attributes)
+            self.add_task(spawn.first + index, task, spawn.keys[index] if spawn.keys else b"", place)
 
     def stage_spawn(self, fields: Cursor) -> None:
         place = fields.place
@@ -726,19 +752,38 @@ class Contents:
         place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
         self.labels.check(spawn.label, place)
         payloads = spawn.payloads
-        staged = Staged(spawn.parent, spawn.submitted, spawn.label, spawn.priority, len(payloads), lambda: payloads)
+        staged = Staged(spawn.parent, spawn.submitted, spawn.label, spawn.priority, len(payloads), spawn.attributes,
+                        spawn.keys, lambda: payloads)
         self.stages[stage].add(spawn.first, staged, place)
 
     def commit_stage(self, fields: Cursor) -> None:
+        """Makes the tasks of a stage live, but for those that the record leaves out. Their ids are given to nobody."""
         place = fields.place
-        stage, id_ = fields.fields(STAGE_COMMIT)
-        place.check(stage in self.stages, f"stage {stage} is committed, but has no tasks")
-        place.check(id_ >= self.next_id, f"task {id_} was given out before")
-        for staged in self.stages.pop(stage).parts:
-            for payload in staged.payloads():
-                task = Task(staged.parent, staged.label, staged.priority, staged.submitted, payload)
-                self.add_task(id_, task, place)
-                id_ += 1
+        number, first = fields.fields(STAGE_COMMIT)
+        left_out: dict[int, int] = {}
+        while fields.left() > 0:
+            word, bits = fields.fields(LEFT_OUT)
+            place.check(word not in left_out, f"word {word} of stage {number} is there twice")
+            place.check(bits != 0, f"word {word} of stage {number} leaves nothing out")
+            left_out[word] = bits
+        place.check(number in self.stages, f"stage {number} is committed, but has no tasks")
+        place.check(first >= self.next_id, f"task {first} was given out before")
+        stage = self.stages.pop(number)
+        last = max((64 * word + bits.bit_length() - 1 for word, bits in left_out.items()), default=-1)
+        place.check(last < stage.tasks, f"position {last} is left out of a stage that has {stage.tasks} tasks")
+        place.check(first + stage.tasks - 1 <= MAX_NUMBER, "an id is out of bounds")
+        position = 0
+        for staged in stage.parts:
+            place.check(staged.parent == 0 or staged.parent in self.tasks, f"parent {staged.parent} is not live")
+            for index, payload in enumerate(staged.payloads()):
+                if left_out.get(position // 64, 0) >> position % 64 & 1:
+                    place.check(len(staged.keys) > 0, f"position {position} is left out, but has no key")
+                else:
+                    task = Task(staged.parent, staged.label, staged.priority, staged.submitted, payload,
+                                staged.attributes)
+                    self.add_task(first + position, task, staged.keys[index] if staged.keys else b"", place)
+                position += 1
+        self.next_id = first + stage.tasks
 
     def abort_stage(self, fields: Cursor) -> None:
         (stage,) = fields.fields(STAGE)
@@ -757,7 +802,7 @@ class Contents:
             task = self.live(row.id, place)
             self.labels.check(row.label, place)
             place.check(task.parent == block.parent, f"task {row.id} is no child of {block.parent}")
-            del self.tasks[row.id]
+            self.free_key(self.tasks.pop(row.id))
             parent = self.parents[block.parent]
             parent.live -= 1
             parent.ended[row.kind - 1] += 1
@@ -785,12 +830,25 @@ class Contents:
         fields.place.check(len(fields.rest()) <= MAX_VALUE, "an error is longer than any may be")
 
     def cancel(self, fields: Cursor) -> None:
-        (id_,) = fields.fields(TASK_ID)
-        self.detail(id_, fields.place).cancelled = 1
+        id_, kind = fields.fields(CANCEL_RECORD)
+        task = self.detail(id_, fields.place)
+        fields.place.check(kind in CANCELS, f"task {id_} is cancelled with kind {kind}")
+        task.cancelled = task.cancelled or kind  # of several cancels the first one says the kind
 
     def crash(self, fields: Cursor) -> None:
         id_, crashes = fields.fields(CRASH)
         self.detail(id_, fields.place).crashes = crashes
+
+    def prioritize(self, fields: Cursor) -> None:
+        id_, priority = fields.fields(PRIORITY)
+        self.detail(id_, fields.place).other_priority = priority
+
+    def key(self, fields: Cursor) -> None:
+        """A task has a key from now on. No detail comes of that."""
+        id_, key = fields.fields(KEY)
+        self.live(id_, fields.place)
+        check_key(key, fields.place)
+        self.give_key(id_, key)
 
     def define(self, fields: Cursor) -> None:
         self.labels.define(fields)
@@ -801,6 +859,8 @@ class Contents:
     def relocate(self, fields: Cursor) -> None:
         """Payloads once more: of live tasks, they say what the record before said."""
         spawn = Spawn(fields)
+        nothing_else = spawn.duplicates == 0 and not spawn.attributes
+        fields.place.check(nothing_else, "keys or attributes of relocated tasks")
         spawned = 0 < spawn.first and spawn.first + len(spawn.payloads) <= self.next_id
         fields.place.check(spawned, "a task is relocated that was not spawned")
         self.labels.check(spawn.label, fields.place)
@@ -839,6 +899,8 @@ class Contents:
 
 SPAWN, OUTCOMES, ADVANCE, ATTEMPT_RECORD, CANCEL, CRASH_RECORD, DEFINE, IN_FLIGHT = range(1, 9)
 RELOCATED_SPAWN, RELOCATED_HANDOVER, STAGED_SPAWN, STAGE_COMMIT_RECORD, STAGE_ABORT, DROP = range(9, 15)
+PRIORITY_RECORD: Final = 15
+KEY_RECORD: Final = 18
 LOG_RECORDS: Final = {  # but for those that `Contents.apply` tells more than their fields
     SPAWN: Contents.spawn,
     ATTEMPT_RECORD: Contents.attempt,
@@ -851,16 +913,24 @@ LOG_RECORDS: Final = {  # but for those that `Contents.apply` tells more than th
     STAGE_COMMIT_RECORD: Contents.commit_stage,
     STAGE_ABORT: Contents.abort_stage,
     DROP: Contents.drop,
+    PRIORITY_RECORD: Contents.prioritize,
+    KEY_RECORD: Contents.key,
 }
 
-SPAWN_HEAD: Final = struct.Struct("<QQqIBB")
+SPAWN_HEAD: Final = struct.Struct("<QQqIBBBH")
 ADVANCE_HEAD: Final = struct.Struct("<QB")
 ATTEMPT: Final = struct.Struct("<QIq")
 TASK_ID: Final = struct.Struct("<Q")
+CANCEL_RECORD: Final = struct.Struct("<QB")
 CRASH: Final = struct.Struct("<QB")
+PRIORITY: Final = struct.Struct("<QB")
+KEY: Final = struct.Struct("<Q16s")
+KEY_LENGTH: Final = 16
+DUPLICATES: Final = range(1, 4)  # skip, replace, reject: what becomes of those whose keys are taken
 LABEL: Final = struct.Struct("<I")
 STAGE: Final = struct.Struct("<Q")
 STAGE_COMMIT: Final = struct.Struct("<QQ")
+LEFT_OUT: Final = struct.Struct("<QQ")
 RELOCATION_HEAD: Final = struct.Struct("<QIQII")
 DROPPED_TREE: Final = struct.Struct("<QQBB6s")
 
@@ -870,10 +940,17 @@ class Spawn:
 
     def __init__(self, fields: Cursor) -> None:
         place = fields.place
-        self.parent, self.first, self.submitted, self.label, count, self.priority = fields.fields(SPAWN_HEAD)
+        (self.parent, self.first, self.submitted, self.label, count, self.priority, self.duplicates, attribute_bytes
+         ) = fields.fields(SPAWN_HEAD)
         place.check(1 <= count <= MAX_SPAWN, f"a spawn record of {count} tasks")
         place.check(self.parent <= MAX_NUMBER and self.first <= MAX_NUMBER, "an id is out of bounds")
         place.check(self.label >= 1, "label 0")
+        place.check(self.duplicates == 0 or self.duplicates in DUPLICATES, f"duplicates {self.duplicates}")
+        place.check(attribute_bytes <= MAX_ATTRIBUTES, "attributes are longer than any may be")
+        self.attributes = fields.take(attribute_bytes)
+        self.keys = [fields.take(KEY_LENGTH) for _ in range(count if self.duplicates else 0)]
+        for key in self.keys:
+            check_key(key, place)
         self.payloads = fields.values(fields.column(count))
         fields.finish()
 
@@ -914,6 +991,10 @@ class DroppedTree(NamedTuple):
         fields.place.check(kind in KINDS and reclaimed in (0, 1), "a byte of a dropped tree")
         fields.place.check(not any(reserved), "reserved bytes are in use")
         return DroppedTree(root, sequence, kind, reclaimed)
+
+
+def check_key(key: bytes, place: Place) -> None:
+    place.check(any(key), "a key of zeros")
 
 
 def ids_in_flight(fields: Cursor) -> list[int]:
@@ -1043,13 +1124,16 @@ def blocks_of_frame(frame: Frame, entries: Sequence[Entry]) -> Iterator[PlacedBl
 # ---------------------------------------------------------------------------------------------------------------------
 
 (BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES, ENDED_BLOCK, STAGE_RECORD,
- DROPPED) = range(16, 27)
+ DROPPED, ATTRIBUTES) = range(16, 28)
+KEYS: Final = 29
 
 BASE_RECORD: Final = struct.Struct("<QQIQII")
 RUN: Final = struct.Struct("<QQqIBBIQIIQ")
 STAGED_RUN: Final = struct.Struct("<QQqIBBIQII")
 PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQBIQII")
-DETAIL_RECORD: Final = struct.Struct("<QBBBIq")
+DETAIL_RECORD: Final = struct.Struct("<QBBBIqBB")
+ATTRIBUTES_HEAD: Final = struct.Struct("<QQ")
+KEYS_HEAD: Final = struct.Struct("<QB")
 SEALED_RECORD: Final = struct.Struct("<IQIB")
 OPEN_RECORD: Final = struct.Struct("<IQI")
 
@@ -1100,6 +1184,35 @@ class DetailRecord(NamedTuple):
     crashes: int
     attempts: int
     not_before: int
+    has_priority: int
+    priority: int
+
+
+class Runs:
+    """The runs of live tasks, or those of a stage, by their first ids or positions."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.firsts: list[int] = []
+        self.attributes: dict[int, bytes] = {}  # by the first id of the run
+        self.duplicates: dict[int, int] = {}    # likewise
+        self.keys: dict[int, bytes] = {}        # by id
+
+    def end(self) -> int:
+        return self.runs[-1].first + self.runs[-1].count if self.runs else 0
+
+    def add(self, run: Run, place: Place) -> None:
+        place.check(self.end() <= run.first, "runs are not in order")
+        place.check(1 <= run.count <= MAX_SPAWN, f"a run of {run.count} tasks")
+        self.runs.append(run)
+        self.firsts.append(run.first)
+
+    def run_of(self, id_: int, place: Place) -> Run:
+        """The run of a task, which must have come before what is said of the task."""
+        place.check(id_ < self.end() and id_ >= self.firsts[0], f"no run before this has task {id_}")
+        run = self.runs[bisect_right(self.firsts, id_) - 1]
+        place.check(id_ < run.first + run.count, f"no run before this has task {id_}")
+        return run
 
 
 class Checkpoint:
@@ -1110,8 +1223,7 @@ class Checkpoint:
         self.place = file.place(FILE_HEADER.size)
         self.labels = Labels()
         self.in_flight: list[int] = []
-        self.runs: list[Run] = []
-        self.stages: list[tuple[int, Run]] = []
+        self.runs: dict[int, Runs] = {0: Runs()}  # by stage, those of the live tasks under 0
         self.parents: dict[int, ParentRecord] = {}
         self.details: dict[int, DetailRecord] = {}
         self.open_blocks: dict[int, PlacedBlock] = {}
@@ -1157,15 +1269,44 @@ class Checkpoint:
         elif kind == RUNS:
             place.check(fields.left() % RUN.size == 0, "the length of a record of runs")
             for values in RUN.iter_unpack(fields.rest()):
-                self.runs.append(Run(*values))
-                self.labels.check(self.runs[-1].label, place)
+                run = Run(*values)
+                self.labels.check(run.label, place)
+                self.runs[0].add(run, place)
+                place.check(0 < run.live < 1 << run.count and run.parent < run.first, f"the run of task {run.first}")
         elif kind == STAGE_RECORD:
             (stage,) = fields.fields(STAGE)
             place.check(1 <= stage <= MAX_NUMBER, f"stage {stage}")
             place.check(fields.left() % STAGED_RUN.size == 0, "the length of a stage record")
             for values in STAGED_RUN.iter_unpack(fields.rest()):
-                self.stages.append((stage, Run(*values)))
-                self.labels.check(self.stages[-1][1].label, place)
+                run = Run(*values)
+                self.labels.check(run.label, place)
+                self.runs.setdefault(stage, Runs()).add(run, place)
+        elif kind == ATTRIBUTES:
+            stage, first = fields.fields(ATTRIBUTES_HEAD)
+            attributes = fields.rest()
+            runs = self.runs_of(stage, place)
+            place.check(runs.run_of(first, place).first == first, f"attributes of a run that begins before {first}")
+            place.check(first not in runs.attributes, f"two records of the attributes of {first}")
+            place.check(1 <= len(attributes) <= MAX_ATTRIBUTES, f"{len(attributes)} bytes of attributes")
+            runs.attributes[first] = attributes
+        elif kind == KEYS:
+            stage, duplicates = fields.fields(KEYS_HEAD)
+            runs = self.runs_of(stage, place)
+            place.check(duplicates in DUPLICATES if stage else duplicates == 0, f"duplicates {duplicates}")
+            place.check(fields.left() % KEY.size == 0, "the length of a record of keys")
+            about = set()
+            for id_, key in KEY.iter_unpack(fields.rest()):
+                run = runs.run_of(id_, place)
+                about.add(run.first)
+                place.check(stage != 0 or run.live >> id_ - run.first & 1 == 1, f"a key of {id_}, which is not live")
+                place.check(id_ not in runs.keys, f"two keys of {id_}")
+                check_key(key, place)
+                runs.keys[id_] = key
+            if stage:
+                place.check(len(about) == 1, "a record of keys in a stage is not about one run")
+                (first,) = about
+                same = runs.duplicates.setdefault(first, duplicates) == duplicates
+                place.check(same, f"two records of keys differ about {first}")
         elif kind == PARENT:
             values = fields.fields(PARENT_RECORD)
             parent = ParentRecord(*values[:5], list(values[5:12]), *values[12:])
@@ -1176,7 +1317,9 @@ class Checkpoint:
         elif kind == DETAIL:
             detail = DetailRecord(*fields.fields(DETAIL_RECORD))
             place.check(detail.task not in self.details, f"two records of task {detail.task}")
-            place.check(detail.cancelled in (0, 1), f"a flag of task {detail.task}")
+            place.check(detail.cancelled == 0 or detail.cancelled in CANCELS, f"the cancel of task {detail.task}")
+            flag = detail.has_priority in (0, 1) and detail.has_priority >= (detail.priority != 0)
+            place.check(flag, f"the priority of task {detail.task}")
             self.details[detail.task] = detail
         elif kind == OPEN_BLOCK:
             block = self.block(fields)
@@ -1204,6 +1347,10 @@ class Checkpoint:
                 self.dropped[tree.root] = tree
         else:
             place.fail(f"unknown record kind {kind}")
+
+    def runs_of(self, stage: int, place: Place) -> Runs:
+        place.check(stage in self.runs, f"no run of stage {stage} before this")
+        return self.runs[stage]
 
     def block(self, fields: Cursor) -> Block:
         """The block of record 20 or 24."""
@@ -1243,8 +1390,8 @@ class Restorer:
             self.frame_read = segment, frame, body  # what is asked for next is most often in the same frame
         return record_at(self.frame_read[2], record, Place(log_name(segment), frame))
 
-    def payloads(self, run: Run, stage: int | None = None) -> Sequence[bytes]:
-        """The payloads of a run's tasks, from the record that it names; `stage`: that for whose commit they wait."""
+    def spawned(self, run: Run, attributes: bytes, stage: int | None = None) -> Spawn:
+        """The record that a run names, for the payloads; `stage`: that for whose commit its tasks wait."""
         kind, fields = self.log_record(run.segment, run.frame, run.record)
         place = fields.place
         if kind == STAGED_SPAWN:
@@ -1259,33 +1406,47 @@ class Restorer:
         # The ids of committed tasks are not in their record.
         same_first = run.first == spawn.first or kind == STAGED_SPAWN and stage is None
         place.check(agrees and same_first, "a run and its record differ")
+        left_out = kind == RELOCATED_SPAWN
+        place.check(not left_out or spawn.duplicates == 0 and not spawn.attributes, "keys or attributes, relocated")
+        place.check(left_out or spawn.attributes == attributes, "the attributes of a run and of its record differ")
+        return spawn
+
+    def staged_payloads(self, run: Run, stage: int, keys: Sequence[bytes]) -> Sequence[bytes]:
+        runs = self.checkpoint.runs[stage]
+        spawn = self.spawned(run, runs.attributes.get(run.first, b""), stage)
+        agrees = (spawn.duplicates, spawn.keys) == (runs.duplicates.get(run.first, 0), keys)
+        self.place.check(agrees, f"the keys of a run of stage {stage} and of its record differ")
         return spawn.payloads
 
     def restore_tasks(self) -> None:
-        """Record 17: the live tasks, with the payloads in the log."""
-        next_id = 1
-        for run in self.checkpoint.runs:
-            self.place.check(next_id <= run.first, "runs are not in id order")
-            sound = 1 <= run.count <= MAX_SPAWN and 0 < run.live < 1 << run.count
-            self.place.check(sound and run.parent < run.first, f"the run of task {run.first}")
-            next_id = run.first + run.count
-        self.place.check(next_id <= self.checkpoint.next_id, "a live task has an id not yet given out")
+        """Records 17, 27 and 29: the live tasks, with the payloads in the log."""
+        runs = self.checkpoint.runs[0]
+        self.place.check(runs.end() <= self.checkpoint.next_id, "a live task has an id not yet given out")
         tasks: dict[int, Task] = {}
-        for run in sorted(self.checkpoint.runs, key=lambda run: (run.segment, run.frame)):
-            for index, payload in enumerate(self.payloads(run)):
-                if run.live >> index & 1:
-                    tasks[run.first + index] = Task(run.parent, run.label, run.priority, run.submitted, payload)
+        for run in sorted(runs.runs, key=lambda run: (run.segment, run.frame)):
+            attributes = runs.attributes.get(run.first, b"")
+            for id_, payload in enumerate(self.spawned(run, attributes).payloads, run.first):
+                if run.live >> id_ - run.first & 1:
+                    tasks[id_] = Task(run.parent, run.label, run.priority, run.submitted, payload, attributes)
         for id_, task in tasks.items():
             self.place.check(task.parent == 0 or task.parent in tasks, f"the parent of live task {id_} is not live")
         self.contents.tasks = tasks
+        for id_, key in runs.keys.items():
+            self.place.check(key not in self.contents.holders, f"task {id_} and another have one key")
+            self.contents.give_key(id_, key)
 
     def restore_stages(self) -> None:
-        """Record 25: tasks that wait for a commit. It may never come, and their payloads be gone: they are not read."""
-        for stage, run in self.checkpoint.stages:
-            self.place.check(1 <= run.count <= MAX_SPAWN, f"a run of stage {stage}")
-            staged = Staged(run.parent, run.submitted, run.label, run.priority, run.count,
-                            lambda run=run, stage=stage: self.payloads(run, stage))
-            self.contents.stages[stage].add(run.first, staged, self.place)
+        """Records 25, 27 and 29: tasks that wait for a commit. It may never come, and their payloads be gone: they are
+        not read."""
+        for stage, runs in self.checkpoint.runs.items():
+            for run in runs.runs if stage else ():
+                positions = range(run.first, run.first + run.count) if run.first in runs.duplicates else ()
+                self.place.check(all(position in runs.keys for position in positions), f"a key of stage {stage}")
+                keys = [runs.keys[position] for position in positions]
+                staged = Staged(run.parent, run.submitted, run.label, run.priority, run.count,
+                                runs.attributes.get(run.first, b""), keys,
+                                lambda run=run, stage=stage, keys=keys: self.staged_payloads(run, stage, keys))
+                self.contents.stages[stage].add(run.first, staged, self.place)
 
     def restore_rows(self) -> None:
         """Records 20 to 24: the ended tasks, in index segments, open blocks and those of ended parents."""
@@ -1336,12 +1497,13 @@ class Restorer:
             task = self.contents.live(detail.task, self.place)
             task.phase, task.cancelled, task.crashes = detail.phase, detail.cancelled, detail.crashes
             task.attempts, task.not_before = detail.attempts, detail.not_before
+            task.other_priority = detail.priority if detail.has_priority else None
             task.detailed = True
             advanced = detail.phase != 0
             self.place.check(not advanced or detail.task in checkpoint.parents, f"no record of parent {detail.task}")
         for parent in checkpoint.parents.values():
             task = self.contents.live(parent.id, self.place) if parent.id else Task(0, 0, 0, 0, b"")
-            agrees = (parent.phase, parent.cancelled) == (task.phase, task.cancelled)
+            agrees = (parent.phase, parent.cancelled) == (task.phase, int(task.cancelled != 0))
             self.place.check(agrees, f"the records of parent {parent.id} and of its details differ")
             self.place.check(not parent.has_handover or task.detailed, f"no record of the details of {parent.id}")
 
@@ -1576,15 +1738,18 @@ def dump(contents: Contents) -> Iterator[str]:
         yield f"label {label} {hexadecimal(name)}"
     tasks = sorted(contents.tasks.items())
     for id_, task in tasks:
-        yield f"live {id_} {task.parent} {task.label} {task.priority} {task.submitted} {hexadecimal(task.payload)}"
+        yield (f"live {id_} {task.parent} {task.label} {task.priority} {task.submitted} {hexadecimal(task.payload)} "
+               f"{hexadecimal(task.attributes)} {hexadecimal(task.key)}")
     for id_, task in tasks:
         if task.detailed:
-            yield f"detail {id_} {task.phase} {task.cancelled} {task.crashes} {task.attempts} {task.not_before}"
+            priority = "-" if task.other_priority is None else task.other_priority
+            yield (f"detail {id_} {task.phase} {task.cancelled} {task.crashes} {task.attempts} {task.not_before} "
+                   f"{priority}")
     for id_ in contents.in_flight:
         if id_ in contents.tasks:
             yield f"inflight {id_}"
     for id_, parent in sorted(contents.parents.items()):
-        phase, cancelled = (contents.tasks[id_].phase, contents.tasks[id_].cancelled) if id_ else (0, 0)
+        phase, cancelled = (contents.tasks[id_].phase, int(contents.tasks[id_].cancelled != 0)) if id_ else (0, 0)
         ended = " ".join(map(str, parent.ended))
         yield (f"parent {id_} {phase} {cancelled} {parent.live} {ended} {parent.first_failure} "
                f"{hexadecimal(parent.handover)}")
