@@ -90,7 +90,7 @@ final class SchedulerCore: CommitObserver {
             var report = await run(current, worker)
             if report.advanced != 0, case .execute(let entry) = current.work {
                 let advanced = report.advanced
-                perform { $0.dispatcher.advanced(entry.run, advanced, group: entry.group) }
+                perform { $0.dispatcher.advanced(entry, advanced) }
             }
             let transaction = buffer.take()
             if !transaction.isEmpty {

@@ -61,9 +61,8 @@ struct TypeTable: Sendable {
     /// - Throws: `notRegistered`, `invalidOptions`.
     func terms<Work: DurableTask>(of type: Work.Type, _ options: TaskOptions) throws(SchedulerError) -> SpawnTerms {
         let entry = entries[try index(of: type)]
-        var terms = entry.terms
-        try terms.use(options.merged(over: entry.options))
-        return terms
+        return try SpawnTerms(
+            label: entry.terms.label, keyLabel: entry.terms.keyLabel, options.merged(over: entry.options))
     }
 
     func middleware<Work: DurableTask>(around type: Work.Type) throws(SchedulerError) -> MiddlewareChain {
