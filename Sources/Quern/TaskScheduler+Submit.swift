@@ -68,7 +68,8 @@ extension SchedulerCore {
     private func commit<Work: DurableTask>(
         _ tasks: [Work], _ terms: SpawnTerms, key: ((Work) -> String?)?
     ) async throws(SchedulerError) -> [TaskHandle<Work>] {
-        var transaction = Transaction()
+        var (transaction, terms) = (Transaction(), terms)
+        if let tracer { terms = try traced(terms, tracer) }
         let now = clock.now
         for task in tasks {
             let key = (key.map { $0(task) } ?? terms.key).map { terms.storeKey($0, under: .none, keySecret) }

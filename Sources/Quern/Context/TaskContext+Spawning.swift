@@ -81,6 +81,8 @@ extension TaskContext {
     private func spawn<Work: DurableTask>(
         _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key text: String?
     ) throws(SchedulerError) {
+        var terms = terms
+        if let tracer = core.tracer { terms = try core.traced(terms, tracer) }
         var key: TaskKey?
         if let text {
             key = terms.storeKey(text, under: parent, core.keySecret)

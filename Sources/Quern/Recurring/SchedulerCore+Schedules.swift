@@ -80,8 +80,8 @@ extension SchedulerCore {
 
     /// What was not stored is due again, unless the store is at its end.
     private func tickFailed(_ firing: ScheduleBook.Firing, _ old: Schedule?, _ error: StoreError) {
-        guard error.code == .noSpace else { return storeFailed(error) }
-        logger.error("no space for a tick of schedule \"\(firing.name)\": \(error)")
+        guard error.isTransient else { return storeFailed(error) }
+        logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
         let source = source(of: firing.schedule)
         schedules.withLock { book in
             guard let old, book[firing.name] == firing.schedule else { return }

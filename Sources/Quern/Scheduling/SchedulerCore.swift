@@ -2,6 +2,7 @@
 import Logging
 import QuernStore
 import Synchronization
+import Tracing
 
 /// The dispatcher's shell: holds the lock, starts and cancels workers, talks to the store and to the clock.
 ///
@@ -23,6 +24,8 @@ final class SchedulerCore: CommitObserver {
     let events = EventHub()
     let observers: TypeObservers
     let progress = ProgressBoard()
+    /// Nil when nothing is traced.
+    let tracer: (any Tracer)?
     /// Held while what schedules spawn is handed to the store; taken before ``state``.
     let schedules = Mutex(ScheduleBook())
     private let state: Mutex<CoreState>
@@ -46,6 +49,7 @@ final class SchedulerCore: CommitObserver {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
         }
+        tracer = types.tracer
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
@@ -117,7 +121,7 @@ final class SchedulerCore: CommitObserver {
                 noteInFlight { continuation.resume(returning: $0) }
             }
             // Without space for it the task runs unnoted: its outcome will wait for space, the note need not.
-            if case .failure(let error) = noted, error.code != .noSpace { storeFailed(error) }
+            if case .failure(let error) = noted, !error.isTransient { storeFailed(error) }
         }
         switch pull.work {
         case .execute(let entry):

@@ -24,6 +24,23 @@ final class SpawnTerms: Sendable {
         onDuplicate = options.onDuplicate ?? .skip
     }
 
+    /// The same in a trace.
+    ///
+    /// - Throws: `invalidOptions` when that is too much together.
+    init(_ other: SpawnTerms, traceContext: [TaskAttributes.TraceField]) throws(SchedulerError) {
+        label = other.label
+        keyLabel = other.keyLabel
+        priority = other.priority
+        key = other.key
+        onDuplicate = other.onDuplicate
+        var attributes: TaskAttributes
+        do { attributes = try TaskAttributes(decoding: other.attributes) } catch {
+            throw SchedulerError(.invalidOptions, "\(error)")
+        }
+        attributes.traceContext = traceContext
+        self.attributes = try attributes.encoded()
+    }
+
     /// What the store tells a key by.
     func storeKey(_ key: String, under parent: TaskID, _ secret: TaskKey.Secret) -> TaskKey {
         TaskKey(scope: parent == .none ? .roots(keyLabel) : .children(of: parent), text: key, secret: secret)
