@@ -13,8 +13,8 @@ public import Tracing
 /// ```
 ///
 /// The trace's context is stored with the task, so that it outlives the process. A span is named after the task's type,
-/// with `finalize` behind it for that, and has the attributes `task.id`, `task.parent` and `task.attempt`; an error that
-/// a handler throws is recorded in it.
+/// with `finalize` behind it for that, and has the attributes `task.id`, `task.parent` and `task.attempt`; an error
+/// that a handler throws is recorded in it.
 ///
 /// It costs what the tracer costs for each task, and tasks of different traces are not stored side by side: for
 /// hundreds of thousands of quick children trace their parent alone, with a middleware of your own.
