@@ -9,6 +9,7 @@ import QuernStore
 /// | 2 | group: its bytes |
 /// | 3 | trace context: for each field length and bytes of its name and of its value |
 /// | 4 | not before: milliseconds since 1970, signed, 8 bytes |
+/// | 5 | the tick of a schedule that spawned it: as 4 |
 /// | 6 | delay after submission: milliseconds |
 /// | 8 | time to live: basis, 1 byte; milliseconds |
 /// | 10 | dependencies: policies, 1 byte; for each the ids of task and parent |
@@ -34,6 +35,8 @@ struct TaskAttributes: Sendable, Equatable {
     var group: String?
     var traceContext: [TraceField] = []
     var start: TaskStart?
+    /// The time that a schedule spawned it for.
+    var scheduledFor: Timestamp?
     var timeToLive: TimeToLive?
     var dependencies: [TaskDependency] = []
     /// Dependencies among the tasks of a graph, by how far their ids are below that of the first task of the run, and
@@ -64,8 +67,14 @@ struct TaskAttributes: Sendable, Equatable {
         }
     }
 
+    /// Has the task of a graph wait for others of it.
+    mutating func depend(backward distances: [UInt64], as options: TaskOptions) {
+        backward = distances
+        use(policiesOf: options)
+    }
+
     /// What is to happen when a dependency did not complete.
-    mutating func use(policiesOf options: TaskOptions) {
+    private mutating func use(policiesOf options: TaskOptions) {
         onDependencyFailure = options.onDependencyFailure ?? .fail
         if options.onDependencyCancel != onDependencyFailure { onDependencyCancel = options.onDependencyCancel }
     }
@@ -86,6 +95,7 @@ struct TaskAttributes: Sendable, Equatable {
         static let group: UInt64 = 2
         static let traceContext: UInt64 = 3
         static let notBefore: UInt64 = 4
+        static let scheduledFor: UInt64 = 5
         static let delay: UInt64 = 6
         static let timeToLive: UInt64 = 8
         static let dependencies: UInt64 = 10

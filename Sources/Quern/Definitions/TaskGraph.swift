@@ -43,9 +43,10 @@ public struct TaskGraph: Sendable {
         _ name: String, _ task: Work, after dependencies: [String] = [], options: TaskOptions = TaskOptions()
     ) {
         let encode: Encode = { core, options, backward throws(SchedulerError) in
-            let terms = try core.types.terms(of: Work.self, options, backward: backward)
+            var terms = try core.types.terms(of: Work.self, options, backward: backward)
+            if let tracer = core.tracer { terms = try core.traced(terms, tracer) }
             guard terms.key == nil else { throw SchedulerError(.invalidOptions, "the task of a graph has a key") }
-            if terms.hasDependencies { try core.checkDependencies(of: terms, under: .none) }
+            if !terms.dependencies.isEmpty { try core.checkDependencies(of: terms, under: .none) }
             var transaction = Transaction()
             try transaction.spawn(task, under: .none, terms, key: nil, at: core.clock.now)
             return transaction

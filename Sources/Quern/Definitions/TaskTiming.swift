@@ -53,6 +53,11 @@ extension TaskAttributes {
         return time.advanced(by: timeToLive.duration)
     }
 
+    /// Whether it makes a difference when exactly the task is spawned.
+    var countsFromSpawn: Bool {
+        if case .after? = start { true } else { timeToLive?.basis == .submission }
+    }
+
     /// The time to live that counts from the first attempt.
     var attemptLimit: Duration? { timeToLive.flatMap { $0.basis == .firstAttempt ? $0.duration : nil } }
 

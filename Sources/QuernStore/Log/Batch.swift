@@ -50,6 +50,8 @@ struct Batch: Sendable {
     var spawnIndex: [GroupKey: Int] = [:]
     /// The group of the last spawn: most are of the same kind as the one before.
     var lastGroup = -1
+    /// Keys that the batch adds to stages.
+    var stagedKeys: Set<TaskKey> = []
     /// Where the consecutive spawns of the transactions went.
     var stretches: [(group: Int, start: Int, count: Int)] = []
     var outcomeBlocks: [OutcomeBlock] = []

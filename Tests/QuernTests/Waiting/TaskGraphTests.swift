@@ -41,11 +41,14 @@ struct TaskGraphTests {
         await first.runUntilIdle()
         let files = first.files.crash(keeping: .dropAll)
         let second = try await TestScheduler(files: files, now: first.clock.now) { register(&$0) }
+        try await second.scheduler.resume(.everything)
         await second.runUntilIdle()
         let own = order.numbers.filter { $0 < 500 }
         let places = Dictionary(own.enumerated().map { ($1, $0) }) { _, _ in -1 }
         #expect(places.count == count, "seed \(seed)")
-        for (earlier, later) in edges { #expect(places[earlier, default: 0] < places[later, default: 0], "seed \(seed)") }
+        for (earlier, later) in edges {
+            #expect(places[earlier, default: 0] < places[later, default: 0], "seed \(seed)")
+        }
         try await second.stop()
         try await first.stop()
     }

@@ -17,7 +17,9 @@ struct TimeToLiveTests {
             $0.register(
                 PlanHandler(
                     onExecute: { [minute] plan, context in
-                        for number in 0..<plan.children { try context.spawnChild(Step(number: number), options: minute) }
+                        for number in 0..<plan.children {
+                            try context.spawnChild(Step(number: number), options: minute)
+                        }
                         try context.spawnChild(Step(number: 99))
                     },
                     onFinalize: { [journal] context in
@@ -137,11 +139,31 @@ struct TimeToLiveTests {
         let second = try await TestScheduler(files: first.files, now: now) {
             $0.register(StepHandler.noting(in: journal))
         }
+        try await second.scheduler.resume(.everything)
         await second.runUntilIdle()
         #expect(journal.count("step") == 1)
         #expect(try second.scheduler.core.store.children(of: .none).counts.expired == 5000)
         #expect(try await second.scheduler.handle(for: handles[7].id, of: Step.self).outcome().kind == .expired)
         #expect(try await second.scheduler.handle(for: other.id, of: Step.self).outcome().kind == .completed)
         try await second.stop()
+    }
+
+    @Test("What cannot be cancelled for want of space is cancelled when there is some (S4)")
+    func noSpace() async throws {
+        let files = SimulatedFileSystem()
+        let clock = ManualClock(now: Timestamp(milliseconds: 1000))
+        try await withScheduler(files, clock: clock) {
+            $0.register(StepHandler.noting(in: journal))
+        } _: { scheduler in
+            try await scheduler.pause(.everything)
+            let handle = try await scheduler.submit(Step(number: 1), options: minute)
+            files.faults.capacity = files.usedBytes
+            clock.advance(by: 60_000)
+            try await eventually { scheduler.core.read { $0.hasReportedStall && $0.dispatcher.questionsUnderWay == 0 } }
+            files.faults.capacity = nil
+            clock.advance(by: 500)
+            #expect(try await handle.outcome().kind == .expired)
+            #expect(journal.count("step") == 0)
+        }
     }
 }

@@ -115,7 +115,10 @@ struct DependencyTable: Sendable {
     private mutating func remove(_ number: Int, _ waiting: Waiting) {
         entries[number] = nil
         // Who comes next asks anew: ends that nobody waits for are not told.
-        if entries.isEmpty { return waiters = [:] }
+        if entries.isEmpty {
+            waiters = [:]
+            return
+        }
         for task in waiting.dependencies {
             waiters[task]?.gone += 1
             guard let others = waiters[task], others.gone > others.entries.count / 2 + 8 else { continue }

@@ -28,7 +28,7 @@ extension SchedulerCore {
             var left = tasks
             do throws(StoreError) { try await requestExpiry(&left) } catch {
                 // The store tells by itself when it is closed or fails.
-                if error.code == .noSpace { stall(error) }
+                if error.isTransient { stall(error) }
             }
             let late = left
             perform { state in
@@ -71,8 +71,8 @@ extension SchedulerCore {
         }
         if overdue.isEmpty { return false }
         do throws(StoreError) { try await requestExpiry(&overdue) } catch {
-            // Without space they are found again, once it is run.
-            guard error.code == .noSpace else { throw error }
+            // They are found again, once it is run.
+            guard error.isTransient else { throw error }
         }
         return true
     }
@@ -84,10 +84,9 @@ extension SchedulerCore {
     ///
     /// - Throws: `invalidOptions` for a task that never was, one of another parent than is said, or one above.
     /// - Complexity: O((dependencies + depth) x log live).
-    func checkDependencies(of terms: borrowing SpawnTerms, under parent: TaskID) throws(SchedulerError) {
-        let all = (try? TaskAttributes(decoding: terms.attributes))?.dependencies ?? []
+    func checkDependencies(of terms: SpawnTerms, under parent: TaskID) throws(SchedulerError) {
         let last = store.lastTask
-        for dependency in all {
+        for dependency in terms.dependencies {
             guard dependency.task != .none, dependency.task <= last else {
                 throw SchedulerError(.invalidOptions, "a task cannot depend on \(dependency.task), which never was")
             }
@@ -97,7 +96,7 @@ extension SchedulerCore {
         }
         var above = parent
         while above != .none {
-            if all.contains(where: { $0.task == above }) {
+            if terms.dependencies.contains(where: { $0.task == above }) {
                 throw SchedulerError(.invalidOptions, "a task cannot depend on \(above), which waits for it")
             }
             above = store.run(of: above)?.parent ?? .none
