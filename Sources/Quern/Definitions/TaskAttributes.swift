@@ -18,8 +18,8 @@ import QuernStore
 /// | 16 | dependencies of a task of a graph: policies, 1 byte; for each how far its id is below that of the run |
 ///
 /// Each is the tag, a length and so many bytes; tags grow. Numbers are variable-length integers (LEB128),
-/// jitter and factor the 8 bytes of a floating-point number, all little-endian. The low four bits of policies are what a
-/// failure means, the high ones what a cancel means, 0 for the same. So equal attributes have equal bytes,
+/// jitter and factor the 8 bytes of a floating-point number, all little-endian. The low four bits of policies are what
+/// a failure means, the high ones what a cancel means, 0 for the same. So equal attributes have equal bytes,
 /// which lets the tasks of a run share them.
 ///
 /// A reader that does not know a tag leaves it out when its number is odd. When it is even, the task must not run as if

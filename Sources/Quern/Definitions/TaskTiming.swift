@@ -13,18 +13,18 @@ public enum TaskStart: Sendable, Equatable {
 
 /// How long a task may take to end. Kept to the millisecond, a hundred years at most.
 ///
-/// When it is over, the task is cancelled with all below it and ends as ``OutcomeKind/expired``, wherever it is: a task
-/// that waits soon, one that runs once its handler has returned, an orchestrator once its children have ended. A request
-/// that is durable says so, so that a crash meanwhile changes nothing.
+/// When it is over, the task is cancelled with all below it and ends as ``OutcomeKind/expired``, wherever it is: one
+/// that waits soon, one that runs once its handler has returned, an orchestrator once its children have ended. The
+/// request to do so is durable first, so that a crash meanwhile changes nothing.
 public struct TimeToLive: Sendable, Equatable {
     /// What the time counts from.
     public enum Basis: UInt8, Sendable, CaseIterable {
-        /// The call that spawned the task. The time goes on while no process has the store: what is over by the next start
-        /// is not run.
+        /// The call that spawned the task. The time goes on while no process has the store: what is over by the next
+        /// start is not run.
         case submission = 1
-        /// When its first attempt began; waiting does not count, but the time between attempts does. Kept in memory: after
-        /// a restart the time begins again, with the next attempt, or at once for an orchestrator whose `execute` has
-        /// returned.
+        /// When its first attempt began; waiting does not count, but the time between attempts does. Kept in memory:
+        /// after a restart the time begins again, with the next attempt, or at once for an orchestrator whose `execute`
+        /// has returned.
         case firstAttempt = 2
     }
 

@@ -97,7 +97,7 @@ struct DelayTests {
         var configuration = TaskOptions()
         configuration.start = .after(.seconds(5))
         let options = configuration
-        let test = try await TestScheduler(configure: { $0.options = options }) { register(&$0) }
+        let test = try await TestScheduler(configure: { $0.options = options }, { register(&$0) })
         _ = try await test.scheduler.submit(Step(number: 1))
         await test.advance(by: .seconds(3))
         _ = try await test.scheduler.submit(Step(number: 2))

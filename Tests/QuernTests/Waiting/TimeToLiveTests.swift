@@ -166,4 +166,45 @@ struct TimeToLiveTests {
             #expect(journal.count("step") == 0)
         }
     }
+
+    private struct Hooked: TaskHandler, CancelHandling {
+        typealias Work = Step
+        let journal: Journal
+        let gate: Gate
+
+        func execute(_ task: Step, in context: TaskContext) async throws -> Step.Memo { Step.Memo(value: 1) }
+        func cancelled(_ task: Step, id: TaskID) async throws {
+            journal.note("hook")
+            await gate.pass()
+        }
+    }
+
+    @Test("A crash between the end of the time and that of the tree changes nothing, whatever the time counts from")
+    func crashMeanwhile() async throws {
+        let files = SimulatedFileSystem()
+        let clock = ManualClock(now: Timestamp(milliseconds: 1000))
+        let gate = Gate()
+        let options = TaskOptions(timeToLive: TimeToLive(.seconds(60), from: .firstAttempt))
+        let (id, left) = try await withScheduler(files, clock: clock) {
+            $0.register(Hooked(journal: journal, gate: gate))
+            $0.register(PlanHandler(), onChildFailure: .tolerate)
+        } _: { scheduler in
+            try await scheduler.pause(.type(Step.type))
+            let handle = try await scheduler.submit(Plan(children: 3), options: options)
+            try await eventually { scheduler.statistics.ready == 3 }
+            clock.advance(by: 60_000)
+            try await journal.wait(for: "hook", count: 3)
+            let left = files.crash(keeping: .dropAll)
+            gate.open()
+            return (handle.id, left)
+        }
+        let second = try await TestScheduler(files: left, now: clock.now) {
+            $0.register(Hooked(journal: journal, gate: gate))
+            $0.register(PlanHandler(), onChildFailure: .tolerate)
+        }
+        await second.runUntilIdle()
+        #expect(try await second.scheduler.handle(for: id, of: Plan.self).outcome().kind == .expired)
+        #expect(try second.scheduler.core.store.children(of: id).counts == OutcomeCounts(.cancelled, count: 3))
+        try await second.stop()
+    }
 }
