@@ -100,12 +100,13 @@ struct Batch: Sendable {
             throw error
         }
         values.adopt(valuePlan)
-        gatherNotes(transaction, state)
         let sequence = nextSequence
         let stretchesBefore = stretches.count
         let fatesBefore = keys.fates.count
         gatherOutcomes(transaction)
+        // Before the notes: a task that the same transaction replaces and cancels is replaced.
         gatherSpawns(transaction, plan)
+        gatherNotes(transaction, state)
         return Receipt(
             sequence: sequence, spawns: stretchesBefore..<stretches.count,
             stages: stagesBefore..<stages.commits.count, fates: fatesBefore..<keys.fates.count)
