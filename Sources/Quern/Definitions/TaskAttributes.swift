@@ -12,7 +12,7 @@ import QuernStore
 /// | 6 | delay after submission: milliseconds |
 /// | 8 | time to live: basis, 1 byte; milliseconds |
 /// | 10 | dependencies: policy, 1 byte; for each the ids of task and parent |
-/// | 12 | the id of the task that this one redrives |
+/// | 12 | of the ended task that this one redrives: its id, its parent's, the commit position of its outcome |
 /// | 14 | retry: attempts, first delay and cap in nanoseconds, jitter, growth, 1 byte, factor |
 ///
 /// Each is the tag, a length and so many bytes; tags grow. Numbers are variable-length integers (LEB128),
@@ -36,7 +36,7 @@ struct TaskAttributes: Sendable, Equatable {
     var dependencies: [TaskDependency] = []
     var onDependencyFailure = DependencyPolicy.fail
     /// The ended task whose failed children this one runs again.
-    var redrives: TaskID?
+    var redrives: RedrivenTask?
     var retry: RetryPolicy?
 
     init() {}
