@@ -63,13 +63,14 @@ extension TaskScheduler {
         }
     }
 
-    /// Runs again what failed below an ended root task (T12a): a new root task gets the old one's payload and hand-over,
-    /// and as its children those of the old one that failed; then `finalize` runs on the whole. It sees the old children
-    /// that did not fail and the new ones, each once, in every way that ``FinalizeContext`` has. `execute` does not run.
+    /// Runs again what failed below an ended root task (T12a): a new root task gets the old one's payload and
+    /// hand-over, and as its children those of the old one that failed; then `finalize` runs on the whole. It sees the
+    /// old children that did not fail and the new ones, each once, in every way that ``FinalizeContext`` has. `execute`
+    /// does not run.
     ///
-    /// - A child that failed in or before its own `execute` runs from the start; one that failed later, in `finalize` or
-    ///   because of its children, is redriven in the same way, at any depth. A child that completed in spite of failures
-    ///   below it counts as completed.
+    /// - A child that failed in or before its own `execute` runs from the start; one that failed later, in `finalize`
+    ///   or because of its children, is redriven in the same way, at any depth. A child that completed in spite of
+    ///   failures below it counts as completed.
     /// - When the old task failed because children did (``ChildFailurePolicy``), those that were cancelled for it run
     ///   again too, from the start.
     /// - What runs again does not wait for what the old tasks waited for (earliest start, dependencies), and has no key

@@ -177,6 +177,56 @@ struct DeadLetterTests {
         try await test.stop()
     }
 
+    @Test("Whatever ends a task in failure leaves what it takes to run it again", arguments: [1, 100])
+    func causes(children: Int) async throws {
+        let faults = Faults()
+        let test = try await make(faults)
+        let scheduler = test.scheduler
+        try await scheduler.pause(.type(Step.type))
+        let expired = try await scheduler.submit(Step(number: 1))
+        let blocked = try await scheduler.submit(Step(number: 2), options: TaskOptions(tags: ["two"]))
+        let cancelled = try await scheduler.submit(Step(number: 3))
+        // With its children, when it has executed: it runs from the start again.
+        let plan = try await scheduler.submit(Plan(children: children))
+        await test.runUntilIdle()
+        var transaction = Transaction()
+        transaction.requestCancel(expired.id, as: .expired)
+        transaction.requestCancel(blocked.id, as: .dependencyFailed)
+        transaction.requestCancel(cancelled.id)
+        transaction.requestCancel(plan.id, as: .expired)
+        try await scheduler.core.store.append(transaction)
+        await test.runUntilIdle()
+        let letters = try await scheduler.deadLetters().collect()
+        #expect(Set(letters.map(\.id)) == [expired.id, blocked.id, plan.id])
+        #expect(letters.allSatisfy { $0.canRunAgain && $0.attempts == 0 })
+        #expect(letters.first { $0.id == blocked.id }?.kind == .dependencyFailed)
+        #expect(try await scheduler.deadLetters(below: plan.id).collect().isEmpty)
+        var cursor = try scheduler.core.store.children(of: plan.id).makeCursor(columns: .attachments)
+        var block = ChildBlock()
+        while try cursor.next(into: &block) {
+            for index in 0..<block.count { #expect(block.withAttachment(at: index) { $0.byteCount } == 0) }
+        }
+        let error = await #expect(throws: SchedulerError.self) { try await scheduler.redrive(plan.id) }
+        #expect(error?.code == .notResubmittable)
+        let again = try await scheduler.resubmit(plan.id)
+        #expect(try await scheduler.resubmitDeadLetters() == 2)
+        try await scheduler.resume(.type(Step.type))
+        await test.runUntilIdle()
+        let memo = try await scheduler.handle(for: again, of: Plan.self).memo()
+        #expect(memo.completed == UInt64(children))
+        #expect(try scheduler.core.store.children(of: .none).counts.completed == 3)
+        try await test.stop()
+    }
+
+    @Test("A task too large to be kept with its outcome ends all the same, and says that it cannot run again")
+    func tooLarge() {
+        var remains = TaskRemains(priority: 1)
+        remains.payload = [UInt8](repeating: 1, count: Limits.valueBytes - 100)
+        #expect(!remains.encoded().isEmpty)
+        remains.payload.append(contentsOf: [UInt8](repeating: 1, count: 100))
+        #expect(remains.encoded().isEmpty)
+    }
+
     @Test("The last error of a task that is to be tried again can be looked up, after a restart too")
     func lastError() async throws {
         let retrying = Faults()

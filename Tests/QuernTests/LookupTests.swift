@@ -54,6 +54,8 @@ struct LookupTests {
         #expect(try await scheduler.history(of: Plan.type).map(\.id) == [plan.id])
         try await test.stop()
         let second = try await TestScheduler(files: test.files) { $0.register(PlanHandler()) }
+        #expect(try await second.scheduler.task(later.id)?.state != .held)
+        await second.advance(by: .seconds(60))
         #expect(try await second.scheduler.task(later.id)?.state == .held)
         try await second.stop()
     }

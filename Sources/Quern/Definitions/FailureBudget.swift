@@ -37,8 +37,8 @@ extension ChildFailurePolicy {
     ///
     /// - Parameters:
     ///   - share: 0 to 1.
-    ///   - minimum: the share is not looked at while fewer children are known: neither while a large fan-out begins, nor
-    ///     when a small one ends.
+    ///   - minimum: the share is not looked at while fewer children are known: neither while a large fan-out begins,
+    ///     nor when a small one ends.
     public static func budget(share: Double, minimum: UInt64 = 0) -> ChildFailurePolicy {
         .within(FailureBudget(share: share, minimum: minimum))
     }

@@ -2,9 +2,9 @@
 import QuernStore
 
 extension Dispatcher {
-    /// Whether tasks that are about to be cancelled leave what it takes to run them again: those that count as failures,
-    /// and those that a fail-fast parent's failure ends, since redriving it is to run them (T12a). Those that are
-    /// cancelled with their parent do not: whoever runs that again spawns them anew.
+    /// Whether tasks that are about to be cancelled leave what it takes to run them again: those that count as
+    /// failures, and those that a fail-fast parent's failure ends, since redriving it is to run them (T12a). Those that
+    /// are cancelled with their parent do not: whoever runs that again spawns them anew.
     func leavesRemains(_ entry: ReadyRun) -> Bool {
         if !cancelKinds.isEmpty {
             for index in BitIndexes(entry.bits) {
