@@ -125,7 +125,8 @@ extension SchedulerCore {
         var encoded: [UInt8] = []
         read(parent.run, parent.bit) { _, payload in
             remains.payload = payload
-            remains.handover = try? store.handover(of: parent.id)
+            let hasExecuted = store.detail(of: parent.id)?.phase == TaskPhase.children
+            remains.handover = hasExecuted ? try? store.handover(of: parent.id) : nil
             encoded = remains.encoded()
         }
         return encoded

@@ -79,7 +79,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         } else {
             let retry = worker.core.retryPolicy(of: parent.run, else: loop.retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
-            let remains = resolution.isLast ? worker.core.remains(of: parent) : []
+            let remains = resolution.isFinal ? worker.core.remains(of: parent) : []
             worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: parent.index, &report)
         }

@@ -105,7 +105,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
-            let remains = resolution.isLast ? worker.core.remains(of: run, bit)[index] ?? [] : []
+            let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
             let size = worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: index, &report)
             return size
@@ -133,8 +133,8 @@ struct FailedAttempt {
     /// How the task ends when it is not tried again.
     private var kind: OutcomeKind { decision == .deadLetter ? .deadLettered : .failed }
 
-    /// Whether the task is not tried again.
-    var isLast: Bool { notBefore == nil }
+    /// Whether it is not tried again.
+    var isFinal: Bool { notBefore == nil }
 
     /// - Parameter remains: what the outcome is to leave, when it is one.
     func record(in transaction: inout Transaction, leaving remains: [UInt8]) {
