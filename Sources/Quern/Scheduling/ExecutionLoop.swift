@@ -97,7 +97,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit
-        } else if let failure = error as? StagingFailure, failure.cause.code == .noSpace {
+        } else if let failure = error as? StagingFailure, failure.cause.isTransient {
             // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
             worker.core.stall(failure.cause)
             worker.buffer.abandon()
