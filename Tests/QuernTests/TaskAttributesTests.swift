@@ -134,7 +134,11 @@ struct TaskAttributesTests {
                 .random(in: 0 ... .max, using: &random)
             }
         }
-        if chance() { attributes.redrives = TaskID(.random(in: 1...1000, using: &random)) }
+        if chance() {
+            attributes.redrives = RedrivenTask(
+                task: TaskID(.random(in: 1...1000, using: &random)),
+                parent: TaskID(.random(in: 0...1000, using: &random)), sequence: .random(in: 1...1000, using: &random))
+        }
         if chance() {
             attributes.traceContext = (0..<Int.random(in: 1...3, using: &random)).map { _ in
                 TaskAttributes.TraceField(name: name(), value: name())

@@ -40,6 +40,9 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let refused = Code("refused")
         /// There is no task of this id and type.
         public static let unknownTask = Code("unknown task")
+        /// An ended task cannot be run again: it did not fail, or it left nothing to run it again with, or that was
+        /// done already.
+        public static let notResubmittable = Code("not resubmittable")
         /// The system has no time zone of this name.
         public static let unknownTimeZone = Code("unknown time zone")
         /// More children than a call's limit.

@@ -48,7 +48,10 @@ extension TaskAttributes {
                 let task = TaskID(try value.variable())
                 dependencies.append(TaskDependency(task, parent: TaskID(try value.variable())))
             } while !value.isAtEnd
-        case Tag.redrives: redrives = TaskID(try value.variable())
+        case Tag.redrives:
+            let task = TaskID(try value.variable())
+            let parent = TaskID(try value.variable())
+            redrives = RedrivenTask(task: task, parent: parent, sequence: try value.variable())
         case Tag.retry: retry = try RetryPolicy(decoding: &value)
         case Tag.backward:
             let before = self

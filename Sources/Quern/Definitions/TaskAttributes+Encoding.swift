@@ -42,7 +42,13 @@ extension TaskAttributes {
                 }
             }
         }
-        if let redrives { field(Tag.redrives, &writer) { $0.append(variable: redrives.rawValue) } }
+        if let redrives {
+            field(Tag.redrives, &writer) {
+                $0.append(variable: redrives.task.rawValue)
+                $0.append(variable: redrives.parent.rawValue)
+                $0.append(variable: redrives.sequence)
+            }
+        }
         if let retry { field(Tag.retry, &writer) { retry.encode(into: &$0) } }
         if !backward.isEmpty {
             field(Tag.backward, &writer) {

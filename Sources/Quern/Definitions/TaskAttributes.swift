@@ -13,7 +13,7 @@ import QuernStore
 /// | 6 | delay after submission: milliseconds |
 /// | 8 | time to live: basis, 1 byte; milliseconds |
 /// | 10 | dependencies: policies, 1 byte; for each the ids of task and parent |
-/// | 12 | the id of the task that this one redrives |
+/// | 12 | of the ended task that this one redrives: its id, its parent's, the commit position of its outcome |
 /// | 14 | retry: attempts, first delay and cap in nanoseconds, jitter, growth, 1 byte, factor |
 /// | 16 | dependencies of a task of a graph: policies, 1 byte; for each how far its id is below that of the run |
 ///
@@ -46,7 +46,7 @@ struct TaskAttributes: Sendable, Equatable {
     /// Nil for the same.
     var onDependencyCancel: DependencyPolicy?
     /// The ended task whose failed children this one runs again.
-    var redrives: TaskID?
+    var redrives: RedrivenTask?
     var retry: RetryPolicy?
 
     init() {}

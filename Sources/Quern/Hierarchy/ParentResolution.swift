@@ -7,7 +7,7 @@ import QuernStore
 /// | | live children | none left, executed | none left, not executed |
 /// |---|---|---|---|
 /// | to be cancelled | cancel them | end as cancelled | wait: its own end is under way |
-/// | fail-fast, and a child failed | cancel them | end as failed | wait for `execute` |
+/// | more children failed than the policy bears | cancel them | end as failed | wait for `execute` |
 /// | else | wait | finalize | wait for `execute` |
 enum ParentResolution: Equatable {
     case wait
@@ -23,7 +23,7 @@ enum ParentResolution: Equatable {
         _ status: ParentStatus, policy: ChildFailurePolicy, isCancelled: Bool
     ) -> ParentResolution {
         let isCancelled = isCancelled || status.cancelRequested
-        let isFailing = policy == .failFast && status.counts.failures > 0
+        let isFailing = policy.isFailed(status.counts, liveChildren: status.liveChildren)
         if status.liveChildren > 0 { return isCancelled || isFailing ? .cancelChildren : .wait }
         if status.phase == TaskPhase.executing { return .wait }
         if isCancelled { return .endCancelled }

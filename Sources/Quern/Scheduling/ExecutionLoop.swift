@@ -69,8 +69,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } catch {
             now = worker.core.clock.now
             outcome.endedAt = now
-            failed(index, entry.run, outcome, error, claims, worker, &report)
-            return 0
+            return failed(index, entry.run, outcome, error, claims, worker, &report)
         }
     }
 
@@ -85,11 +84,13 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     }
 
     /// A cold path: what becomes of a task whose handler threw.
+    ///
+    /// - Returns: roughly how large the transaction is now.
     @inline(never)
     private func failed(
         _ index: Int, _ run: SpawnRun, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims,
         _ worker: Worker, _ report: inout PullReport
-    ) {
+    ) -> Int {
         let bit: UInt64 = 1 << UInt64(index)
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
@@ -106,9 +107,12 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
-            worker.buffer.abandon { resolution.record(in: &$0) }
+            let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
+            let size = worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: index, &report)
+            return size
         }
+        return 0
     }
 }
 
@@ -131,14 +135,19 @@ struct FailedAttempt {
     /// How the task ends when it is not tried again.
     private var kind: OutcomeKind { decision == .deadLetter ? .deadLettered : .failed }
 
-    func record(in transaction: inout Transaction) {
+    /// Whether it is not tried again.
+    var isFinal: Bool { notBefore == nil }
+
+    /// - Parameter remains: what the outcome is to leave, when it is one.
+    func record(in transaction: inout Transaction, leaving remains: [UInt8]) {
         if let notBefore {
             var writer = ByteWriter()
             failure.encode(into: &writer)
-            transaction.noteAttempt(
-                outcome.task, attempts: outcome.attempts, notBefore: notBefore, error: writer.bytes)
+            // The error is kept for who looks the task up.
+            transaction.noteAttempt(outcome.task, attempts: outcome.attempts, notBefore: notBefore, error: [])
+            transaction.keep(outcome.task, slot: TaskSlot.lastError, writer.bytes)
         } else {
-            transaction.end(outcome, as: kind, failure: failure)
+            transaction.end(outcome, as: kind, failure: failure, leaving: remains)
         }
     }
 

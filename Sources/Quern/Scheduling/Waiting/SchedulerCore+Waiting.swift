@@ -158,11 +158,14 @@ extension Dispatcher {
 
 extension Transaction {
     /// Ends a task as cancelled in some way, with the reason where that is a failure.
-    mutating func end(cancelled outcome: Outcome) {
+    ///
+    /// - Parameter remains: what is kept for whoever runs the task again; none unless it is a failure.
+    mutating func end(cancelled outcome: Outcome, leaving remains: [UInt8]) {
         switch outcome.kind {
-        case .expired: end(outcome, as: .expired, failure: FailureInfo(reason: "expired"))
+        case .expired: end(outcome, as: .expired, failure: FailureInfo(reason: "expired"), leaving: remains)
         case .dependencyFailed:
-            end(outcome, as: .dependencyFailed, failure: FailureInfo(reason: "dependency failed"))
+            let failure = FailureInfo(reason: "dependency failed")
+            end(outcome, as: .dependencyFailed, failure: failure, leaving: remains)
         default: end(outcome)
         }
     }
