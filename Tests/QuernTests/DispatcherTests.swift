@@ -52,6 +52,7 @@ extension DispatcherModel {
             case .cancel(let entries): for entry in entries { try own(entry, "a cancel pull") }
             }
         }
+        for (id, parent) in dispatcher.early where parent.cancelled != nil { try own(id, "early") }
         for (id, parent) in dispatcher.waiting where parent.state == .waiting { try own(id, "waiting") }
         let underWay = Set(
             uncommitted.flatMap(\.changes).map { change -> UInt64 in
@@ -80,7 +81,7 @@ extension DispatcherModel {
                 throw ModelError(description: "fail-fast \(id) completed in spite of a failure")
             }
         }
-        guard dispatcher.waiting.isEmpty, dispatcher.inFlight.isEmpty, dispatcher.failing.isEmpty,
+        guard dispatcher.waiting.isEmpty, dispatcher.early.isEmpty, dispatcher.inFlight.isEmpty, dispatcher.failing.isEmpty,
             dispatcher.uncommittedBytes == 0, dispatcher.uncommittedTransactions == 0
         else { throw ModelError(description: "the dispatcher still remembers something") }
     }

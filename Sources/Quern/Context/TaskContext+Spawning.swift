@@ -63,7 +63,7 @@ extension TaskContext {
         try spawn(task, under: parent, try core.types.terms(of: Work.self, options))
     }
 
-    private func checkChildren() throws(SchedulerError) {
+    func checkChildren() throws(SchedulerError) {
         guard isOrchestrator else {
             throw SchedulerError(.notAnOrchestrator, "the handler of task \(id) has no finalize to see children")
         }
@@ -75,13 +75,19 @@ extension TaskContext {
         }
     }
 
-    private func spawn<Work: DurableTask>(
-        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms
-    ) throws(SchedulerError) {
+    /// The key of a task; throws when a live one has it and that is to be rejected.
+    func storeKey(under parent: TaskID, _ terms: borrowing SpawnTerms) throws(SchedulerError) -> TaskKey? {
         let key = terms.storeKey(under: parent, core.keySecret)
         if let key, terms.onDuplicate == .reject, let other = core.store.task(forKey: key) {
             throw .duplicateKey(terms.key ?? "", of: other)
         }
+        return key
+    }
+
+    private func spawn<Work: DurableTask>(
+        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms
+    ) throws(SchedulerError) {
+        let key = try storeKey(under: parent, terms)
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
             try transaction.spawn(task, under: parent, terms, key: key, at: startedAt)
         }

@@ -18,7 +18,7 @@ extension Dispatcher {
         let new = ids.filter { $0 != .none && doomed.insert($0).inserted }
         guard !new.isEmpty else { return }
         unswept += new
-        if new.contains(where: { waiting[$0] != nil }) { sweep() } else { sweepInFlight(SweepMask(Set(new))) }
+        if new.contains(where: isParent) { sweep() } else { sweepInFlight(SweepMask(Set(new))) }
     }
 
     /// Cancels tasks with all below them, as the store was asked to: each with the outcome that it is to have.
@@ -35,13 +35,12 @@ extension Dispatcher {
 
     /// Moves the tasks that `ids` names, and all tasks below those, to the cancels, wherever they are.
     ///
-    /// Every live parent below is in `waiting`, or with a worker and will come there, so that no question to the
+    /// Every live parent below is in `waiting` or in `early`, or with a worker and will come there, so that no question to the
     /// store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
     mutating func sweep(_ ids: [TaskID]) {
         var named = Set(ids)
-        let isParent = ids.contains { waiting[$0] != nil }
-        for id in isParent ? waiting.keys.sorted() : [] where !named.contains(id) {
-            if let parent = waiting[id]?.run.parent, named.contains(parent) {
+        for (id, parent) in ids.contains(where: isParent) ? parents : [] where !named.contains(id) {
+            if named.contains(parent) {
                 named.insert(id)
                 doomed.insert(id)
             }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernStore
 
-/// The end of a fail-fast parent: it fails with the first failure of a child, and `finalize` does not run (T8).
+/// The end of a parent whose `finalize` does not run: a fail-fast one fails with the first failure of a child (T8), one
+/// whose `execute` failed beside its children with that.
 struct FailFast {
     let parent: WaitingParent
     let core: SchedulerCore
@@ -11,11 +12,20 @@ struct FailFast {
         var report = PullReport(events: core.collectEvents(of: core.types.type(of: parent.run.label)))
         do {
             let sealed = try core.store.handover(of: parent.id)
-            let failure = try describeFirstFailure()
-            let outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
-            buffer.abandon { $0.end(outcome, as: .failed, failure: failure) }
-            report.ended.failed = 1
-            report.events?.add(.ended(.failed), outcome)
+            var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
+            var kind = OutcomeKind.failed
+            let failure: FailureInfo
+            if core.store.status(of: parent.id)?.phase == TaskPhase.failed,
+                let execution = FailedExecution(decoding: sealed)
+            {
+                (kind, failure) = (execution.kind, execution.failure)
+                outcome.attempts = execution.attempts
+            } else {
+                failure = try Self.firstFailure(below: parent.id, parent.firstFailure, core.store)
+            }
+            buffer.abandon { [outcome, kind, failure] in $0.end(outcome, as: kind, failure: failure) }
+            report.ended[kind] = 1
+            report.events?.add(.ended(kind), outcome)
         } catch {
             core.storeFailed(error)
             report.givenBack = parent.bit
@@ -23,18 +33,21 @@ struct FailFast {
         return report
     }
 
-    private func describeFirstFailure() throws(StoreError) -> FailureInfo {
-        var cursor = try core.store.children(of: parent.id).failuresOnly.makeCursor(columns: [.errors, .facts])
+    /// Why a fail-fast parent fails: its first child that failed, when that is known. Blocking.
+    static func firstFailure(
+        below parent: TaskID, _ child: TaskID, _ store: MemoStore
+    ) throws(StoreError) -> FailureInfo {
+        var cursor = try store.children(of: parent).failuresOnly.makeCursor(columns: [.errors, .facts])
         var block = ChildBlock()
         while try cursor.next(into: &block) {
             for index in 0..<block.count {
                 let id = block.id(at: index)
-                if parent.firstFailure != .none, id != parent.firstFailure { continue }
+                if child != .none, id != child { continue }
                 let failure = block.withValue(at: index) { FailureInfo(decoding: $0) }
-                let type = core.store.name(of: block.label(at: index)).map { " (\($0))" } ?? ""
+                let type = store.name(of: block.label(at: index)).map { " (\($0))" } ?? ""
                 return FailureInfo(reason: "child failed", detail: "task \(id)\(type): \(failure)")
             }
         }
-        return FailureInfo(reason: "child failed", detail: "task \(parent.firstFailure)")
+        return FailureInfo(reason: "child failed", detail: "task \(child)")
     }
 }

@@ -95,6 +95,7 @@ extension Dispatcher {
         for index in BitIndexes(bits) {
             let parent = WaitingParent(run: run, index: index, group: group)
             waiting[parent.id] = parent
+            early[parent.id] = nil
             if cancelsChildren(of: run.parent) { doomed.insert(parent.id) }
         }
     }

@@ -16,17 +16,19 @@ extension Dispatcher {
             if kind != .cancelled { cancelKinds[id] = kind }
         }
         // Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
+        let executing = ExecutingParents(live.parents)
         for entry in live.runs {
             var ready = ReadyRun(run: entry.run, bits: entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let isReadable = attributes.isEmpty || read(attributes, into: &ready)
+            recoverEarly(&ready, executing, details: live.details)
             recover(ready, isHeld: !isReadable, details: live.details)
         }
         for status in live.parents { touched(status) }
         if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
-    private mutating func recover(_ entry: ReadyRun, isHeld: Bool, details: [TaskID: LiveTasks.Detail]) {
+    mutating func recover(_ entry: ReadyRun, isHeld: Bool, details: [TaskID: LiveTasks.Detail]) {
         var plain = entry
         if !details.isEmpty {
             for index in BitIndexes(entry.bits) {

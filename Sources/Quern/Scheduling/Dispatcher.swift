@@ -17,6 +17,7 @@ import QuernStore
 /// - in `held`, because no handler is registered for its type
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
+/// - in `early`, as a parent that is to be cancelled once its children have ended
 /// - in a transaction that is on its way to the store
 struct Dispatcher {
     struct Limits: Sendable {
@@ -90,6 +91,8 @@ struct Dispatcher {
     var fails: Deque<WaitingParent> = []
     var inFlight: [WorkerID: InFlight] = [:]
     var waiting: [TaskID: WaitingParent] = [:]
+    /// Parents whose `execute` has not committed: each has its place elsewhere, too, unless it is to be cancelled.
+    var early: [TaskID: EarlyParent] = [:]
 
     /// Tasks that are to be cancelled with all below them, as long as they have no outcome.
     var doomed: Set<TaskID> = []
@@ -213,6 +216,8 @@ extension Dispatcher {
     }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {
+        var entry = entry
+        if !early.isEmpty { holdBackParents(&entry) }
         if entry.bits != 0 { self[place(of: entry.run.label)].cancels.append(entry) }
     }
 

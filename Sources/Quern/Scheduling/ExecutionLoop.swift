@@ -92,18 +92,25 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
             report.cancelled |= bit
-        } else if Task.isCancelled {
+        } else if Task.isCancelled || error is ExecutionSuspended {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit
-        } else if let failure = error as? StagingFailure, failure.cause.code == .noSpace {
+        } else if let cause = (error as? StagingFailure)?.cause ?? (error as? SchedulerError)?.cause,
+            cause.code == .noSpace
+        {
             // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
-            worker.core.stall(failure.cause)
+            worker.core.stall(cause)
             worker.buffer.abandon()
             report.givenBack |= bit
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
+            if Body.advances, resolution.isFinal, worker.core.hasEarlyChildren(outcome.task) {
+                worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
+                report.advanced |= bit
+                return
+            }
             worker.buffer.abandon { resolution.record(in: &$0) }
             resolution.tell(index: index, &report)
         }
@@ -126,6 +133,9 @@ struct FailedAttempt {
         if case .retry(let delay) = decision { outcome.endedAt.advanced(by: delay) } else { nil }
     }
 
+    /// Whether it is not tried again.
+    var isFinal: Bool { notBefore == nil }
+
     /// How the task ends when it is not tried again.
     private var kind: OutcomeKind { decision == .deadLetter ? .deadLettered : .failed }
 
@@ -138,6 +148,13 @@ struct FailedAttempt {
         } else {
             transaction.end(outcome, as: kind, failure: failure)
         }
+    }
+
+    /// For the end of a task that has children: it ends after them, and meanwhile they are cancelled.
+    func recordBesideChildren(in transaction: inout Transaction) {
+        let execution = FailedExecution(kind: kind, attempts: outcome.attempts, failure: failure)
+        transaction.advance(
+            outcome.task, to: TaskPhase.failed, value: execution.encoded(startedAt: outcome.startedAt))
     }
 
     /// Adds to a report what becomes of the task.

@@ -93,6 +93,7 @@ extension SchedulerCore {
             }
         }
         for (watch, ended) in answers { watch.answer(.success(ended)) }
+        aggregates.touched(changes.touched, in: self)
     }
 
     func storeDidFail(_ error: StoreError) { storeFailed(error) }

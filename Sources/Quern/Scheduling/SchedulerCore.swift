@@ -23,6 +23,7 @@ final class SchedulerCore: CommitObserver {
     let events = EventHub()
     let observers: TypeObservers
     let progress = ProgressBoard()
+    let aggregates: LiveAggregates
     private let state: Mutex<CoreState>
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())
@@ -44,6 +45,7 @@ final class SchedulerCore: CommitObserver {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
         }
+        aggregates = LiveAggregates(types.maintained)
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
@@ -70,6 +72,9 @@ final class SchedulerCore: CommitObserver {
     func isDoomed(_ id: TaskID, parent: TaskID) -> Bool {
         state.withLock { $0.dispatcher.isDoomed(id, parent: parent) }
     }
+
+    /// Whether a task whose `execute` has not committed has children, or may have.
+    func hasEarlyChildren(_ id: TaskID) -> Bool { state.withLock { $0.dispatcher.early[id] != nil } }
 
     /// How often a task that failed is tried: as was said when it was spawned, else as its type says.
     func retryPolicy(of run: SpawnRun, else policy: RetryPolicy) -> RetryPolicy {
