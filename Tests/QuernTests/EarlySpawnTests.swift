@@ -105,12 +105,13 @@ struct EarlySpawnTests {
 
     @Test("When execute fails for good its early children are cancelled, and the task ends after them with the error")
     func failsForGood() async throws {
-        let outcome = try await withScheduler { registry in
+        // A place for each that waits, and for their parent.
+        let outcome = try await withScheduler(concurrency: 20) { registry in
             register(&registry, retry: .constant(.milliseconds(1), attempts: 2)) { _, _ in
                 try await Task.sleep(for: .seconds(1000))
                 return 0
             } _: { _, context in
-                try await context.spawnNow(contentsOf: (0..<100).map { Step(number: $0) })
+                try await context.spawnNow(contentsOf: (0..<8).map { Step(number: $0) })
                 throw Trouble("attempt \(context.attempt)")
             }
         } _: { scheduler in
@@ -118,7 +119,7 @@ struct EarlySpawnTests {
             #expect(scheduler.core.store.totals.live == 0)
             #expect(scheduler.core.read { $0.dispatcher.early.isEmpty && $0.dispatcher.failing.isEmpty })
             let counts = try scheduler.core.store.children(of: outcome.id).counts
-            #expect(counts.cancelled == 200 && counts.total == 200)
+            #expect(counts.cancelled == 16 && counts.total == 16)
             return outcome
         }
         #expect(outcome.kind == .deadLettered && outcome.attempts == 2)

@@ -37,7 +37,9 @@ extension Dispatcher {
     ///
     /// Every live parent below is in `waiting` or in `early`, or with a worker and will come there, so that no question to the
     /// store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
-    mutating func sweep(_ ids: [TaskID]) {
+    ///
+    /// - Parameter spared: one of them that stays where it is; what is below it does not.
+    mutating func sweep(_ ids: [TaskID], sparing spared: TaskID = .none) {
         var named = Set(ids)
         for (id, parent) in ids.contains(where: isParent) ? parents : [] where !named.contains(id) {
             if named.contains(parent) {
@@ -45,7 +47,7 @@ extension Dispatcher {
                 doomed.insert(id)
             }
         }
-        let mask = SweepMask(named)
+        let mask = SweepMask(named, sparing: spared)
         sweepQueues(mask)
         sweepFails()
         sweepHeld(mask)
@@ -139,8 +141,13 @@ extension Dispatcher {
 /// Which tasks of a run are named, by their own id or by their parent's.
 struct SweepMask {
     private let sorted: [TaskID]
+    /// Named as a parent alone.
+    private let spared: TaskID
 
-    init(_ ids: some Sequence<TaskID>) { sorted = ids.sorted() }
+    init(_ ids: some Sequence<TaskID>, sparing spared: TaskID = .none) {
+        sorted = ids.sorted()
+        self.spared = spared
+    }
 
     func bits(of run: SpawnRun) -> UInt64 {
         let parent = sorted.partition { $0 >= run.parent }
@@ -154,7 +161,7 @@ struct SweepMask {
         var bits: UInt64 = 0
         let end = run.firstID.rawValue + UInt64(run.count)
         while low < sorted.count, sorted[low].rawValue < end {
-            bits |= 1 << (sorted[low].rawValue - run.firstID.rawValue)
+            if sorted[low] != spared { bits |= 1 << (sorted[low].rawValue - run.firstID.rawValue) }
             low += 1
         }
         return bits

@@ -28,7 +28,7 @@ extension Dispatcher {
         if isCancelled {
             cancel([parent])
         } else if failing.insert(parent).inserted {
-            sweep([parent])
+            sweep([parent], sparing: parent)
         }
     }
 
