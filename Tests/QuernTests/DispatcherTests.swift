@@ -81,7 +81,8 @@ extension DispatcherModel {
                 throw ModelError(description: "fail-fast \(id) completed in spite of a failure")
             }
         }
-        guard dispatcher.waiting.isEmpty, dispatcher.early.isEmpty, dispatcher.inFlight.isEmpty, dispatcher.failing.isEmpty,
+        guard dispatcher.waiting.isEmpty, dispatcher.early.isEmpty, dispatcher.inFlight.isEmpty,
+            dispatcher.failing.isEmpty,
             dispatcher.uncommittedBytes == 0, dispatcher.uncommittedTransactions == 0
         else { throw ModelError(description: "the dispatcher still remembers something") }
     }

@@ -292,12 +292,68 @@ struct EarlySpawnTests {
         }
     }
 
+    @Test("A stream waits while many children are pending, and leaves its place to them", arguments: [1, 3])
+    func pendingLimit(concurrency: Int) async throws {
+        let most = Mutex<UInt64>(0)
+        let memo = try await withScheduler(concurrency: concurrency) { registry in
+            register(&registry) { plan, context in
+                let numbers = Numbers(numbers: 0..<plan.children) { _ in
+                    let live = context.core.store.status(of: context.id)?.liveChildren ?? 0
+                    most.withLock { $0 = max($0, live) }
+                }
+                try await context.spawnChildren(
+                    from: numbers.map { Step(number: $0) }, chunk: 10, pendingLimit: 40)
+            }
+        } _: { scheduler in
+            let memo = try await scheduler.submit(Plan(children: 1000)).memo()
+            #expect(scheduler.core.read { $0.dispatcher.parked == 0 && $0.roomWaiters.isEmpty })
+            return memo
+        }
+        #expect(memo.completed == 1000 && memo.sum == 1000 * 999 / 2)
+        #expect(most.withLock { $0 } <= 40)
+    }
+
+    @Test("A stream that waits for its children ends with a cancel, with a stop, and with a failed child")
+    func pendingEnds() async throws {
+        for policy in [ChildFailurePolicy.tolerate, .failFast] {
+            let gate = Gate()
+            let files = SimulatedFileSystem()
+            let scheduler = try await TaskScheduler(
+                storeAt: "/store", configuration: .simulated(files, concurrency: 2)
+            ) { registry in
+                register(&registry, policy: policy) { task, _ in
+                    try await gate.passOrThrow()
+                    throw Trouble("child")
+                } _: { plan, context in
+                    let steps = Numbers(numbers: 0..<plan.children).map { Step(number: $0) }
+                    try await context.spawnChildren(from: steps, chunk: 10, pendingLimit: 10)
+                }
+            }
+            let service = Task { try await scheduler.run() }
+            let handle = try await scheduler.submit(Plan(children: 1000))
+            try await eventually { scheduler.core.read { $0.dispatcher.parked == 1 } }
+            if policy == .failFast {
+                gate.open()
+                #expect(try await handle.outcome().kind == .failed)
+            } else {
+                #expect(try await scheduler.cancel(handle.id))
+                #expect(try await handle.outcome().kind == .cancelled)
+            }
+            let last = try await scheduler.submit(Plan(children: 100))
+            if policy == .tolerate { try await eventually { scheduler.core.read { $0.dispatcher.parked == 1 } } }
+            scheduler.core.stop(immediately: policy == .tolerate)
+            gate.open()
+            _ = await service.result
+            #expect(scheduler.core.read { $0.roomWaiters.isEmpty })
+            _ = last
+        }
+    }
+
     @Test("A graceful stop ends a stream behind a chunk; the next process goes on, the attempt not counted (T14)")
     func gracefulStop() async throws {
         let files = SimulatedFileSystem()
         let attempts = Mutex<[UInt32]>([])
         func make(stopsAt limit: Int?) async throws -> (TaskScheduler, Task<Void, any Error>) {
-            let running = Mutex<TaskScheduler?>(nil)
             let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .simulated(files)) { registry in
                 register(&registry) { plan, context in
                     attempts.withLock { $0.append(context.attempt) }
@@ -306,7 +362,6 @@ struct EarlySpawnTests {
                     }
                 }
             }
-            running.withLock { $0 = scheduler }
             return (scheduler, Task { try await scheduler.run() })
         }
         let (first, service) = try await make(stopsAt: 30)

@@ -116,16 +116,24 @@ struct AggregateTests {
     func powerLoss(seed: UInt64) async throws {
         var generator = SeededGenerator(seed: seed)
         let files = SimulatedFileSystem()
-        let crashAt = Int.random(in: 20...250, using: &generator)
+        // Half of them while the children run, half while they are folded.
+        let crashAt = Int.random(in: 20...120, using: &generator)
+        let inFinalize = Mutex(seed % 2 == 0)
         let inParallel = seed % 3 == 0
         let aggregate: @Sendable (FinalizeContext) async throws -> Digest = { context in
+            let isDue = inFinalize.withLock { isDue in
+                defer { isDue = false }
+                return isDue
+            }
+            if isDue { files.faults = .crashing(afterCall: crashAt / 2) }
             if inParallel {
                 let total = try await context.aggregate(
                     of: Step.self, into: Total(), every: 20, named: "parallel",
                     { (total, memo) in
                         total.count += 1
                         total.sum += memo.value
-                    }, combine: { total, part in
+                    },
+                    combine: { total, part in
                         total.count += part.count
                         total.sum += part.sum
                     })
@@ -136,7 +144,7 @@ struct AggregateTests {
         let scheduler = try await TaskScheduler(storeAt: "/store", configuration: .smallBlocks(files)) {
             register(&$0, aggregate)
         }
-        files.faults = .crashing(afterCall: crashAt)
+        if !inFinalize.withLock({ $0 }) { files.faults = .crashing(afterCall: crashAt) }
         let service = Task { try await scheduler.run() }
         let handle = try? await scheduler.submit(Plan(children: 300))
         _ = try? await handle?.memo()
@@ -144,7 +152,9 @@ struct AggregateTests {
         _ = await service.result
 
         let left = files.crash(keeping: .random(seed: seed))
-        try await run(left) { register(&$0, aggregate) } _: { scheduler in
+        try await run(left) {
+            register(&$0, aggregate)
+        } _: { scheduler in
             guard let id = handle?.id else { return }
             let memo = try await scheduler.handle(for: id, of: Plan.self).memo()
             #expect(memo == Plan.Memo(sum: 300 * 299 / 2, completed: 300))

@@ -75,21 +75,23 @@ extension TaskContext {
         }
     }
 
-    /// The key of a task; throws when a live one has it and that is to be rejected.
-    func storeKey(under parent: TaskID, _ terms: borrowing SpawnTerms) throws(SchedulerError) -> TaskKey? {
+    /// Adds a task to a transaction, of this pull or ahead of it.
+    func add<Work: DurableTask>(
+        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms, at time: Timestamp,
+        to transaction: inout Transaction
+    ) throws(SchedulerError) {
         let key = terms.storeKey(under: parent, core.keySecret)
         if let key, terms.onDuplicate == .reject, let other = core.store.task(forKey: key) {
             throw .duplicateKey(terms.key ?? "", of: other)
         }
-        return key
+        try transaction.spawn(task, under: parent, terms, key: key, at: time)
     }
 
     private func spawn<Work: DurableTask>(
         _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms
     ) throws(SchedulerError) {
-        let key = try storeKey(under: parent, terms)
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            try transaction.spawn(task, under: parent, terms, key: key, at: startedAt)
+            try add(task, under: parent, terms, at: startedAt, to: &transaction)
         }
     }
 }

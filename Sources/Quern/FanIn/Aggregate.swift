@@ -31,12 +31,13 @@ public struct Aggregate<Child: DurableTask, State: Codable & Sendable>: Sendable
     ///
     /// - Parameters:
     ///   - interval: a save writes the whole value: choose a larger one for large values.
-    ///   - name: that of the type by default. Two aggregates over one type need two names, and so does one whose `update`
-    ///     was changed: what was saved under the old one counts no more then. A value that can no longer be decoded is
-    ///     computed anew.
+    ///   - name: that of the type by default. Two aggregates over one type need two names, and so does one whose
+    ///     `update` was changed: what was saved under the old one counts no more then. A value that can no longer be
+    ///     decoded is computed anew.
     ///   - update: adds a memo to the value. It runs on threads that may block.
     public init(
-        of child: Child.Type = Child.self, into initial: State, every interval: Int = 100_000, named name: String? = nil,
+        of child: Child.Type = Child.self, into initial: State, every interval: Int = 100_000,
+        named name: String? = nil,
         _ update: @escaping @Sendable (inout State, Child.Memo) throws -> Void
     ) {
         self.name = name ?? Child.type.name

@@ -18,20 +18,22 @@ extension FinalizeContext {
     ///   - position: that of ``ChildOutcomes/Iterator/position``, or 0 for a state that has nothing to do with it.
     ///   - name: tells several states of one `finalize` apart.
     /// - Returns: when it is durable. It is kept until the task has an outcome.
-    /// - Throws: ``SchedulerError`` with `stateNotStorable`, with `stopped`, or with the store's error as its cause.
+    /// - Throws: ``SchedulerError`` with `stateNotStorable`, `contextExpired`, `stopped`, or with the store's error as
+    ///   its cause.
     public func saveState(
         _ state: some Encodable & Sendable, after position: UInt64, named name: String = ""
     ) async throws(SchedulerError) {
-        _ = try await states.save(try KeptState(state, position: position), named: name)
+        _ = try await states().save(try KeptState(state, position: position), named: name)
     }
 
     /// What ``saveState(_:after:named:)`` saved last, in this attempt or an earlier one. Nil when it saved nothing.
     ///
-    /// - Throws: ``SchedulerError`` with the store's error as its cause; what the state's decoding throws.
+    /// - Throws: ``SchedulerError`` with `contextExpired`, or with the store's error as its cause; what the state's
+    ///   decoding throws.
     public func savedState<Value: Decodable & Sendable>(
         as type: Value.Type, named name: String = ""
     ) throws -> SavedState<Value>? {
-        guard let kept = try states.state(named: name) else { return nil }
+        guard let kept = try states().state(named: name) else { return nil }
         return SavedState(value: try kept.value(as: type), position: kept.position)
     }
 
@@ -53,6 +55,11 @@ extension FinalizeContext {
     ) throws(StoreError) -> ChildOutcomes<T> {
         ChildOutcomes(
             children: try children.after(position), labels: try? core.types.labels(of: type), start: position)
+    }
+
+    /// What this and earlier attempts saved.
+    func states() throws(SchedulerError) -> StateKeeper {
+        try buffer.states(ticket) { StateKeeper(id, slot: StateKeeper.Slot.finalize, core.store) }
     }
 
     // MARK: Aggregates that go on

@@ -59,7 +59,8 @@ final class LiveAggregates: Sendable {
                     { (fold, block) in try fold.add(block, of: Child.self, labels, in: rest, aggregate.update) },
                     combine: { (_, _) in })
                 // `children` counts those since the last save.
-                if savesAll || fold.children >= aggregate.interval, await Self.save(fold, aggregate.name, entry.states) {
+                if savesAll || fold.children >= aggregate.interval, await Self.save(fold, aggregate.name, entry.states)
+                {
                     fold.children = 0
                 }
             }

@@ -83,7 +83,7 @@ struct AggregateWalk<T: DurableTask>: Sendable {
         self.interval = max(1, interval)
         self.name = name ?? T.type.name
         labels = try context.labels(of: T.self)
-        snapshot = try context.children.after(try context.states.state(named: self.name)?.position ?? 0)
+        snapshot = try context.children.after(try context.states().state(named: self.name)?.position ?? 0)
         cursor = snapshot.makeCursor(columns: .memos)
     }
 

@@ -24,7 +24,8 @@ public struct SpawnedTask: Sendable, Equatable {
 ///
 /// So that a repetition does not spawn them again, give them keys: one whose key a live child has is left out. A key is
 /// free again when its child has ended; where that may come first, save with them how far it is
-/// (``spawnNow(contentsOf:saving:named:options:key:)``), or use ``spawnChildren(from:cursor:named:chunk:options:key:task:)``.
+/// (``spawnNow(contentsOf:saving:named:options:key:)``), or use
+/// ``spawnChildren(from:cursor:named:chunk:pendingLimit:options:key:task:)``.
 ///
 /// With ``ChildFailurePolicy/failFast``, a child that fails has the others cancelled while `execute` still runs.
 extension TaskContext {
@@ -93,8 +94,8 @@ extension TaskContext {
         _ = try await save(try KeptState(state), named: Self.stateName(name), with: Transaction())
     }
 
-    /// What ``saveState(_:named:)`` or ``spawnNow(contentsOf:saving:named:options:key:)`` saved last, in this attempt or
-    /// an earlier one. Nil when nothing was saved.
+    /// What ``saveState(_:named:)`` or ``spawnNow(contentsOf:saving:named:options:key:)`` saved last, in this attempt
+    /// or an earlier one. Nil when nothing was saved.
     ///
     /// - Throws: ``SchedulerError`` with `contextExpired`, or the store's error as its cause; what the state's decoding
     ///   throws.
@@ -123,7 +124,7 @@ extension TaskContext {
         let now = now
         for task in tasks {
             if let key { terms.key = key(task) }
-            try transaction.spawn(task, under: id, terms, key: try storeKey(under: id, terms), at: now)
+            try add(task, under: id, terms, at: now, to: &transaction)
         }
         return transaction
     }

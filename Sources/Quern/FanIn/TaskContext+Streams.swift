@@ -29,15 +29,19 @@ extension TaskContext {
     /// stream has ended, that is durable too: a repetition does not open it again. What becomes of the children when
     /// `execute` does not come to its end is as with ``spawnNow(_:options:)``.
     ///
-    /// A graceful stop of the scheduler ends the stream behind a chunk, and `execute` with it if it lets the error pass;
-    /// it goes on in the next process. So does the task's cancellation, and the failure of a child with
-    /// ``ChildFailurePolicy/failFast``.
+    /// A graceful stop of the scheduler ends the stream behind a chunk, and `execute` with it if it lets the error
+    /// pass: both go on in the next process. The task's cancellation ends the stream too, and so does the failure of a
+    /// child with ``ChildFailurePolicy/failFast``.
     ///
     /// - Parameters:
     ///   - source: opens the stream behind an element; at its beginning for nil.
     ///   - cursor: where an element is in the stream, in a form that outlives the process.
     ///   - name: tells several streams of one `execute` apart.
     ///   - chunk: how many elements are committed at a time, fewer when they are more than a mebibyte.
+    ///   - pendingLimit: with more children of the task than this without an outcome, the stream waits until a quarter
+    ///     of them has ended: a pending child takes some 16 bytes of memory. Other tasks get the place of this one
+    ///     meanwhile; but when they can only run once this one has left a group or domain whose concurrency it takes
+    ///     up, they wait for each other forever. Nil for no limit.
     ///   - options: what the tasks have in common.
     ///   - key: the key of each task; without it they have that of the options, if any. The cursor needs no keys.
     ///   - task: the task of an element; nil for none.
@@ -47,10 +51,10 @@ extension TaskContext {
     @discardableResult
     public func spawnChildren<Cursor: Codable & Sendable, Source: AsyncSequence, Work: DurableTask>(
         from source: (_ last: Cursor?) async throws -> Source, cursor: (Source.Element) -> Cursor,
-        named name: String = "", chunk: Int = 1_000, options: TaskOptions = TaskOptions(),
+        named name: String = "", chunk: Int = 1_000, pendingLimit: Int? = nil, options: TaskOptions = TaskOptions(),
         key: ((Work) -> String?)? = nil, task: (Source.Element) throws -> Work?
     ) async throws -> UInt64 {
-        var stream = try SpawnStream(self, "stream/" + name, chunk)
+        var stream = try SpawnStream(self, "stream/" + name, chunk, pendingLimit)
         if stream.hasEnded { return stream.spawned }
         var terms = try core.types.terms(of: Work.self, options)
         var last = try stream.cursor(as: Cursor.self)
@@ -74,10 +78,10 @@ extension TaskContext {
     /// - Throws: as the form with cursors.
     @discardableResult
     public func spawnChildren<Tasks: AsyncSequence>(
-        from tasks: Tasks, named name: String = "", chunk: Int = 1_000, options: TaskOptions = TaskOptions(),
-        key: ((Tasks.Element) -> String?)? = nil
+        from tasks: Tasks, named name: String = "", chunk: Int = 1_000, pendingLimit: Int? = nil,
+        options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
     ) async throws -> UInt64 where Tasks.Element: DurableTask {
-        var stream = try SpawnStream(self, "stream/" + name, chunk)
+        var stream = try SpawnStream(self, "stream/" + name, chunk, pendingLimit)
         if stream.hasEnded { return stream.spawned }
         var terms = try core.types.terms(of: Tasks.Element.self, options)
         let passed = stream.spawned
@@ -102,6 +106,7 @@ private struct SpawnStream {
     private let context: TaskContext
     private let name: String
     private let chunk: Int
+    private let pendingLimit: UInt64?
     private var state = StreamState()
     private var transaction = Transaction()
     /// The elements of the chunk, those too that have no task.
@@ -111,11 +116,12 @@ private struct SpawnStream {
     private(set) var spawned: UInt64
 
     /// Blocking: finds where an earlier attempt was.
-    init(_ context: TaskContext, _ name: String, _ chunk: Int) throws {
+    init(_ context: TaskContext, _ name: String, _ chunk: Int, _ pendingLimit: Int?) throws {
         try context.checkChildren()
         self.context = context
         self.name = name
         self.chunk = max(1, chunk)
+        self.pendingLimit = pendingLimit.map { UInt64(max(0, $0)) }
         chunkTime = context.now
         let kept = try context.states().state(named: name)
         spawned = kept?.position ?? 0
@@ -131,8 +137,7 @@ private struct SpawnStream {
     var isDue: Bool { elements >= chunk || transaction.estimatedBytes >= Self.chunkBytes }
 
     mutating func add<Work: DurableTask>(_ task: Work, _ terms: borrowing SpawnTerms) throws(SchedulerError) {
-        let key = try context.storeKey(under: context.id, terms)
-        try transaction.spawn(task, under: context.id, terms, key: key, at: chunkTime)
+        try context.add(task, under: context.id, terms, at: chunkTime, to: &transaction)
     }
 
     /// Commits the chunk with the cursor of its last element, and begins the next.
@@ -145,8 +150,14 @@ private struct SpawnStream {
         spawned += tasks
         transaction = Transaction()
         elements = 0
+        if !hasEnded, let pendingLimit, liveChildren > pendingLimit {
+            await context.core.waitForRoom(under: context, below: pendingLimit - pendingLimit / 4)
+            try await checkGoesOn()
+        }
         chunkTime = context.now
     }
+
+    private var liveChildren: UInt64 { context.core.store.status(of: context.id)?.liveChildren ?? 0 }
 
     /// Whether there is a reason to spawn more.
     private func checkGoesOn() async throws {

@@ -19,15 +19,15 @@ extension Registry {
 }
 
 extension TaskScheduler {
-    /// The value of an aggregate with all children of a task that have completed by now: also while others run, and when
-    /// the task has ended, as long as its tree is kept.
+    /// The value of an aggregate with all children of a task that have completed by now: also while others run, and
+    /// when the task has ended, as long as its tree is kept.
     ///
     /// ```swift
     /// let soFar = try await scheduler.value(of: CatalogScanner.totals, under: scan.id)
     /// ```
     ///
-    /// Calls for one parent wait for each other. When many children were folded, the value is saved while the parent has
-    /// no outcome, so that a restart need not begin again.
+    /// Calls for one parent wait for each other. When many children were folded, the value is saved while the parent
+    /// has no outcome, so that a restart need not begin again.
     ///
     /// - Throws: ``SchedulerError`` with `notRegistered` when no handler is registered for the children's type, or with
     ///   the store's error as its cause; ``MemoDecodingError``; what the aggregate's `update` throws; `StoreError` when

@@ -35,8 +35,8 @@ extension Dispatcher {
 
     /// Moves the tasks that `ids` names, and all tasks below those, to the cancels, wherever they are.
     ///
-    /// Every live parent below is in `waiting` or in `early`, or with a worker and will come there, so that no question to the
-    /// store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
+    /// Every live parent below is in `waiting` or in `early`, or with a worker and will come there, so that no question
+    /// to the store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
     ///
     /// - Parameter spared: one of them that stays where it is; what is below it does not.
     mutating func sweep(_ ids: [TaskID], sparing spared: TaskID = .none) {

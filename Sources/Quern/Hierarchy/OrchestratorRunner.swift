@@ -41,7 +41,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         }
         let context = FinalizeContext(
             id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: parent.run.label,
-            children: children, core: core)
+            children: children, ticket: worker.buffer.begin(mayRelieve: false), buffer: worker.buffer, core: core)
         var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
         do {
             let handover = try SealedHandover.decode(Handler.Handover.self, from: sealed)

@@ -43,6 +43,9 @@ struct CoreState {
     var stopWaiter: CheckedContinuation<Void, Never>?
     /// Resumed when nothing is left to do for now, or the scheduler does not run.
     var quietWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Handlers that wait until their task has fewer children.
+    var roomWaiters: [UInt64: RoomWaiter] = [:]
+    var lastRoomWaiter: UInt64 = 0
     var timer: Task<Void, Never>?
     var timerDue: Timestamp?
     var timerNumber: UInt64 = 0

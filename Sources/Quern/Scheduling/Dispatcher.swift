@@ -112,6 +112,8 @@ struct Dispatcher {
     var isStalled = false
     var endedCount: UInt64 = 0
     var nextWorker: WorkerID = 1
+    /// Workers whose handlers wait for children of their tasks to end: they leave their places to those.
+    var parked = 0
     var nextNumber: UInt64 = 0
     /// Pulls that are still noted on disk before they run, because a crash may have cost the last process its life.
     var carefulPulls = 0

@@ -61,6 +61,7 @@ final class PullBuffer: Sendable {
             state.lastTicket += 1
             state.ticket = state.lastTicket
             state.mayRelieve = mayRelieve
+            state.states = nil
             return state.lastTicket
         }
     }

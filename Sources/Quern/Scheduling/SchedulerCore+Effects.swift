@@ -12,8 +12,10 @@ struct FollowUp {
     private var startsTicking = false
     private var stopWaiter: CheckedContinuation<Void, Never>?
     private var quietWaiters: [CheckedContinuation<Void, Never>] = []
+    private var roomWaiters: [RoomWaiter] = []
 
     init(_ state: inout CoreState) {
+        if !state.roomWaiters.isEmpty { roomWaiters = state.takeRoomWaiters() }
         let effects = state.dispatcher.takeEffects()
         changesNote = effects.changesNote
         for start in effects.starts {
@@ -55,6 +57,7 @@ struct FollowUp {
         if startsTicking { core.startTicking() }
         stopWaiter?.resume()
         for waiter in quietWaiters { waiter.resume() }
+        for waiter in roomWaiters { waiter.continuation.resume() }
     }
 }
 
