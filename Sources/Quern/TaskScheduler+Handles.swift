@@ -20,10 +20,8 @@ extension TaskScheduler {
     public func handle<Work: DurableTask>(
         forKey key: String, of type: Work.Type
     ) throws(SchedulerError) -> TaskHandle<Work>? {
-        var terms = try core.types.terms(of: type)
-        terms.key = key
-        let task = terms.storeKey(under: .none, core.keySecret).flatMap { core.store.task(forKey: $0) }
-        return task.map { handle(for: $0, of: type) }
+        let storeKey = try core.types.terms(of: type).storeKey(key, under: .none, core.keySecret)
+        return core.store.task(forKey: storeKey).map { handle(for: $0, of: type) }
     }
 
     /// The root tasks of one type that have not ended: what a restarted service waits for.

@@ -42,23 +42,6 @@ extension TaskScheduler {
             state.dispatcher.queues.setWeight(weight, ofGroup: number)
         }
     }
-
-    /// Starts no task any more (T16). What runs goes on, and paused tasks can be cancelled.
-    ///
-    /// - Parameter end: when the pause is over by itself; nil for never. A second pause replaces the first.
-    /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
-    /// - Complexity: O(1). It does not survive the process yet.
-    public func pause(_ scope: LimitScope, until end: Timestamp? = nil) async throws(SchedulerError) {
-        try core.setPause(of: scope, until: end ?? Timestamp(milliseconds: .max))
-    }
-
-    /// Ends a pause; does nothing where there is none.
-    ///
-    /// - Throws: ``SchedulerError`` with `notRegistered` when there is no such type or domain.
-    /// - Complexity: O(what was held back).
-    public func resume(_ scope: LimitScope) async throws(SchedulerError) {
-        try core.setPause(of: scope, until: nil)
-    }
 }
 
 extension SchedulerCore {
@@ -73,12 +56,6 @@ extension SchedulerCore {
             return true
         }
         if !isKnown { throw SchedulerError(.notRegistered, "nothing is registered for \(scope)") }
-    }
-
-    func setPause(of scope: LimitScope, until end: Timestamp?) throws(SchedulerError) {
-        try update(scope) { dispatcher, limiter in
-            dispatcher.queues.update(limiter, now: dispatcher.now) { $0.pausedUntil = end }
-        }
     }
 }
 

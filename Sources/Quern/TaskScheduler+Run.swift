@@ -43,7 +43,7 @@ extension TaskScheduler {
     }
 
     /// The next time that something waits for.
-    package var nextDue: Timestamp? { core.read { $0.dispatcher.nextDue } }
+    package var nextDue: Timestamp? { core.read { $0.nextDue } }
 
     /// Closes the store of a scheduler that does not run. Does nothing when `run()` was called: that closes it.
     public func close() async throws(SchedulerError) {

@@ -68,12 +68,12 @@ extension SchedulerCore {
     private func commit<Work: DurableTask>(
         _ tasks: [Work], _ terms: SpawnTerms, key: ((Work) -> String?)?
     ) async throws(SchedulerError) -> [TaskHandle<Work>] {
-        var transaction = Transaction()
-        var terms = terms
+        var (transaction, terms) = (Transaction(), terms)
+        if let tracer { terms = try traced(terms, tracer) }
         let now = clock.now
         for task in tasks {
-            if let key { terms.key = key(task) }
-            try transaction.spawn(task, under: .none, terms, key: terms.storeKey(under: .none, keySecret), at: now)
+            let key = (key.map { $0(task) } ?? terms.key).map { terms.storeKey($0, under: .none, keySecret) }
+            try transaction.spawn(task, under: .none, terms, key: key, at: now)
         }
         let (filled, rejects) = (transaction, terms.onDuplicate == .reject)
         let result: Result<[TaskHandle<Work>], SchedulerError> = await withCheckedContinuation { continuation in

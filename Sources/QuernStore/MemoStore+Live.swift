@@ -36,11 +36,14 @@ extension MemoStore {
     ///
     /// - Returns: those that have ended, or never were: of them nothing will be told.
     public func watch(_ tasks: some Sequence<TaskID>) -> [TaskID] {
-        shared.committed.withLock { $0.watch(tasks) }
+        // The caller's sequence is not run under the lock.
+        let tasks = Array(tasks)
+        return shared.committed.withLock { $0.watch(tasks) }
     }
 
     /// Takes ``watch(_:)`` back, of tasks that have not ended.
     public func unwatch(_ tasks: some Sequence<TaskID>) {
+        let tasks = Array(tasks)
         shared.committed.withLock { $0.watched.subtract(tasks) }
     }
 
@@ -58,13 +61,16 @@ extension MemoStore {
     public func withPayloads(
         of run: SpawnRun, indexes: UInt64, _ body: (Int, RawSpan) -> Void
     ) throws(StoreError) {
-        let first = run.id(at: min(indexes.trailingZeroBitCount, SpawnRun.capacity - 1))
+        func place() -> SpawnRun? {
+            let entry = shared.committed.withLock { $0.state.live.entry(ofRunWith: run.firstID) }
+            return entry.flatMap { $0.live & indexes != 0 ? $0.run : nil }
+        }
         // The payloads may have moved since the caller got the run, and may move again before they are read.
-        var run = self.run(of: first) ?? run
+        var known = place() ?? run
         while true {
-            do throws(StoreError) { return try shared.bodies.withPayloads(of: run, indexes: indexes, body) } catch {
-                guard let now = self.run(of: first), now != run else { throw error }
-                run = now
+            do throws(StoreError) { return try shared.bodies.withPayloads(of: known, indexes: indexes, body) } catch {
+                guard let now = place(), now != known else { throw error }
+                known = now
             }
         }
     }

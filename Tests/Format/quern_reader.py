@@ -22,10 +22,12 @@ from typing import Callable, Final, Iterable, Iterator, NamedTuple, NoReturn, Se
 # Section "Limits"
 # ---------------------------------------------------------------------------------------------------------------------
 
-MAX_VALUE: Final = 16 << 20             # memo, payload, hand-over, error
+MAX_VALUE: Final = 16 << 20             # memo, payload, error, attachment, content of a slot
+MAX_NAMED_VALUE: Final = 64 << 10       # named value
+MAX_NAMED_VALUES: Final = 64 << 20      # all named values with their names
 MAX_BODY: Final = 48 << 20              # decoded body of a frame
 MAX_ROWS: Final = 4096                  # rows of a block
-MAX_VALUES_OF_BLOCK: Final = 64 << 10   # memo and error bytes of a block of several rows
+MAX_VALUES_OF_BLOCK: Final = 64 << 10   # memo, error and attachment bytes of a block of several rows
 MAX_SPAWN: Final = 64                   # tasks of a spawn record
 MAX_STAGE: Final = 1 << 32              # tasks of a stage
 MAX_ATTRIBUTES: Final = 4096            # attributes of a spawn record
@@ -423,6 +425,7 @@ class Manifest:
 
 BLOCK_HEADER: Final = struct.Struct("<QQQIIIBBBBQIIII")
 FACTS_HEAD: Final = struct.Struct("<QQ")
+ATTACHMENTS_HEAD: Final = struct.Struct("<II")
 COLUMNS: Final = 8
 MAX_SHUFFLED: Final = 64  # length of a memo that is shuffled
 NO_ONE_LENGTH: Final = 0xFFFFFFFF
@@ -443,6 +446,7 @@ class Row(NamedTuple):
     started: int
     ended: int
     value: bytes
+    attachment: bytes  # empty when it has none
 
 
 class Block(NamedTuple):
@@ -458,18 +462,20 @@ class Block(NamedTuple):
 
 def block_length(body: bytes, offset: int, place: Place) -> int:
     """The length of the block that begins at an offset."""
-    *_, facts_stored, _, memos_stored = Cursor(body, place, offset).fields(BLOCK_HEADER)
-    length = BLOCK_HEADER.size + facts_stored + memos_stored
-    place.check(length <= len(body) - offset, "a block is cut off")
-    return length
+    fields = Cursor(body, place, offset)
+    *_, attached, _, _, facts_stored, _, memos_stored = fields.fields(BLOCK_HEADER)
+    fields.take(facts_stored + memos_stored)
+    if attached:
+        _, attachments_stored = fields.fields(ATTACHMENTS_HEAD)
+        fields.take(attachments_stored)
+    return fields.at - offset
 
 
 def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     """An outcome block; `as_is`: where its sections must be stored as they are."""
     fields = Cursor(data, place)
-    (parent, root, last_sequence, count, failures, memo_length, shuffled, facts_codec, memos_codec, reserved, planes,
+    (parent, root, last_sequence, count, failures, memo_length, shuffled, facts_codec, memos_codec, attached, planes,
      facts_decoded, facts_stored, memos_decoded, memos_stored) = fields.fields(BLOCK_HEADER)
-    place.check(reserved == 0, "the reserved byte of the block")
     place.check(1 <= count <= MAX_ROWS, f"a block of {count} rows")
     place.check(shuffled in (0, 1), "the flag for shuffled memos")
     place.check(not shuffled or 1 <= memo_length <= MAX_SHUFFLED, "memos are shuffled that have not one short length")
@@ -481,6 +487,9 @@ def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     place.check(memos_decoded <= most_values, "the memos are longer than any may be")
     facts = decode(facts_codec, fields.take(facts_stored), facts_decoded, place)
     memos = decode(memos_codec, fields.take(memos_stored), memos_decoded, place)
+    attachments = [b""] * count
+    if attached:
+        attachments = read_attachments(fields, count, attached - 1, most_values, as_is)
     fields.finish()
 
     fields = Cursor(facts, place)
@@ -499,6 +508,8 @@ def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     place.check(0 <= min(attempts) and max(attempts) < 1 << 32, "attempts are out of bounds")
     place.check(failures == sum(kind in FAILURES for kind in kinds), "the number of failures")
     place.check(min(lengths) >= 0 and sum(lengths) <= most_values, "the values are longer than any may be")
+    all_bytes = sum(lengths) + sum(map(len, attachments))
+    place.check(count == 1 or all_bytes <= MAX_VALUES_OF_BLOCK, "values and attachments are longer than they may be")
 
     memo_lengths = [length for kind, length in zip(kinds, lengths) if kind == COMPLETED]
     one_length = len(set(memo_lengths)) <= 1
@@ -515,8 +526,21 @@ def read_block(data: bytes, place: Place, as_is: bool) -> Block:
     fields.finish()
     values = [next(memo if kind == COMPLETED else error) for kind in kinds]
     starts = [signed(end - duration) for end, duration in zip(ends, durations)]
-    rows = list(map(Row, sequences, ids, kinds, labels, attempts, starts, ends, values))
+    rows = list(map(Row, sequences, ids, kinds, labels, attempts, starts, ends, values, attachments))
     return Block(parent, root, rows)
+
+
+def read_attachments(fields: Cursor, count: int, codec: int, most: int, as_is: bool) -> list[bytes]:
+    """The last section of a block, which has its lengths itself: one attachment a row, empty where there is none."""
+    place = fields.place
+    decoded, stored = fields.fields(ATTACHMENTS_HEAD)
+    place.check(not as_is or codec == 0, "a section is not stored as it is")
+    place.check(decoded <= COLUMN.size + 8 * count + most, "the attachments are longer than any may be")
+    section = Cursor(decode(codec, fields.take(stored), decoded, place), place)
+    attachments = section.values(section.column(count))
+    section.finish()
+    place.check(any(attachments), "a section of attachments, but no row has one")
+    return attachments
 
 
 def all_planes(memos: bytes, count: int, width: int, planes: int, place: Place) -> bytes:
@@ -557,6 +581,8 @@ class Task:
     attempts: int = 0
     not_before: int = FIRST_TIME
     other_priority: int | None = None  # in the place of that which it was spawned with
+    slots: dict[int, Kept] = field(default_factory=dict)
+    run: tuple[int, int] = (0, 0)  # the first id of the tasks that one record spawned, and how many they were
 
 
 @dataclass
@@ -565,15 +591,19 @@ class Parent:
     live: int = 0
     ended: list[int] = field(default_factory=lambda: [0] * len(KINDS))
     first_failure: int = 0
-    handover: bytes = b""
-    handover_place: RecordPlace | None = None
 
 
 class RecordPlace(NamedTuple):
     """Where in the log a record is."""
     segment: int
     frame: int
-    offset: int
+    offset: int  # of its kind byte in the decoded body
+
+
+class Kept(NamedTuple):
+    """What a task has in a slot, and which record says so."""
+    content: bytes
+    place: RecordPlace
 
 
 class Staged(NamedTuple):
@@ -621,13 +651,42 @@ class Labels(dict[int, bytes]):
         place.check(label in self, f"label {label} has no name")
 
 
+class NamedValues(dict[bytes, bytes]):
+    """The named values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0  # of all of them with their names
+
+    def change(self, fields: Cursor, may_take_away: bool = True) -> None:
+        """A value record, which may take away what is not there."""
+        place = fields.place
+        (length,) = fields.fields(BYTE)
+        place.check(1 <= length <= MAX_NAME, f"a name of {length} bytes")
+        name = fields.take(length)
+        place.check(is_utf8(name), "a name is not UTF-8")
+        (has_value,) = fields.fields(BYTE)
+        place.check(has_value == 1 or has_value == 0 and may_take_away, f"{has_value} where a name has a value or none")
+        if name in self:
+            self.size -= len(name) + len(self.pop(name))
+        if has_value:
+            value = fields.rest()
+            place.check(len(value) <= MAX_NAMED_VALUE, "a named value is longer than any may be")
+            self.size += len(name) + len(value)
+            self[name] = value
+
+    def check_size(self, place: Place) -> None:
+        place.check(self.size <= MAX_NAMED_VALUES, "the named values are longer than they may be together")
+
+
 class Contents:
     """What a store holds, and what the records of the log do to it."""
 
-    def __init__(self, next_id: int, next_sequence: int, labels: Labels) -> None:
+    def __init__(self, next_id: int, next_sequence: int, labels: Labels, values: NamedValues) -> None:
         self.next_id = next_id
         self.next_sequence = next_sequence
         self.labels = labels
+        self.values = values
         self.stages: dict[int, Stage] = defaultdict(Stage)
         self.tasks: dict[int, Task] = {}
         self.holders: dict[bytes, int] = {}  # the live task that has a key
@@ -711,10 +770,8 @@ class Contents:
                     rows = self.outcomes(fields, first_sequence, sequences)
                     sequences.update(row.sequence for row in rows)
                     ended += (row.id for row in rows)
-                elif kind == ADVANCE:
-                    self.advance(fields, record)
-                elif kind == RELOCATED_HANDOVER:
-                    self.relocate_handover(fields, record)
+                elif kind in SLOT_RECORDS:
+                    SLOT_RECORDS[kind](self, fields, record)
                 elif kind in LOG_RECORDS:
                     LOG_RECORDS[kind](self, fields)
                 else:
@@ -726,6 +783,7 @@ class Contents:
         for id_ in ended:  # in the batch, their outcomes may have come before their children's
             own = self.parents.pop(id_, None)
             frames[-1].place.check(own is None or own.live == 0, f"task {id_} ends, but has live children")
+        self.values.check_size(frames[-1].place)
 
     def add_task(self, id_: int, task: Task, key: bytes, place: Place) -> None:
         place.check(task.parent < id_ <= MAX_NUMBER, f"the id {id_} is out of bounds")
@@ -741,8 +799,9 @@ class Contents:
         place = fields.place
         place.check(spawn.first >= self.next_id, f"task {spawn.first} was given out before")
         self.labels.check(spawn.label, place)
+        run = spawn.first, len(spawn.payloads)
         for index, payload in enumerate(spawn.payloads):
-            task = Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload, spawn.attributes)
+            task = Task(spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload, spawn.attributes, run=run)
             self.add_task(spawn.first + index, task, spawn.keys[index] if spawn.keys else b"", place)
 
     def stage_spawn(self, fields: Cursor) -> None:
@@ -775,12 +834,13 @@ class Contents:
         position = 0
         for staged in stage.parts:
             place.check(staged.parent == 0 or staged.parent in self.tasks, f"parent {staged.parent} is not live")
+            run = first + position, staged.count
             for index, payload in enumerate(staged.payloads()):
                 if left_out.get(position // 64, 0) >> position % 64 & 1:
                     place.check(len(staged.keys) > 0, f"position {position} is left out, but has no key")
                 else:
                     task = Task(staged.parent, staged.label, staged.priority, staged.submitted, payload,
-                                staged.attributes)
+                                staged.attributes, run=run)
                     self.add_task(first + position, task, staged.keys[index] if staged.keys else b"", place)
                 position += 1
         self.next_id = first + stage.tasks
@@ -820,8 +880,13 @@ class Contents:
         advance = Advance(fields)
         task = self.detail(advance.task, fields.place)
         task.phase, task.attempts, task.not_before = advance.phase, 0, FIRST_TIME
-        parent = self.parents.setdefault(advance.task, Parent())
-        parent.handover, parent.handover_place = advance.handover, record
+        task.slots[HANDOVER_SLOT] = Kept(advance.handover, record)
+        self.parents.setdefault(advance.task, Parent())
+
+    def keep(self, fields: Cursor, record: RecordPlace) -> None:
+        """A task has something else in a slot from now on. No detail comes of that."""
+        keep = Keep(fields)
+        self.live(keep.task, fields.place).slots[keep.slot] = Kept(keep.content, record)
 
     def attempt(self, fields: Cursor) -> None:
         id_, attempts, not_before = fields.fields(ATTEMPT)
@@ -853,11 +918,14 @@ class Contents:
     def define(self, fields: Cursor) -> None:
         self.labels.define(fields)
 
+    def value(self, fields: Cursor) -> None:
+        self.values.change(fields)
+
     def replace_in_flight(self, fields: Cursor) -> None:
         self.in_flight = ids_in_flight(fields)
 
     def relocate(self, fields: Cursor) -> None:
-        """Payloads once more: of live tasks, they say what the record before said."""
+        """The payloads of a run once more: of live tasks, they say what the record before said."""
         spawn = Spawn(fields)
         nothing_else = spawn.duplicates == 0 and not spawn.attributes
         fields.place.check(nothing_else, "keys or attributes of relocated tasks")
@@ -870,15 +938,18 @@ class Contents:
                 known = task.parent, task.label, task.priority, task.submitted, task.payload
                 agrees = known == (spawn.parent, spawn.label, spawn.priority, spawn.submitted, payload)
                 fields.place.check(agrees, f"task {id_} was relocated as another")
+                whole = task.run == (spawn.first, len(spawn.payloads))
+                fields.place.check(whole, f"task {id_} was relocated with others than those of its run")
 
-    def relocate_handover(self, fields: Cursor, record: RecordPlace) -> None:
-        """A hand-over once more, unless a newer one has come or the task has ended meanwhile."""
-        relocated = RelocatedHandover(fields)
-        parent = self.parents.get(relocated.task) if relocated.task in self.tasks else None
-        if parent is not None and parent.handover_place == relocated.before:
-            same = parent.handover == relocated.handover
-            fields.place.check(same, f"another hand-over of task {relocated.task} was relocated")
-            parent.handover_place = record
+    def relocate_slot(self, fields: Cursor, record: RecordPlace) -> None:
+        """What a task has in a slot once more, unless something newer has come or the task has ended meanwhile."""
+        relocated = RelocatedSlot(fields)
+        task = self.tasks.get(relocated.task)
+        kept = task.slots.get(relocated.slot) if task is not None else None
+        if task is not None and kept is not None and kept.place == relocated.before:
+            same = kept.content == relocated.content
+            fields.place.check(same, f"another content of slot {relocated.slot} of task {relocated.task} was relocated")
+            task.slots[relocated.slot] = Kept(kept.content, record)
 
     def drop(self, fields: Cursor) -> None:
         tree = DroppedTree.read(fields)
@@ -898,10 +969,14 @@ class Contents:
 
 
 SPAWN, OUTCOMES, ADVANCE, ATTEMPT_RECORD, CANCEL, CRASH_RECORD, DEFINE, IN_FLIGHT = range(1, 9)
-RELOCATED_SPAWN, RELOCATED_HANDOVER, STAGED_SPAWN, STAGE_COMMIT_RECORD, STAGE_ABORT, DROP = range(9, 15)
-PRIORITY_RECORD: Final = 15
-KEY_RECORD: Final = 18
-LOG_RECORDS: Final = {  # but for those that `Contents.apply` tells more than their fields
+RELOCATED_SPAWN, RELOCATED_SLOT, STAGED_SPAWN, STAGE_COMMIT_RECORD, STAGE_ABORT, DROP = range(9, 15)
+PRIORITY_RECORD, VALUE_RECORD, KEEP, KEY_RECORD = range(15, 19)
+SLOT_RECORDS: Final = {  # those that put something into a slot: it matters where they are
+    ADVANCE: Contents.advance,
+    RELOCATED_SLOT: Contents.relocate_slot,
+    KEEP: Contents.keep,
+}
+LOG_RECORDS: Final = {  # the others, but for outcomes
     SPAWN: Contents.spawn,
     ATTEMPT_RECORD: Contents.attempt,
     CANCEL: Contents.cancel,
@@ -914,11 +989,15 @@ LOG_RECORDS: Final = {  # but for those that `Contents.apply` tells more than th
     STAGE_ABORT: Contents.abort_stage,
     DROP: Contents.drop,
     PRIORITY_RECORD: Contents.prioritize,
+    VALUE_RECORD: Contents.value,
     KEY_RECORD: Contents.key,
 }
 
 SPAWN_HEAD: Final = struct.Struct("<QQqIBBBH")
 ADVANCE_HEAD: Final = struct.Struct("<QB")
+KEEP_HEAD: Final = struct.Struct("<QB")
+HANDOVER_SLOT: Final = 0  # where an advance record puts its hand-over
+BYTE: Final = struct.Struct("<B")
 ATTEMPT: Final = struct.Struct("<QIq")
 TASK_ID: Final = struct.Struct("<Q")
 CANCEL_RECORD: Final = struct.Struct("<QB")
@@ -931,7 +1010,7 @@ LABEL: Final = struct.Struct("<I")
 STAGE: Final = struct.Struct("<Q")
 STAGE_COMMIT: Final = struct.Struct("<QQ")
 LEFT_OUT: Final = struct.Struct("<QQ")
-RELOCATION_HEAD: Final = struct.Struct("<QIQII")
+RELOCATION_HEAD: Final = struct.Struct("<QBIQII")
 DROPPED_TREE: Final = struct.Struct("<QQBB6s")
 
 
@@ -964,14 +1043,23 @@ class Advance:
         fields.place.check(len(self.handover) <= MAX_VALUE, "a hand-over is longer than any may be")
 
 
-class RelocatedHandover:
-    """A relocated hand-over record."""
+class Keep:
+    """A keep record."""
 
     def __init__(self, fields: Cursor) -> None:
-        self.task, segment, frame, record, length = fields.fields(RELOCATION_HEAD)
+        self.task, self.slot = fields.fields(KEEP_HEAD)
+        self.content = fields.rest()
+        fields.place.check(len(self.content) <= MAX_VALUE, "the content of a slot is longer than any may be")
+
+
+class RelocatedSlot:
+    """A relocated slot record."""
+
+    def __init__(self, fields: Cursor) -> None:
+        self.task, self.slot, segment, frame, record, length = fields.fields(RELOCATION_HEAD)
         self.before = RecordPlace(segment, frame, record)
-        self.handover = fields.rest()
-        fields.place.check(len(self.handover) == length <= MAX_VALUE, "the length of a relocated hand-over")
+        self.content = fields.rest()
+        fields.place.check(len(self.content) == length <= MAX_VALUE, "the length of what a relocated slot has")
 
 
 class DroppedTree(NamedTuple):
@@ -1124,16 +1212,16 @@ def blocks_of_frame(frame: Frame, entries: Sequence[Entry]) -> Iterator[PlacedBl
 # ---------------------------------------------------------------------------------------------------------------------
 
 (BASE, RUNS, PARENT, DETAIL, OPEN_BLOCK, SEALED_SEGMENT, OPEN_SEGMENT, ENTRIES, ENDED_BLOCK, STAGE_RECORD,
- DROPPED, ATTRIBUTES) = range(16, 28)
-KEYS: Final = 29
+ DROPPED, ATTRIBUTES, VALUE, KEYS, SLOTS) = range(16, 31)
 
 BASE_RECORD: Final = struct.Struct("<QQIQII")
 RUN: Final = struct.Struct("<QQqIBBIQIIQ")
 STAGED_RUN: Final = struct.Struct("<QQqIBBIQII")
-PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQBIQII")
+PARENT_RECORD: Final = struct.Struct("<QQBBQ7QQ")
 DETAIL_RECORD: Final = struct.Struct("<QBBBIqBB")
 ATTRIBUTES_HEAD: Final = struct.Struct("<QQ")
 KEYS_HEAD: Final = struct.Struct("<QB")
+KEPT: Final = struct.Struct("<QIQII")
 SEALED_RECORD: Final = struct.Struct("<IQIB")
 OPEN_RECORD: Final = struct.Struct("<IQI")
 
@@ -1169,11 +1257,12 @@ class ParentRecord(NamedTuple):
     live: int
     ended: list[int]
     first_failure: int
-    has_handover: int
-    segment: int
-    frame: int
-    record: int
-    handover_bytes: int
+
+
+class NamedSlot(NamedTuple):
+    """A part of record 30, without the task."""
+    place: RecordPlace
+    length: int
 
 
 class DetailRecord(NamedTuple):
@@ -1222,7 +1311,9 @@ class Checkpoint:
         self.file = file
         self.place = file.place(FILE_HEADER.size)
         self.labels = Labels()
+        self.values = NamedValues()
         self.in_flight: list[int] = []
+        self.slots: dict[tuple[int, int], NamedSlot] = {}  # by task and slot
         self.runs: dict[int, Runs] = {0: Runs()}  # by stage, those of the live tasks under 0
         self.parents: dict[int, ParentRecord] = {}
         self.details: dict[int, DetailRecord] = {}
@@ -1249,6 +1340,7 @@ class Checkpoint:
             fields.finish()
         self.place.check(0 in self.parents, "no record of the root tasks' parent")
         self.place.check(self.open is not None or not self.entries, "entries of no segment")
+        self.values.check_size(self.place)
 
     def base(self, fields: Cursor) -> None:
         self.next_id, self.next_sequence, segment, offset, checksum, self.next_index = fields.fields(BASE_RECORD)
@@ -1305,13 +1397,28 @@ class Checkpoint:
             if stage:
                 place.check(len(about) == 1, "a record of keys in a stage is not about one run")
                 (first,) = about
-                same = runs.duplicates.setdefault(first, duplicates) == duplicates
-                place.check(same, f"two records of keys differ about {first}")
+                place.check(first not in runs.duplicates, f"two records of the keys of {first} in stage {stage}")
+                each = all(position in runs.keys for position in range(first, first + runs.run_of(first, place).count))
+                place.check(each, f"no key for each task of {first} in stage {stage}")
+                runs.duplicates[first] = duplicates
+        elif kind == VALUE:
+            before = len(self.values)
+            self.values.change(fields, may_take_away=False)
+            place.check(len(self.values) > before, "two records of one named value")
+        elif kind == SLOTS:
+            (slot,) = fields.fields(BYTE)
+            place.check(fields.left() % KEPT.size == 0, "the length of a record of slots")
+            for id_, segment, frame, record, length in KEPT.iter_unpack(fields.rest()):
+                run = self.runs[0].run_of(id_, place)
+                place.check(run.live >> id_ - run.first & 1 == 1, f"a slot of {id_}, which is not live")
+                place.check((id_, slot) not in self.slots, f"slot {slot} of task {id_} is there twice")
+                place.check(length <= MAX_VALUE, "the content of a slot is longer than any may be")
+                self.slots[id_, slot] = NamedSlot(RecordPlace(segment, frame, record), length)
         elif kind == PARENT:
             values = fields.fields(PARENT_RECORD)
-            parent = ParentRecord(*values[:5], list(values[5:12]), *values[12:])
+            parent = ParentRecord(*values[:5], list(values[5:12]), values[12])
             place.check(parent.id not in self.parents, f"two records of parent {parent.id}")
-            place.check(parent.cancelled in (0, 1) and parent.has_handover in (0, 1), f"a flag of parent {parent.id}")
+            place.check(parent.cancelled in (0, 1), f"the flag of parent {parent.id}")
             place.check(parent.live <= MAX_NUMBER and max(parent.ended) <= MAX_NUMBER, f"a count of parent {parent.id}")
             self.parents[parent.id] = parent
         elif kind == DETAIL:
@@ -1367,7 +1474,7 @@ class Restorer:
         self.files = files
         self.checkpoint = checkpoint
         self.place = checkpoint.place
-        self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence, checkpoint.labels)
+        self.contents = Contents(checkpoint.next_id, checkpoint.next_sequence, checkpoint.labels, checkpoint.values)
         self.contents.in_flight = checkpoint.in_flight
         self.contents.dropped = dict(checkpoint.dropped)
         self.frame_read: tuple[int, int, bytes] | None = None  # segment, offset, decoded body
@@ -1377,6 +1484,7 @@ class Restorer:
         self.restore_stages()
         self.restore_rows()
         self.restore_details()
+        self.restore_slots()
         self.restore_parents()
         self.contents.check_labels(self.place)
         return self.contents
@@ -1427,7 +1535,8 @@ class Restorer:
             attributes = runs.attributes.get(run.first, b"")
             for id_, payload in enumerate(self.spawned(run, attributes).payloads, run.first):
                 if run.live >> id_ - run.first & 1:
-                    tasks[id_] = Task(run.parent, run.label, run.priority, run.submitted, payload, attributes)
+                    tasks[id_] = Task(run.parent, run.label, run.priority, run.submitted, payload, attributes,
+                                      run=(run.first, run.count))
         for id_, task in tasks.items():
             self.place.check(task.parent == 0 or task.parent in tasks, f"the parent of live task {id_} is not live")
         self.contents.tasks = tasks
@@ -1441,7 +1550,6 @@ class Restorer:
         for stage, runs in self.checkpoint.runs.items():
             for run in runs.runs if stage else ():
                 positions = range(run.first, run.first + run.count) if run.first in runs.duplicates else ()
-                self.place.check(all(position in runs.keys for position in positions), f"a key of stage {stage}")
                 keys = [runs.keys[position] for position in positions]
                 staged = Staged(run.parent, run.submitted, run.label, run.priority, run.count,
                                 runs.attributes.get(run.first, b""), keys,
@@ -1505,7 +1613,32 @@ class Restorer:
             task = self.contents.live(parent.id, self.place) if parent.id else Task(0, 0, 0, 0, b"")
             agrees = (parent.phase, parent.cancelled) == (task.phase, int(task.cancelled != 0))
             self.place.check(agrees, f"the records of parent {parent.id} and of its details differ")
-            self.place.check(not parent.has_handover or task.detailed, f"no record of the details of {parent.id}")
+
+    def restore_slots(self) -> None:
+        """Record 30: what live tasks have in their slots, with the bytes in the log."""
+        checkpoint = self.checkpoint
+        for (id_, slot), named in sorted(checkpoint.slots.items(), key=lambda item: item[1].place):
+            kind, fields = self.log_record(*named.place)
+            place = fields.place
+            task = self.contents.live(id_, self.place)
+            if kind == ADVANCE:
+                advance = Advance(fields)
+                said, content = (advance.task, HANDOVER_SLOT), advance.handover
+                # What the last advance record says stands until the next.
+                place.check(advance.phase == task.phase, f"the phase of task {id_} and its advance record's")
+                recorded = task.detailed and id_ in checkpoint.parents
+                self.place.check(recorded, f"no record of task {id_}, which was advanced, and of its details")
+            elif kind in (KEEP, RELOCATED_SLOT):
+                kept = Keep(fields) if kind == KEEP else RelocatedSlot(fields)
+                said, content = (kept.task, kept.slot), kept.content
+            else:
+                place.fail("a slot is in a record that is no advance, keep or relocated slot")
+            agrees = (said, len(content)) == ((id_, slot), named.length)
+            place.check(agrees, f"the record of slot {slot} of task {id_} and what is said of it differ")
+            task.slots[slot] = Kept(content, named.place)
+        for id_, task in self.contents.tasks.items():
+            handed_over = task.phase == 0 or HANDOVER_SLOT in task.slots
+            self.place.check(handed_over, f"nothing in slot {HANDOVER_SLOT} of task {id_}, which was advanced")
 
     def restore_parents(self) -> None:
         """Record 18: what it counts must be what is there."""
@@ -1525,22 +1658,11 @@ class Restorer:
             failed = {row.id for row in rows if row.kind in FAILURES}
             # The first root task that failed may have been dropped.
             place.check(record.id == 0 or record.first_failure in (failed or {0}), f"the first failure of {who}")
-            handover, handover_place = b"", None
-            if record.has_handover:
-                kind, fields = self.log_record(record.segment, record.frame, record.record)
-                handover_place = RecordPlace(record.segment, record.frame, record.record)
-                if kind == RELOCATED_HANDOVER:
-                    relocated = RelocatedHandover(fields)
-                    task, handover = relocated.task, relocated.handover
-                else:
-                    fields.place.check(kind == ADVANCE, "a hand-over is in a record that is no advance")
-                    advance = Advance(fields)
-                    fields.place.check(advance.phase == record.phase, f"the phase of {who} and its advance record's")
-                    task, handover = advance.task, advance.handover
-                agrees = (task, len(handover)) == (record.id, record.handover_bytes)
-                fields.place.check(agrees, f"the record of {who} and its hand-over differ")
-            contents.parents[record.id] = Parent(record.live, record.ended, record.first_failure, handover,
-                                                 handover_place)
+            if record.id != 0 and record.live == 0 and not rows:
+                task = contents.tasks[record.id]
+                advanced = task.detailed and HANDOVER_SLOT in task.slots
+                place.check(advanced, f"{who} had no children and was not advanced")
+            contents.parents[record.id] = Parent(record.live, record.ended, record.first_failure)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -1736,6 +1858,8 @@ def hexadecimal(value: bytes) -> str:
 def dump(contents: Contents) -> Iterator[str]:
     for label, name in sorted(contents.labels.items()):
         yield f"label {label} {hexadecimal(name)}"
+    for name, value in sorted(contents.values.items()):
+        yield f"value {hexadecimal(name)} {hexadecimal(value)}"
     tasks = sorted(contents.tasks.items())
     for id_, task in tasks:
         yield (f"live {id_} {task.parent} {task.label} {task.priority} {task.submitted} {hexadecimal(task.payload)} "
@@ -1751,13 +1875,15 @@ def dump(contents: Contents) -> Iterator[str]:
     for id_, parent in sorted(contents.parents.items()):
         phase, cancelled = (contents.tasks[id_].phase, int(contents.tasks[id_].cancelled != 0)) if id_ else (0, 0)
         ended = " ".join(map(str, parent.ended))
-        yield (f"parent {id_} {phase} {cancelled} {parent.live} {ended} {parent.first_failure} "
-               f"{hexadecimal(parent.handover)}")
+        yield f"parent {id_} {phase} {cancelled} {parent.live} {ended} {parent.first_failure}"
+    for id_, task in tasks:
+        for slot, kept in sorted(task.slots.items()):
+            yield f"slot {id_} {slot} {hexadecimal(kept.content)}"
     place = Place("the store", 0)
     for parent_id in sorted(contents.rows):
         for row in sorted(contents.shown(parent_id, place)):
             yield (f"child {parent_id} {row.sequence} {row.id} {row.kind} {row.label} {row.attempts} {row.started} "
-                   f"{row.ended} {hexadecimal(row.value)}")
+                   f"{row.ended} {hexadecimal(row.value)} {hexadecimal(row.attachment)}")
 
 
 def main(arguments: Sequence[str]) -> int:

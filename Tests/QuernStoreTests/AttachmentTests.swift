@@ -145,7 +145,9 @@ import Testing
         for compress in [true, false] {
             let bytes = CodecTests.encoded(block, compress: compress)
             let section = bytes.count - (try CodecTests.stored(bytes))
-            for (place, value) in [(39, 0), (39, 3), (39, 255), (section, 1), (section + 3, 0x7F)] as [(Int, UInt8)] {
+            for (place, value) in [(39, 0), (39, 3), (39, 255), (section, 1), (section + 3, 0x7F), (section + 4, 1)]
+                as [(Int, UInt8)]
+            {
                 var wrong = bytes
                 #expect(wrong[place] != value)
                 wrong[place] = value

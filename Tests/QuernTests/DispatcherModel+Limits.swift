@@ -18,17 +18,27 @@ extension DispatcherModel {
 
     var now: Timestamp { Timestamp(milliseconds: clock) }
 
-    /// Limits of labels 0 to 2, and of everything.
+    /// Limits of labels 0 to 2, of everything, and of the groups.
     static let everything = 3
 
-    func limiter(_ number: Int) -> Int {
-        number == Self.everything
-            ? dispatcher.limiters.everything
-            : dispatcher.limiters.limiter(ofType: Label(rawValue: UInt32(number))) ?? -1
+    mutating func limiter(_ number: Int) -> Int {
+        let scope: LimitScope =
+            switch number {
+            case ..<Self.everything: .type(Step.type)
+            case Self.everything: .everything
+            default: .group(Self.groups[number - Self.everything - 1])
+            }
+        return dispatcher.limiter(of: scope, label: Label(rawValue: UInt32(number))) ?? -1
+    }
+
+    /// The limits that a task is under.
+    func limiters(of task: TaskID, _ label: Label) -> [Int] {
+        let group = nodes[task.rawValue]?.group.flatMap(Self.groups.firstIndex)
+        return [Int(label.rawValue), Self.everything] + (group.map { [Self.everything + 1 + $0] } ?? [])
     }
 
     mutating func changeLimits() {
-        let number = Int.random(in: 0...3, using: &random)
+        let number = Int.random(in: limits.indices, using: &random)
         switch Int.random(in: 0..<6, using: &random) {
         case 0: limits[number].pausedUntil = Timestamp(milliseconds: .max)
         case 1: limits[number].pausedUntil = now.advanced(by: .milliseconds(1 + random.below(200)))
@@ -86,8 +96,11 @@ extension DispatcherModel {
             if nodes[id.rawValue]?.attempts != entry.attempts {
                 throw ModelError(description: "task \(id) is at attempt \(entry.attempts) by mistake")
             }
+            if case .execute = pull.work, nodes[id.rawValue]?.priority != entry.priority {
+                throw ModelError(description: "task \(id) has priority \(entry.priority) by mistake")
+            }
         }
-        for number in [Int(entry.run.label.rawValue), Self.everything] {
+        for number in limiters(of: entry.run.id(at: entry.bits.trailingZeroBitCount), entry.run.label) {
             if limits[number].isPaused(at: now) { throw ModelError(description: "\(number) is paused") }
             limits[number].running += 1
             if let most = limits[number].concurrency, limits[number].running > most {
@@ -101,7 +114,8 @@ extension DispatcherModel {
             }
         }
         guard dispatcher.limits.aging == nil, limits[Self.everything].isFree else { return }
-        for other in queued where other.priority < entry.priority && limits[Int(other.run.label.rawValue)].isFree {
+        let priority = nodes[entry.run.id(at: entry.bits.trailingZeroBitCount).rawValue]?.priority ?? 0
+        for other in queued where other.priority < priority && isFree(other) {
             let facts = Self.facts[Int(other.run.label.rawValue)]
             let finalizes = nodes[other.run.id(at: other.bits.trailingZeroBitCount).rawValue]?.phase == 1
             if (finalizes ? .threads : facts?.place) == place {
@@ -110,14 +124,30 @@ extension DispatcherModel {
         }
     }
 
+    private func isFree(_ entry: ReadyRun) -> Bool {
+        limiters(of: entry.run.id(at: entry.bits.trailingZeroBitCount), entry.run.label).allSatisfy {
+            limits[$0].isFree
+        }
+    }
+
     /// Tasks of a pull that did not start give back what they took of the rates.
-    mutating func giveBack(_ tasks: Int, of label: Label) {
-        for number in [Int(label.rawValue), Self.everything] { limits[number].bucket?.giveBack(tasks) }
+    mutating func giveBack(_ tasks: UInt64, of run: SpawnRun) {
+        guard tasks != 0 else { return }
+        for number in limiters(of: run.id(at: tasks.trailingZeroBitCount), run.label) {
+            limits[number].bucket?.giveBack(tasks.nonzeroBitCount)
+        }
     }
 
     mutating func finished(_ pull: Pull) {
         guard let entry = queued(pull) else { return }
-        for number in [Int(entry.run.label.rawValue), Self.everything] { limits[number].running -= 1 }
-        giveBack(pull.claims.remaining.nonzeroBitCount, of: entry.run.label)
+        // Of a pull all of whose tasks were taken back, too.
+        for number in limiters(of: entry.run.firstPresent(in: nodes), entry.run.label) { limits[number].running -= 1 }
+        giveBack(pull.claims.remaining, of: entry.run)
+    }
+}
+
+extension SpawnRun {
+    fileprivate func firstPresent(in nodes: [UInt64: DispatcherModel.Node]) -> TaskID {
+        BitIndexes(allBits).lazy.map(id(at:)).first { nodes[$0.rawValue] != nil } ?? firstID
     }
 }

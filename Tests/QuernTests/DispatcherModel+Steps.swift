@@ -11,7 +11,8 @@ extension DispatcherModel {
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<6: submit()
         case 6..<9: try cancelSomething()
-        case 9..<12: changeLimits()
+        case 9..<11: changeLimits()
+        case 11: try prioritizeSomething()
         case 12..<40: try commit()
         case 40..<45:
             clock += 10
@@ -47,6 +48,15 @@ extension DispatcherModel {
         watchingClaims { $0.dispatcher.cancel([TaskID(id)]) }
     }
 
+    mutating func prioritizeSomething() throws {
+        guard let id = nodes.keys.sorted().randomElement(using: &random), nodes[id]?.outcome == nil else { return }
+        while !uncommitted.isEmpty { try commit() }
+        guard nodes[id]?.outcome == nil else { return }
+        let priority = UInt8.random(in: 99...130, using: &random)
+        nodes[id]?.priority = priority
+        watchingClaims { $0.dispatcher.prioritized([TaskID(id): priority]) }
+    }
+
     mutating func moveWorker() throws {
         guard let id = workers.keys.sorted().randomElement(using: &random), var worker = workers[id] else { return }
         guard let pull = worker.pull else {
@@ -55,7 +65,7 @@ extension DispatcherModel {
         let (report, changes) = try run(pull, isCancelled: worker.isCancelled)
         var final = report
         if report.advanced != 0, case .execute(let entry) = pull.work {
-            dispatcher.advanced(entry.run, report.advanced)
+            dispatcher.advanced(entry, report.advanced)
         }
         if !changes.isEmpty {
             final.transactionBytes = changes.count
@@ -86,7 +96,7 @@ extension DispatcherModel {
         body(&self)
         for (id, bits) in before {
             guard let pull = workers[id]?.pull, case .execute(let entry) = pull.work else { continue }
-            giveBack((bits & ~pull.claims.remaining).nonzeroBitCount, of: entry.run.label)
+            giveBack(bits & ~pull.claims.remaining, of: entry.run)
         }
     }
 

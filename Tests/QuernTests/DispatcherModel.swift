@@ -33,6 +33,9 @@ struct DispatcherModel {
         var executed = 0
         /// Attempts that count.
         var attempts: UInt32 = 0
+        var group: String?
+        /// What it has now.
+        var priority: UInt8
     }
 
     struct ModelError: Error, CustomStringConvertible {
@@ -55,6 +58,7 @@ struct DispatcherModel {
     }
 
     // Labels: a leaf, a fail-fast orchestrator, a tolerant one on threads, an unknown type.
+    static let groups = ["a", "b"]
     static let facts: [TypeFacts?] = [
         TypeFacts(), TypeFacts(isOrchestrator: true, policy: .failFast),
         TypeFacts(place: .threads, isOrchestrator: true, policy: .tolerate, hasCancelHook: true), nil,
@@ -68,7 +72,7 @@ struct DispatcherModel {
     var nextID: UInt64 = 1
     var clock: Int64 = 0
     var spawnBudget = 300
-    var limits = Array(repeating: Limits(), count: 4)
+    var limits = Array(repeating: Limits(), count: 4 + Self.groups.count)
 
     init(seed: UInt64, concurrency: Int) {
         random = SeededGenerator(seed: seed)
@@ -95,7 +99,7 @@ struct DispatcherModel {
         let batch = Array(uncommitted.prefix(count))
         uncommitted.removeFirst(count)
         var touched: Set<UInt64> = []
-        var spawned: [SpawnRun] = []
+        var spawned: [(run: SpawnRun, attributes: [UInt8], absent: UInt64)] = []
         for change in batch.flatMap(\.changes) {
             switch change {
             case .spawn(let run, let depth):
@@ -104,8 +108,13 @@ struct DispatcherModel {
                 placed.firstID = TaskID(nextID)
                 placed.priority = [100, 110, 128].randomElement(using: &random) ?? 128
                 nextID += UInt64(run.count)
-                add(placed, depth: depth)
-                spawned.append(placed)
+                var options = TaskOptions()
+                if chance(50) { options.group = Self.groups.randomElement(using: &random) }
+                // Some whose keys were taken.
+                let absent =
+                    chance(10) && run.count > 1 ? UInt64.random(in: 0...placed.allBits >> 1, using: &random) : 0
+                add(placed, depth: depth, group: options.group, absent: absent)
+                spawned.append((placed, try TaskAttributes(options).encoded(), absent))
                 touched.insert(run.parent.rawValue)
             case .advance(let id, let phase):
                 nodes[id]?.phase = phase
@@ -116,7 +125,7 @@ struct DispatcherModel {
                 if let parent = nodes[id]?.parent { touched.insert(parent) }
             }
         }
-        for run in spawned { dispatcher.spawned(run) }
+        for new in spawned { dispatcher.spawned(new.run, attributes: new.attributes, absent: new.absent) }
         for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil {
             let status = status(id)
             watchingClaims { $0.dispatcher.touched(status) }
@@ -127,13 +136,13 @@ struct DispatcherModel {
         for entry in batch where entry.bytes > 0 { dispatcher.committed(bytes: entry.bytes) }
     }
 
-    mutating func add(_ run: SpawnRun, depth: Int) {
-        for index in 0..<Int(run.count) {
+    mutating func add(_ run: SpawnRun, depth: Int, group: String?, absent: UInt64) {
+        for index in BitIndexes(run.allBits & ~absent) {
             nodes[run.id(at: index).rawValue] = Node(
                 parent: run.parent.rawValue, isOrchestrator: run.label.rawValue == 1 || run.label.rawValue == 2,
-                policyIsFailFast: run.label.rawValue == 1, depth: depth, run: run)
+                policyIsFailFast: run.label.rawValue == 1, depth: depth, run: run, group: group, priority: run.priority)
         }
-        nodes[run.parent.rawValue]?.live += Int(run.count)
+        nodes[run.parent.rawValue]?.live += (run.allBits & ~absent).nonzeroBitCount
     }
 
     mutating func end(_ id: UInt64, _ kind: OutcomeKind) throws {
@@ -168,15 +177,19 @@ struct DispatcherModel {
             let first = node.run.firstID.rawValue
             if seen.insert(first).inserted {
                 var bits: UInt64 = 0
-                for index in 0..<Int(node.run.count) where nodes[first + UInt64(index)]?.outcome == nil {
-                    bits |= 1 << UInt64(index)
+                for index in 0..<Int(node.run.count) {
+                    if let other = nodes[first + UInt64(index)], other.outcome == nil { bits |= 1 << UInt64(index) }
+                }
+                if let attributes = try? TaskAttributes(TaskOptions(group: node.group)).encoded(), !attributes.isEmpty {
+                    live.attributes[node.run.firstID] = attributes
                 }
                 if bits != 0 { live.runs.append(LiveTasks.Run(run: node.run, live: bits)) }
             }
             guard node.outcome == nil else { continue }
-            if node.phase != 0 || node.cancelRequested {
+            if node.phase != 0 || node.cancelRequested || node.priority != node.run.priority {
                 var detail = LiveTasks.Detail()
                 detail.phase = node.phase
+                detail.priority = node.priority == node.run.priority ? nil : node.priority
                 detail.cancel = node.cancelRequested ? .cancelled : nil
                 live.details[TaskID(id)] = detail
             }

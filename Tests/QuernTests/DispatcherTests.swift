@@ -85,6 +85,10 @@ extension DispatcherModel {
             dispatcher.failing.isEmpty,
             dispatcher.uncommittedBytes == 0, dispatcher.uncommittedTransactions == 0
         else { throw ModelError(description: "the dispatcher still remembers something") }
+        let grouped = nodes.values.count { $0.outcome == nil && $0.group != nil }
+        if dispatcher.limiters.groups.taskCount != grouped {
+            throw ModelError(description: "\(dispatcher.limiters.groups.taskCount) tasks in groups, not \(grouped)")
+        }
     }
 }
 

@@ -75,7 +75,7 @@ struct LimitsTests {
         limits.preemption = 1
         var dispatcher = dispatcher([TypeFacts(), TypeFacts(isOrchestrator: true)], limits)
         let parent = run(1, label: 1, priority: 128)
-        dispatcher.advanced(parent, 1)
+        dispatcher.advanced(ReadyRun(run: parent, bits: 1), 1)
         var status = ParentStatus(id: TaskID(1))
         status.phase = TaskPhase.children
         dispatcher.touched(status)

@@ -152,7 +152,8 @@ struct TypeTests {
             $0.register(ClosureHandler(Letter.Renamed.self) { _, _ in throw Trouble("not to be run") })
             $0.register(Sorter())
         } _: {
-            try await $0.handle(for: plan, of: Plan.self).memo()
+            try await $0.resume(.type(Plan.type))
+            return try await $0.handle(for: plan, of: Plan.self).memo()
         }
         #expect(memo.note == "earlyearlycompleted")
     }

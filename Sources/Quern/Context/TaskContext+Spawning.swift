@@ -36,11 +36,8 @@ extension TaskContext {
         _ tasks: Tasks, options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
     ) throws(SchedulerError) where Tasks.Element: DurableTask {
         try checkChildren()
-        var terms = try core.types.terms(of: Tasks.Element.self, options)
-        for task in tasks {
-            if let key { terms.key = key(task) }
-            try spawn(task, under: id, terms)
-        }
+        let terms = try core.types.terms(of: Tasks.Element.self, options)
+        for task in tasks { try spawn(task, under: id, terms, key: key.map { $0(task) } ?? terms.key) }
     }
 
     /// Spawns a task beside this one, under the same parent (T7).
@@ -75,23 +72,34 @@ extension TaskContext {
         }
     }
 
-    /// Adds a task to a transaction, of this pull or ahead of it.
-    func add<Work: DurableTask>(
-        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms, at time: Timestamp,
-        to transaction: inout Transaction
+    private func spawn<Work: DurableTask>(
+        _ task: Work, under parent: TaskID, _ terms: SpawnTerms
     ) throws(SchedulerError) {
-        let key = terms.storeKey(under: parent, core.keySecret)
-        if let key, terms.onDuplicate == .reject, let other = core.store.task(forKey: key) {
-            throw .duplicateKey(terms.key ?? "", of: other)
-        }
-        try transaction.spawn(task, under: parent, terms, key: key, at: time)
+        try spawn(task, under: parent, terms, key: terms.key)
     }
 
     private func spawn<Work: DurableTask>(
-        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms
+        _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key: String?
     ) throws(SchedulerError) {
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            try add(task, under: parent, terms, at: startedAt, to: &transaction)
+            try add(task, under: parent, terms, key: key, at: startedAt, to: &transaction)
         }
+    }
+
+    /// Adds a task to a transaction, that of the pull or one ahead of it.
+    func add<Work: DurableTask>(
+        _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key text: String?, at time: Timestamp,
+        to transaction: inout Transaction
+    ) throws(SchedulerError) {
+        var terms = terms
+        if let tracer = core.tracer { terms = try core.traced(terms, tracer) }
+        var key: TaskKey?
+        if let text {
+            key = terms.storeKey(text, under: parent, core.keySecret)
+            if let key, terms.onDuplicate == .reject, let other = core.store.task(forKey: key) {
+                throw .duplicateKey(text, of: other)
+            }
+        }
+        try transaction.spawn(task, under: parent, terms, key: key, at: time)
     }
 }

@@ -32,6 +32,8 @@ extension TaskAttributes {
                 traceContext.append(TraceField(name: try value.text(), value: try value.text()))
             }
         case Tag.notBefore: start = .at(Timestamp(milliseconds: Int64(bitPattern: try value.littleEndian())))
+        case Tag.scheduledFor:
+            scheduledFor = Timestamp(milliseconds: Int64(bitPattern: try value.littleEndian()))
         case Tag.delay:
             guard start == nil else { throw AttributeError(description: "two times to start") }
             start = .after(try value.milliseconds())

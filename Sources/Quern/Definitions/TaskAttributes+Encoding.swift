@@ -18,10 +18,14 @@ extension TaskAttributes {
                 }
             }
         }
-        switch start {
-        case .at(let time)?: field(Tag.notBefore, &writer) { $0.append(littleEndian: time.rawValue) }
-        case .after(let delay)?: field(Tag.delay, &writer) { $0.append(variable: delay.wholeMilliseconds) }
-        case nil: break
+        if case .at(let time)? = start {
+            field(Tag.notBefore, &writer) { $0.append(littleEndian: time.rawValue) }
+        }
+        if let scheduledFor {
+            field(Tag.scheduledFor, &writer) { $0.append(littleEndian: scheduledFor.rawValue) }
+        }
+        if case .after(let delay)? = start {
+            field(Tag.delay, &writer) { $0.append(variable: delay.wholeMilliseconds) }
         }
         if let timeToLive {
             field(Tag.timeToLive, &writer) {

@@ -9,6 +9,7 @@ import QuernStore
 /// | 2 | group: its bytes |
 /// | 3 | trace context: for each field length and bytes of its name and of its value |
 /// | 4 | not before: milliseconds since 1970, signed, 8 bytes |
+/// | 5 | the tick of a schedule that spawned it: as 4 |
 /// | 6 | delay after submission: milliseconds |
 /// | 8 | time to live: basis, 1 byte; milliseconds |
 /// | 10 | dependencies: policy, 1 byte; for each the ids of task and parent |
@@ -32,6 +33,8 @@ struct TaskAttributes: Sendable, Equatable {
     var group: String?
     var traceContext: [TraceField] = []
     var start: TaskStart?
+    /// The time that a schedule spawned it for.
+    var scheduledFor: Timestamp?
     var timeToLive: TimeToLive?
     var dependencies: [TaskDependency] = []
     var onDependencyFailure = DependencyPolicy.fail
@@ -73,6 +76,7 @@ struct TaskAttributes: Sendable, Equatable {
         static let group: UInt64 = 2
         static let traceContext: UInt64 = 3
         static let notBefore: UInt64 = 4
+        static let scheduledFor: UInt64 = 5
         static let delay: UInt64 = 6
         static let timeToLive: UInt64 = 8
         static let dependencies: UInt64 = 10

@@ -119,12 +119,11 @@ extension TaskContext {
         spawning tasks: Tasks, _ options: TaskOptions, _ key: ((Tasks.Element) -> String?)?
     ) throws(SchedulerError) -> Transaction where Tasks.Element: DurableTask {
         try checkChildren()
-        var terms = try core.types.terms(of: Tasks.Element.self, options)
+        let terms = try core.types.terms(of: Tasks.Element.self, options)
         var transaction = Transaction()
         let now = now
         for task in tasks {
-            if let key { terms.key = key(task) }
-            try add(task, under: id, terms, at: now, to: &transaction)
+            try add(task, under: id, terms, key: key.map { $0(task) } ?? terms.key, at: now, to: &transaction)
         }
         return transaction
     }

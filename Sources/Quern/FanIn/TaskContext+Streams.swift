@@ -56,12 +56,11 @@ extension TaskContext {
     ) async throws -> UInt64 {
         var stream = try SpawnStream(self, "stream/" + name, chunk, pendingLimit)
         if stream.hasEnded { return stream.spawned }
-        var terms = try core.types.terms(of: Work.self, options)
+        let terms = try core.types.terms(of: Work.self, options)
         var last = try stream.cursor(as: Cursor.self)
         for try await element in try await source(last) {
             if let task = try task(element) {
-                if let key { terms.key = key(task) }
-                try stream.add(task, terms)
+                try stream.add(task, terms, key: key.map { $0(task) } ?? terms.key)
             }
             last = cursor(element)
             stream.elements += 1
@@ -83,14 +82,13 @@ extension TaskContext {
     ) async throws -> UInt64 where Tasks.Element: DurableTask {
         var stream = try SpawnStream(self, "stream/" + name, chunk, pendingLimit)
         if stream.hasEnded { return stream.spawned }
-        var terms = try core.types.terms(of: Tasks.Element.self, options)
+        let terms = try core.types.terms(of: Tasks.Element.self, options)
         let passed = stream.spawned
         var count: UInt64 = 0
         for try await task in tasks {
             count += 1
             if count <= passed { continue }
-            if let key { terms.key = key(task) }
-            try stream.add(task, terms)
+            try stream.add(task, terms, key: key.map { $0(task) } ?? terms.key)
             stream.elements += 1
             if stream.isDue { try await stream.commit(count) }
         }
@@ -136,8 +134,8 @@ private struct SpawnStream {
 
     var isDue: Bool { elements >= chunk || transaction.estimatedBytes >= Self.chunkBytes }
 
-    mutating func add<Work: DurableTask>(_ task: Work, _ terms: borrowing SpawnTerms) throws(SchedulerError) {
-        try context.add(task, under: context.id, terms, at: chunkTime, to: &transaction)
+    mutating func add<Work: DurableTask>(_ task: Work, _ terms: SpawnTerms, key: String?) throws(SchedulerError) {
+        try context.add(task, under: context.id, terms, key: key, at: chunkTime, to: &transaction)
     }
 
     /// Commits the chunk with the cursor of its last element, and begins the next.

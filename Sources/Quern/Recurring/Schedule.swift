@@ -5,8 +5,12 @@ import QuernStore
 struct Schedule: Sendable, Codable, Equatable {
     /// What stays the same from tick to tick.
     struct Definition: Sendable, Codable, Equatable {
-        var type: String
+        /// The label's name: the type with the version of its payload.
+        var label: String
         var payload: [UInt8]
+        var priority: UInt8
+        /// As ``TaskAttributes`` encodes them.
+        var attributes: [UInt8]
         var recurrence: Recurrence
         var missed: MissedTicks
         /// Whether a tick spawns although the task of an earlier one has not ended.
@@ -52,12 +56,19 @@ extension Schedule {
 
     /// The ticks that are to be spawned now, oldest first. All up to now, or to the last one returned, are done with
     /// afterwards.
-    mutating func takeDue(_ source: TickSource, now: Timestamp) -> [Timestamp] {
+    ///
+    /// - Parameter isBusy: whether the task of an earlier tick has not ended.
+    mutating func takeDue(_ source: TickSource, isBusy: Bool = false, now: Timestamp) -> [Timestamp] {
         guard !isExhausted else { return [] }
         let from = reference(now)
         guard let first = source.next(after: from), first <= now else { return [] }
         var ticks: [Timestamp] = []
-        switch definition.missed {
+        if !definition.overlaps, isBusy {
+            handledUpTo = now.rawValue
+            return []
+        }
+        // Without overlapping there is no use in more than one.
+        switch definition.overlaps || definition.missed == .skip ? definition.missed : .latest {
         case .all:
             var tick: Timestamp? = first
             while let due = tick, due <= now, ticks.count < Self.ticksAtOnce {

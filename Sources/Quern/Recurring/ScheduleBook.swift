@@ -40,6 +40,11 @@ struct ScheduleBook: Sendable {
         entries.map { ($0.key, $0.value.schedule) }.sorted { $0.name < $1.name }
     }
 
+    /// When a schedule spawns next; nil for never, as far as is known.
+    func nextDue(of name: String, now: Timestamp) -> Timestamp? {
+        entries[name].flatMap { entry in entry.source.flatMap { entry.schedule.nextDue($0, now: now) } }
+    }
+
     /// Adds or replaces a schedule.
     mutating func set(_ name: String, to schedule: Schedule, _ source: TickSource?, now: Timestamp) {
         nextNumber += 1
@@ -60,7 +65,9 @@ struct ScheduleBook: Sendable {
     }
 
     /// What is due by now.
-    mutating func takeDue(at now: Timestamp) -> [Firing] {
+    ///
+    /// - Parameter isBusy: whether the task of an earlier tick of a schedule has not ended.
+    mutating func takeDue(at now: Timestamp, isBusy: (String) -> Bool = { _ in false }) -> [Firing] {
         var firings: [Firing] = []
         while let first = heap.min, first.time <= now {
             heap.removeMin()
@@ -68,7 +75,7 @@ struct ScheduleBook: Sendable {
                 continue
             }
             var schedule = entry.schedule
-            let ticks = schedule.takeDue(source, now: now)
+            let ticks = schedule.takeDue(source, isBusy: isBusy(first.name), now: now)
             let isLeft = schedule.nextDue(source, now: now).map { $0 <= now } ?? false
             set(first.name, to: schedule, source, now: now)
             firings.append(Firing(name: first.name, schedule: schedule, ticks: ticks))

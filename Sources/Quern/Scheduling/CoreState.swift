@@ -46,6 +46,10 @@ struct CoreState {
     /// Handlers that wait until their task has fewer children.
     var roomWaiters: [UInt64: RoomWaiter] = [:]
     var lastRoomWaiter: UInt64 = 0
+    /// When the next schedule is due.
+    var nextTick: Timestamp?
+    /// Looks at the schedules that are due, and what they spawn that is not committed.
+    var ticksUnderWay = 0
     var timer: Task<Void, Never>?
     var timerDue: Timestamp?
     var timerNumber: UInt64 = 0
@@ -58,11 +62,18 @@ struct CoreState {
 
     init(dispatcher: Dispatcher) { self.dispatcher = dispatcher }
 
+    /// When something is to be done that nobody calls for.
+    var nextDue: Timestamp? {
+        guard dispatcher.isRunning, let nextTick else { return dispatcher.nextDue }
+        return dispatcher.nextDue.map { min($0, nextTick) } ?? nextTick
+    }
+
     /// Whether nothing can happen before the next time that something waits for, or somebody calls.
     var isQuiet: Bool {
         guard phase == .running else { return phase != .idle }
-        let isDue = dispatcher.nextDue.map { $0 <= dispatcher.now } ?? false
+        let isDue = nextDue.map { $0 <= dispatcher.now } ?? false
         return dispatcher.isIdle && dispatcher.uncommittedTransactions == 0 && !dispatcher.isStalled && !isDue
+            && ticksUnderWay == 0
     }
 
     /// Whether everything that was running has come to rest.

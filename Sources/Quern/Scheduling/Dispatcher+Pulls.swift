@@ -91,12 +91,12 @@ extension Dispatcher {
 
     /// The `execute` of orchestrator tasks returned. Must be told before their transaction goes to the store, so
     /// that the commit finds the parents.
-    mutating func advanced(_ run: SpawnRun, _ bits: UInt64, group: Int32 = 0) {
+    mutating func advanced(_ entry: ReadyRun, _ bits: UInt64) {
         for index in BitIndexes(bits) {
-            let parent = WaitingParent(run: run, index: index, group: group)
+            let parent = WaitingParent(run: entry.run, index: index, group: entry.group)
             waiting[parent.id] = parent
             early[parent.id] = nil
-            if cancelsChildren(of: run.parent) { doomed.insert(parent.id) }
+            if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
         }
     }
 

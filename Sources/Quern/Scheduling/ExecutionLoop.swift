@@ -97,7 +97,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             worker.buffer.abandon()
             report.givenBack |= bit
         } else if let cause = (error as? StagingFailure)?.cause ?? (error as? SchedulerError)?.cause,
-            cause.code == .noSpace
+            cause.isTransient
         {
             // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
             worker.core.stall(cause)

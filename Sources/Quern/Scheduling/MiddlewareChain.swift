@@ -56,9 +56,8 @@ struct WrappedHandler<Handler: TaskHandler>: TaskHandler {
     let middleware: MiddlewareChain
 
     func execute(_ task: Handler.Work, in context: TaskContext) async throws -> Handler.Work.Memo {
-        try await middleware.around({ try await $0.execute(task, in: context, next: $1) }) {
-            try await handler.execute(task, in: context)
-        }
+        try await middleware.around(
+            { try await $0.execute(task, in: context, next: $1) }, { try await handler.execute(task, in: context) })
     }
 }
 
@@ -68,16 +67,15 @@ struct WrappedOrchestrator<Handler: OrchestratorHandler>: OrchestratorHandler {
     let middleware: MiddlewareChain
 
     func execute(_ task: Handler.Work, in context: TaskContext) async throws -> Handler.Handover {
-        try await middleware.around({ try await $0.execute(task, in: context, next: $1) }) {
-            try await handler.execute(task, in: context)
-        }
+        try await middleware.around(
+            { try await $0.execute(task, in: context, next: $1) }, { try await handler.execute(task, in: context) })
     }
 
     func finalize(
         _ task: Handler.Work, handover: Handler.Handover, in context: FinalizeContext
     ) async throws -> Handler.Work.Memo {
-        try await middleware.around({ try await $0.finalize(task, in: context, next: $1) }) {
-            try await handler.finalize(task, handover: handover, in: context)
-        }
+        try await middleware.around(
+            { try await $0.finalize(task, in: context, next: $1) },
+            { try await handler.finalize(task, handover: handover, in: context) })
     }
 }

@@ -34,11 +34,11 @@ struct FollowUp {
             state.isTicking = true
             startsTicking = true
         }
-        if state.dispatcher.nextDue != state.timerDue {
+        if state.nextDue != state.timerDue {
             oldTimer = state.timer
             state.timer = nil
             state.timerNumber += 1
-            state.timerDue = state.dispatcher.nextDue
+            state.timerDue = state.nextDue
             timer = state.timerDue.map { ($0, state.timerNumber) }
         }
         if !state.quietWaiters.isEmpty, state.isQuiet { swap(&quietWaiters, &state.quietWaiters) }
@@ -78,12 +78,14 @@ extension SchedulerCore {
     func startTimer(due: Timestamp, number: UInt64) {
         let task = Task.detached { [weak self, clock] in
             try? await clock.sleep(until: due)
-            self?.perform { state in
-                guard state.timerNumber == number else { return }
+            let ticks = self?.perform { state in
+                guard state.timerNumber == number else { return false }
                 state.timer = nil
                 state.timerDue = nil
                 state.dispatcher.timePassed()
+                return state.takeTick()
             }
+            if ticks == true { self?.fireSchedules() }
         }
         let isCurrent = perform { state in
             guard state.timerNumber == number, state.timerDue != nil else { return false }

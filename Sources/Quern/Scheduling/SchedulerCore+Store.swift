@@ -25,13 +25,13 @@ extension SchedulerCore {
             state.hasReportedStall = false
             return true
         }
-        if hasSpaceAgain { logger.notice("there is space for outcomes again") }
+        if hasSpaceAgain { logger.notice("outcomes can be stored again") }
     }
 
     private func commitFailed(
         _ transaction: Transaction, bytes: Int, _ events: [TaskEvent], _ error: StoreError
     ) {
-        guard error.code == .noSpace else {
+        guard error.isTransient else {
             storeFailed(error)
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
@@ -57,7 +57,7 @@ extension SchedulerCore {
             }
             return (!state.dispatcher.isStalled, !state.hasReportedStall)
         }
-        if isNews { logger.error("no space for outcomes, no work is given out until there is: \(error)") }
+        if isNews { logger.error("outcomes cannot be stored, no work is given out until they can: \(error)") }
         guard isFirst else { return }
         Task.detached { [weak self] in
             try? await Task.sleep(for: Self.stallLength)
@@ -139,6 +139,8 @@ extension SchedulerCore {
             let types = HeldType.list(held, in: store).map { "\($0.count) of \($0.name)" }.joined(separator: ", ")
             logger.warning("no handler for tasks in the store, which are kept and not run: \(types)")
         }
+        recoverPauses()
+        await recoverSchedules()
     }
 
     private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {

@@ -2,6 +2,7 @@
 import Logging
 import QuernStore
 import Synchronization
+import Tracing
 
 /// The dispatcher's shell: holds the lock, starts and cancels workers, talks to the store and to the clock.
 ///
@@ -24,6 +25,10 @@ final class SchedulerCore: CommitObserver {
     let observers: TypeObservers
     let progress = ProgressBoard()
     let aggregates: LiveAggregates
+    /// Nil when nothing is traced.
+    let tracer: (any Tracer)?
+    /// Held while what schedules spawn is handed to the store; taken before ``state``.
+    let schedules = Mutex(ScheduleBook())
     private let state: Mutex<CoreState>
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())
@@ -46,6 +51,7 @@ final class SchedulerCore: CommitObserver {
             limits.uncommittedTransactions = 1
         }
         aggregates = LiveAggregates(types.maintained)
+        tracer = types.tracer
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
@@ -93,7 +99,7 @@ final class SchedulerCore: CommitObserver {
             var report = await run(current, worker)
             if report.advanced != 0, case .execute(let entry) = current.work {
                 let advanced = report.advanced
-                perform { $0.dispatcher.advanced(entry.run, advanced, group: entry.group) }
+                perform { $0.dispatcher.advanced(entry, advanced) }
             }
             let transaction = buffer.take()
             if !transaction.isEmpty {
@@ -120,7 +126,7 @@ final class SchedulerCore: CommitObserver {
                 noteInFlight { continuation.resume(returning: $0) }
             }
             // Without space for it the task runs unnoted: its outcome will wait for space, the note need not.
-            if case .failure(let error) = noted, error.code != .noSpace { storeFailed(error) }
+            if case .failure(let error) = noted, !error.isTransient { storeFailed(error) }
         }
         switch pull.work {
         case .execute(let entry):

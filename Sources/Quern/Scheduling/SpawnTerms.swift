@@ -2,32 +2,48 @@
 import QuernStore
 
 /// What a spawn writes beside the task's payload: decided once for a type, or for a call with options.
-struct SpawnTerms: Sendable {
+///
+/// A class, since it is looked up for each task and has parts that would be counted one by one.
+final class SpawnTerms: Sendable {
     let label: Label
     /// Within whose root tasks keys are unique.
     let keyLabel: Label
-    var priority: UInt8 = 128
-    var attributes: [UInt8] = []
-    var key: String?
-    var onDuplicate = DuplicatePolicy.skip
-
-    init(label: Label, keyLabel: Label) {
-        self.label = label
-        self.keyLabel = keyLabel
-    }
+    let priority: UInt8
+    let attributes: [UInt8]
+    /// The key of tasks that say none themselves.
+    let key: String?
+    let onDuplicate: DuplicatePolicy
 
     /// - Throws: `invalidOptions`.
-    mutating func use(_ options: TaskOptions) throws(SchedulerError) {
+    init(label: Label, keyLabel: Label, _ options: TaskOptions) throws(SchedulerError) {
+        self.label = label
+        self.keyLabel = keyLabel
         priority = options.priority ?? 128
         attributes = try TaskAttributes(options).encoded()
         key = options.key
         onDuplicate = options.onDuplicate ?? .skip
     }
 
-    /// What the store tells the task's key by.
-    func storeKey(under parent: TaskID, _ secret: TaskKey.Secret) -> TaskKey? {
-        guard let key else { return nil }
-        return TaskKey(scope: parent == .none ? .roots(keyLabel) : .children(of: parent), text: key, secret: secret)
+    /// The same in a trace.
+    ///
+    /// - Throws: `invalidOptions` when that is too much together.
+    init(_ other: SpawnTerms, traceContext: [TaskAttributes.TraceField]) throws(SchedulerError) {
+        label = other.label
+        keyLabel = other.keyLabel
+        priority = other.priority
+        key = other.key
+        onDuplicate = other.onDuplicate
+        var attributes: TaskAttributes
+        do { attributes = try TaskAttributes(decoding: other.attributes) } catch {
+            throw SchedulerError(.invalidOptions, "\(error)")
+        }
+        attributes.traceContext = traceContext
+        self.attributes = try attributes.encoded()
+    }
+
+    /// What the store tells a key by.
+    func storeKey(_ key: String, under parent: TaskID, _ secret: TaskKey.Secret) -> TaskKey {
+        TaskKey(scope: parent == .none ? .roots(keyLabel) : .children(of: parent), text: key, secret: secret)
     }
 }
 
@@ -36,7 +52,7 @@ extension Transaction {
     ///
     /// What is to be rejected is skipped: a transaction may hold the work of others.
     mutating func spawn<Work: DurableTask>(
-        _ task: Work, under parent: TaskID, _ terms: borrowing SpawnTerms, key: TaskKey?, at time: Timestamp
+        _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key: TaskKey?, at time: Timestamp
     ) throws(SchedulerError) {
         let policy = terms.onDuplicate == .replace ? DuplicatePolicy.replace : .skip
         try spawn(

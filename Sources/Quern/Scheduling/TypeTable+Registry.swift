@@ -42,8 +42,7 @@ extension Registry {
         merged.retry = nil
         // The oldest label stays the same, whatever versions and names are to come.
         let oldest = known.min { $0.label.rawValue < $1.label.rawValue }?.label ?? current
-        var terms = SpawnTerms(label: current, keyLabel: oldest)
-        try terms.use(merged)
+        let terms = try SpawnTerms(label: current, keyLabel: oldest, merged)
         let middleware = MiddlewareChain(all: middleware(around: registration.facts.domain))
         table.add(
             TypeTable.Entry(

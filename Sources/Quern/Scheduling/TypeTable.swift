@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernStore
+import Tracing
 
 /// The runners of all registered types, and what holds for their tasks unless it is said otherwise.
 struct TypeTable: Sendable {
@@ -69,9 +70,13 @@ struct TypeTable: Sendable {
     /// - Throws: `notRegistered`, `invalidOptions`.
     func terms<Work: DurableTask>(of type: Work.Type, _ options: TaskOptions) throws(SchedulerError) -> SpawnTerms {
         let entry = entries[try index(of: type)]
-        var terms = entry.terms
-        try terms.use(options.merged(over: entry.options))
-        return terms
+        return try SpawnTerms(
+            label: entry.terms.label, keyLabel: entry.terms.keyLabel, options.merged(over: entry.options))
+    }
+
+    /// Where the context of traces comes from that tasks carry; nil when nothing is traced.
+    var tracer: (any Tracer)? {
+        entries.lazy.flatMap(\.middleware.all).compactMap { ($0 as? TracingMiddleware)?.tracer }.first
     }
 
     func middleware<Work: DurableTask>(around type: Work.Type) throws(SchedulerError) -> MiddlewareChain {

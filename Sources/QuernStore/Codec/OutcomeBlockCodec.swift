@@ -5,7 +5,7 @@ import CQuernKernels
 /// segment with facts and memos compressed apart, so that failures are found without decoding memos.
 ///
 /// Layout: the fixed header below, the facts section, the memo section; when a row has an attachment a section of
-/// these, up to the end.
+/// these, which begins with its lengths.
 struct OutcomeBlockHeader: Equatable {
     static let size = 64
     /// `memoLength` where the completed rows' memos differ in length.
@@ -185,10 +185,10 @@ enum OutcomeBlockCodec {
             memos.withUnsafeBytes { writer.append(contentsOf: $0) }
         }
         guard let attachmentsCodec else { return }
+        let stored = attachmentsCodec == .lz4 ? scratch.compressedAttachments : scratch.attachments
         writer.append(littleEndian: UInt32(scratch.attachments.count))
-        (attachmentsCodec == .lz4 ? scratch.compressedAttachments : scratch.attachments).bytes.withUnsafeBytes {
-            writer.append(contentsOf: $0)
-        }
+        writer.append(littleEndian: UInt32(stored.count))
+        stored.bytes.withUnsafeBytes { writer.append(contentsOf: $0) }
     }
 
     /// Attachments: a column of their lengths, then the bytes. Returns how they are to be stored.

@@ -12,7 +12,9 @@ enum OutcomeBlockReader {
         let header = try OutcomeBlockHeader(&reader)
         let storedFacts = try reader.take(header.factsStored)
         let storedMemos = try reader.take(header.memosStored)
-        let storedAttachments = header.attachmentsCodec == nil ? nil : try reader.take(reader.remaining)
+        let attachments = try header.attachmentsCodec.map { (codec) throws(DecodingFailure) in
+            try AttachmentSection(codec, &reader)
+        }
         guard reader.isAtEnd else { throw DecodingFailure("bytes behind a block") }
 
         block.reset(count: header.rowCount, parent: TaskID(header.parent))
@@ -32,8 +34,8 @@ enum OutcomeBlockReader {
         guard header.sectionBytes(ofMemos: block.memoBytes) == header.memosRaw else {
             throw DecodingFailure("memo lengths do not add up")
         }
-        if columns.contains(.attachments), let codec = header.attachmentsCodec, let storedAttachments {
-            try decodeAttachments(storedAttachments, codec, scratch: &scratch, into: &block)
+        if columns.contains(.attachments), let attachments {
+            try decodeAttachments(attachments, scratch: &scratch, into: &block)
         }
         guard columns.contains(.memos), header.memosRaw > 0 else {
             block.memos.removeAll(keepingCapacity: true)
@@ -103,11 +105,10 @@ enum OutcomeBlockReader {
 
     /// The facts were decoded before.
     private static func decodeAttachments(
-        _ stored: UnsafeRawBufferPointer, _ codec: FrameHeader.Codec, scratch: inout [UInt8],
-        into block: inout ChildBlock
+        _ section: AttachmentSection, scratch: inout [UInt8], into block: inout ChildBlock
     ) throws(DecodingFailure) {
-        func decode(_ section: UnsafeRawBufferPointer) throws(DecodingFailure) {
-            var reader = ByteReader(section)
+        func decode(_ bytes: UnsafeRawBufferPointer) throws(DecodingFailure) {
+            var reader = ByteReader(bytes)
             let lengths = try IntegerColumn.decode(count: block.rows.count, from: &reader)
             guard try lengths.total(limit: Limits.frameBytes) == reader.remaining, reader.remaining > 0 else {
                 throw DecodingFailure("attachment lengths do not add up")
@@ -116,20 +117,28 @@ enum OutcomeBlockReader {
                 block.attachments.append(try reader.take(Int(lengths[index])), of: row.outcome.sequence)
             }
         }
-        var reader = ByteReader(stored)
-        let raw = Int(try reader.littleEndian(UInt32.self))
-        let bytes = try reader.take(reader.remaining)
-        switch codec {
-        case .raw:
-            guard raw == bytes.count else { throw DecodingFailure("length of attachments") }
-            try decode(bytes)
+        switch section.codec {
+        case .raw: try decode(section.stored)
         case .lz4:
-            guard raw <= Limits.frameBytes, LZ4.isPlausible(raw: raw, stored: bytes.count) else {
-                throw DecodingFailure("length of attachments")
+            let raw = section.raw
+            try decompress(section.stored, count: raw, of: raw, scratch: &scratch) { (bytes) throws(DecodingFailure) in
+                try decode(bytes)
             }
-            try decompress(bytes, count: raw, of: raw, scratch: &scratch) { (section) throws(DecodingFailure) in
-                try decode(section)
-            }
+        }
+    }
+
+    /// The attachments of a block as they are stored: decoded and stored length (4 bytes each), bytes.
+    private struct AttachmentSection {
+        let codec: FrameHeader.Codec
+        let raw: Int
+        let stored: UnsafeRawBufferPointer
+
+        init(_ codec: FrameHeader.Codec, _ reader: inout ByteReader) throws(DecodingFailure) {
+            self.codec = codec
+            raw = Int(try reader.littleEndian(UInt32.self))
+            stored = try reader.take(Int(try reader.littleEndian(UInt32.self)))
+            let isPlausible = codec == .raw ? raw == stored.count : LZ4.isPlausible(raw: raw, stored: stored.count)
+            guard isPlausible, raw <= Limits.frameBytes else { throw DecodingFailure("length of attachments") }
         }
     }
 

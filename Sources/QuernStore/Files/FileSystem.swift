@@ -122,6 +122,11 @@ extension FileError {
     /// What ``FileLock/check()`` found.
     var isLockLost: Bool { operation == "lock" && errno == .staleNFSFileHandle }
 
+    /// No descriptor was left for a file that was to be opened: nothing has happened, and there may be one later.
+    var isOutOfDescriptors: Bool {
+        operation == "open" && (errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem)
+    }
+
     static let lockLost = "the lock file was removed or replaced, and another writer may have the store"
 
     /// A look at a lock that told nothing, or a lock that could not be taken: nothing was written behind it.

@@ -31,7 +31,11 @@ final class SharedFile: StoreFile {
         try file.write(bytes, at: offset)
     }
 
-    func discard(_ range: Range<Int>) { file.discard(range) }
+    func discard(_ range: Range<Int>) {
+        // The next writer may have read what lies there, also of a write that failed here, and count on it.
+        do throws(FileError) { try lock?.check() } catch { return }
+        file.discard(range)
+    }
 
     func synchronize() throws(FileError) {
         try failure.withLock { (failure) throws(FileError) in

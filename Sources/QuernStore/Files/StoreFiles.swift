@@ -54,8 +54,12 @@ struct StoreFiles: Sendable {
     /// Creates a file of the store to go on with.
     func create(_ header: FileHeader) throws(FileError) -> SharedFile {
         try put(header)
+        let path = path(header.kind, header.number)
         // Opened again, so that errors name the file by the name that it has now.
-        return SharedFile(try fileSystem.open(path(header.kind, header.number), .readWrite), lock: lock)
+        do throws(FileError) { return SharedFile(try fileSystem.open(path, .readWrite), lock: lock) } catch {
+            try? remove(path)
+            throw error
+        }
     }
 
     /// Removes a file, unless it is not there.

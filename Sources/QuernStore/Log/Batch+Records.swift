@@ -45,12 +45,15 @@ extension Batch {
             LogRecord.append(key, of: id(of: holder), to: &body)
             emitIfFull(&body)
         }
-        for holder in keys.replaced {
-            LogRecord.append(.cancel(id(of: holder), as: .superseded), to: &body)
-            emitIfFull(&body)
-        }
-        for note in notes {
-            LogRecord.append(note, to: &body)
+        var replaced = keys.replaced[...]
+        for place in 0...notes.count {
+            while let next = replaced.first, next.notes == place {
+                LogRecord.append(.cancel(id(of: next.holder), as: .superseded), to: &body)
+                emitIfFull(&body)
+                replaced.removeFirst()
+            }
+            guard place < notes.count else { break }
+            LogRecord.append(notes[place], to: &body)
             emitIfFull(&body)
         }
         func encode(_ part: inout OutcomeBlock) {

@@ -108,14 +108,16 @@ extension Batch {
         for (entry, decision) in zip(plan.entries, plan.decisions) {
             guard let staged = entry.staged else { break }
             if decision.isSpawned {
-                keys.give(entry.key, to: .staged(commit: staged.commit, position: staged.position), decision)
+                let holder = BatchKeys.Holder.staged(commit: staged.commit, position: staged.position)
+                keys.give(entry.key, to: holder, decision, behind: notes.count)
             }
         }
         for (commit, absent) in plan.absent { stages.leaveOut(absent, of: commit) }
         let ownEntries = plan.entries.count - transaction.keys.count
         var cursor = SpawnCursor()
         for part in transaction.spawnGroups {
-            let group = spawnGroup(GroupKey(part, stage: transaction.stage))
+            let group = spawnGroup(
+                GroupKey(part, stage: transaction.stage), isLast: repeatsStagedKey(part, of: transaction, cursor))
             if part.policy == nil || transaction.stage != 0 {
                 gather(part, of: transaction, into: group, &cursor)
             } else {
@@ -195,14 +197,26 @@ extension Batch {
             spawnGroups[group].lengths.append(length)
             spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[payload])
             spawnGroups[group].keys.append(key)
-            keys.give(key, to: holder, decision)
+            keys.give(key, to: holder, decision, behind: notes.count)
         }
         addStretch(&self)
     }
 
-    private mutating func spawnGroup(_ key: GroupKey) -> Int {
-        if lastGroup >= 0, spawnGroups[lastGroup].key == key { return lastGroup }
-        if let known = spawnIndex[key] {
+    /// Whether a part adds a key to a stage that the batch has added to one before: of these the last one counts, by
+    /// its position, so that it must come behind the others.
+    private mutating func repeatsStagedKey(
+        _ part: Transaction.SpawnGroup, of transaction: borrowing Transaction, _ cursor: SpawnCursor
+    ) -> Bool {
+        if part.policy == nil || transaction.stage == 0 { return false }
+        let keys = transaction.keys[cursor.key..<(cursor.key + part.count)]
+        defer { stagedKeys.formUnion(keys) }
+        return keys.contains { stagedKeys.contains($0) }
+    }
+
+    /// The group of a kind, or a new one that is the last.
+    private mutating func spawnGroup(_ key: GroupKey, isLast: Bool) -> Int {
+        if lastGroup >= 0, spawnGroups[lastGroup].key == key, !isLast { return lastGroup }
+        if let known = spawnIndex[key], !isLast || known == spawnGroups.count - 1 {
             lastGroup = known
         } else {
             lastGroup = spawnGroups.count

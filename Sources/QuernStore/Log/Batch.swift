@@ -50,6 +50,8 @@ struct Batch: Sendable {
     var spawnIndex: [GroupKey: Int] = [:]
     /// The group of the last spawn: most are of the same kind as the one before.
     var lastGroup = -1
+    /// Keys that the batch adds to stages.
+    var stagedKeys: Set<TaskKey> = []
     /// Where the consecutive spawns of the transactions went.
     var stretches: [(group: Int, start: Int, count: Int)] = []
     var outcomeBlocks: [OutcomeBlock] = []
@@ -98,12 +100,13 @@ struct Batch: Sendable {
             throw error
         }
         values.adopt(valuePlan)
-        gatherNotes(transaction, state)
         let sequence = nextSequence
         let stretchesBefore = stretches.count
         let fatesBefore = keys.fates.count
         gatherOutcomes(transaction)
+        // Before the notes: a task that the same transaction replaces and cancels is replaced.
         gatherSpawns(transaction, plan)
+        gatherNotes(transaction, state)
         return Receipt(
             sequence: sequence, spawns: stretchesBefore..<stretches.count,
             stages: stagesBefore..<stages.commits.count, fates: fatesBefore..<keys.fates.count)

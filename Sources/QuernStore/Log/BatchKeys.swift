@@ -61,8 +61,9 @@ struct BatchKeys: Sendable {
     }
 
     private var holders: [TaskKey: Holder] = [:]
-    /// Tasks that lost their keys to others and are to be cancelled.
-    private(set) var replaced: [Holder] = []
+    /// Tasks that lost their keys to others and are to be cancelled, behind so many notes of the batch: of several
+    /// cancels the first one counts.
+    private(set) var replaced: [(holder: Holder, notes: Int)] = []
     /// Keys that went from one task of the batch to another: ids do not tell which of the two came later.
     private(set) var moved: [(key: TaskKey, holder: Holder)] = []
     private(set) var fates: [Fate] = []
@@ -112,11 +113,11 @@ struct BatchKeys: Sendable {
 
     // MARK: Gathering
 
-    /// Gives a key to a task that is spawned.
-    mutating func give(_ key: TaskKey, to holder: Holder, _ decision: Decision) {
+    /// Gives a key to a task that is spawned, behind so many notes of the batch.
+    mutating func give(_ key: TaskKey, to holder: Holder, _ decision: Decision, behind notes: Int) {
         holders[key] = holder
         guard case .replace(let old) = decision else { return }
-        replaced.append(old)
+        replaced.append((old, notes))
         if case .task = old { return }
         moved.append((key, holder))
     }

@@ -28,6 +28,8 @@ struct LogWriter {
     private var reservedUpTo: UInt64
     /// The next append must begin a new segment: bytes behind the end of this one are not to be trusted.
     private var mustRotate = false
+    /// Where the segment's header says that the one before ends, while no reader can have seen a batch in this one.
+    private var unseen: LogPosition?
     private var body = ByteWriter()
     private var output = ByteWriter()
     private var compressed = ByteWriter()
@@ -52,6 +54,7 @@ struct LogWriter {
         let none = LogPosition(segment: 0, offset: 0, checksum: 0)
         let (file, encoder) = try Self.create(files, number: 1, previous: none)
         self.init(files, manifest, configuration, file, encoder)
+        unseen = none
     }
 
     /// Goes on behind a log that was recovered. What its last segment holds behind that is not to be trusted, so that
@@ -132,10 +135,12 @@ struct LogWriter {
             try writeOutput(from: encoder.position, to: next.position)
         } catch {
             mustRotate = true
+            if unseen != nil, (try? file.size()).map({ $0 >= Int(next.position) }) ?? true { unseen = nil }
             // What was written of it counts for nobody, and must not take the space that smaller batches need.
             file.discard(Int(encoder.position)..<Int(max(next.position, reservedUpTo)))
             throw error
         }
+        unseen = nil
         appendedBytes += next.position - encoder.position
         encoder = next
         vouchedUpTo = durableUpTo
@@ -179,15 +184,21 @@ struct LogWriter {
         durableUpTo = encoder.position
     }
 
+    /// A segment in which nobody saw anything makes room for another one of its number: else each commit that finds the
+    /// disk full would leave a segment.
     private mutating func rotate() throws(FileError) {
         // The next segment's header vouches for this one's length, so this one must be on disk first.
         try synchronize()
-        let next = try Self.create(files, number: encoder.segment + 1, previous: position)
+        let previous = unseen ?? position
+        let next = try Self.create(files, number: previous.segment + 1, previous: previous)
         // Named before it gets its first batch, so that the loss of the newest segment is seen (F13).
-        try manifest.update {
-            $0.newestLog = next.1.segment
-            $0.isClean = false
+        if unseen == nil {
+            try manifest.update {
+                $0.newestLog = next.1.segment
+                $0.isClean = false
+            }
         }
+        unseen = previous
         (file, encoder) = next
         (durableUpTo, batchesEnd) = (encoder.position, encoder.position)
         (vouchedUpTo, reservedUpTo) = (encoder.position, encoder.position)

@@ -100,9 +100,11 @@ extension StoreError {
         }
     }
 
-    /// Whether nothing is lost and the same may succeed later.
-    var isTransient: Bool {
-        code == .noSpace || code == .noThread || (code == .inputOutput && cause?.isLockUnknown == true)
+    /// Whether nothing is lost, the store goes on, and the same may succeed later: a full disk, too few threads or
+    /// descriptors, a lock file that cannot be looked at.
+    public var isTransient: Bool {
+        code == .noSpace || code == .noThread
+            || (code == .inputOutput && (cause?.isLockUnknown == true || cause?.isOutOfDescriptors == true))
     }
 
     /// Runs a file operation and says of its error what it was for.

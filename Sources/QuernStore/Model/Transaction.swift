@@ -194,8 +194,8 @@ public struct Transaction: Sendable {
 
     /// Ends a task as ``end(_:encode:)`` does, and leaves something for whoever runs it again.
     ///
-    /// - Parameter attachment: at most ``Limits/valueBytes``; nothing when it is empty. It stays as long as the outcome,
-    ///   apart from it, and is read when it is asked for alone: see ``ChildColumns/attachments`` and
+    /// - Parameter attachment: at most ``Limits/valueBytes``; nothing when it is empty. It stays as long as the
+    ///   outcome, apart from it, and is read when it is asked for alone: see ``ChildColumns/attachments`` and
     ///   ``MemoStore/attachment(of:under:endedAt:)``.
     public mutating func end<Failure: Error>(
         _ outcome: Outcome, attachment: [UInt8], encode: (inout ByteWriter) throws(Failure) -> Void

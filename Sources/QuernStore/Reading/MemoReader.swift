@@ -65,7 +65,7 @@ public final class MemoReader: Sendable {
     }
 
     /// Goes on to what is committed now, on a thread that may block. Returns whether it shows anything else than
-    /// before: false also when the log grew by what nobody sees, such as spawns that are staged. (A hand-over that the
+    /// before: false also when the log grew by what nobody sees, such as spawns that are staged. (A slot that the
     /// writer moved within the log counts as another.)
     ///
     /// It shows at least what was committed before the call. It reads the log that is new, or begins at a checkpoint

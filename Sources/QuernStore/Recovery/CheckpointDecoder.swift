@@ -170,7 +170,7 @@ struct CheckpointDecoder {
             return
         }
         let run = TaskID(firstID)
-        guard state.live.firstID(ofRunWith: run) == run, state.attributes[run].isEmpty else {
+        guard state.live.entry(ofRunWith: run)?.run.firstID == run, state.attributes[run].isEmpty else {
             throw DecodingFailure("attributes of no run")
         }
         state.attributes.insert(Array(bytes), of: run)

@@ -113,13 +113,13 @@ struct Recovery {
         state.dropStages()
         // Who commits begins a segment: with one behind the checkpoint's, somebody did and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
-        guard let last = tails.last, last.number < .max else {
+        guard let last = tails.last, let file = last.file, last.number < .max else {
             throw StoreError(.damaged, "the log is missing or has no number left", file: directory)
         }
-        try rewrite(last, from: durable)
+        try rewrite(last, of: file, from: durable)
         let manifestFile = ManifestFile(manifest, in: files)
         let log = LogWriter(
-            files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: last.file)
+            files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: file)
         return Result(
             files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
             segments: numbers,
@@ -132,14 +132,16 @@ struct Recovery {
     /// written by the next sync (F21).
     ///
     /// - Parameter durable: how far the segment's frames say that it was on disk.
-    private func rewrite(_ tail: StoreLoader.Tail, from durable: UInt64) throws(StoreError) {
+    private func rewrite(
+        _ tail: StoreLoader.Tail, of file: any StoreFile, from durable: UInt64
+    ) throws(StoreError) {
         let end = tail.scan.end.offset
         let place = Int(min(max(tail.start.offset, durable), end))..<Int(end)
         guard !place.isEmpty else { return }
         defer { withExtendedLifetime(tail.mapping) {} }
         let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])
         try wrapping("cannot write the log's tail anew") { () throws(FileError) in
-            let file = SharedFile(tail.file, lock: lock)
+            let file = SharedFile(file, lock: lock)
             try file.write(bytes, at: place.lowerBound)
             try file.synchronize()
         }

@@ -16,7 +16,8 @@ struct StoreLoader {
     struct Tail {
         var number: UInt32
         var header: FileHeader
-        var file: any StoreFile
+        /// To go on with; of the last one alone, since there may be more of them than a process has descriptors.
+        var file: (any StoreFile)?
         var mapping: FileMapping
         var path: FilePath
         var start: LogPosition
@@ -104,8 +105,8 @@ struct StoreLoader {
                 .damaged, "the newest log segment is missing",
                 file: directory.appending(StoreFiles.name(.log, UInt64(manifest.newestLog))))
         }
-        var opened: [(number: UInt32, header: FileHeader, file: any StoreFile, mapping: FileMapping, path: FilePath)] =
-            []
+        var opened: [(number: UInt32, header: FileHeader, file: (any StoreFile)?, mapping: FileMapping, path: FilePath)]
+        opened = []
         for number in wanted {
             let path = directory.appending(StoreFiles.name(.log, UInt64(number)))
             let (file, mapping) = try wrapping("cannot read a log segment") { () throws(FileError) in
@@ -116,7 +117,7 @@ struct StoreLoader {
             }
             let header = try header(
                 of: mapping.bytes, path: path, kind: .log, number: UInt64(number), identity: manifest.identity)
-            opened.append((number, header, file, mapping, path))
+            opened.append((number, header, number == newest ? file : nil, mapping, path))
         }
         defer { withExtendedLifetime(opened) {} }
         var tails: [Tail] = []

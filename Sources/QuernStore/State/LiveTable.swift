@@ -70,9 +70,9 @@ struct LiveTable: Sendable {
         return entry.live & entry.bit(of: task) != 0 ? entry : nil
     }
 
-    /// The first id of the run that a task, live or not, belongs to; nil when that is gone.
-    func firstID(ofRunWith task: TaskID) -> TaskID? {
-        search(task.rawValue).map { chunks[$0.chunk].runs[$0.run].run.firstID }
+    /// The run that a task, live or not, belongs to; nil when that is gone.
+    func entry(ofRunWith task: TaskID) -> LiveTasks.Run? {
+        search(task.rawValue).map { chunks[$0.chunk].runs[$0.run] }
     }
 
     /// Whether a task is live and the batch under way does not end it.

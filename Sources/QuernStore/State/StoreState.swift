@@ -116,7 +116,9 @@ struct StoreState: Sendable {
             details.modify(task, default: LiveTasks.Detail()) { $0.crashes = crashes }
         case .define:
             let label = Label(rawValue: try reader.littleEndian())
-            let name = String(decoding: try reader.take(reader.remaining), as: UTF8.self)
+            let bytes = try reader.take(reader.remaining)
+            guard (1...Limits.nameBytes).contains(bytes.count), let name = String(validating: bytes, as: UTF8.self)
+            else { throw DecodingFailure("name of label \(label.rawValue)") }
             try labels.define(name, as: label)
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)
@@ -137,6 +139,7 @@ struct StoreState: Sendable {
         case .key:
             let task = TaskID(try reader.littleEndian())
             guard live.contains(task) else { throw DecodingFailure("key of \(task), which is not live") }
+            keys.remove(task)
             keys.give(try TaskKey(&reader), to: task)
         case .stageAbort: stages[try reader.littleEndian()] = nil
         case .drop: try drop(try DroppedTree(&reader))

@@ -84,6 +84,8 @@ extension StoreWriter {
 
     private mutating func finish() {
         failCompactions(StoreError(.closed, "the store is closed"))
+        // What was acknowledged is on disk, whatever becomes of the checkpoint.
+        if log.unsyncedFile != nil { synchronizeInBackground() }
         var result = poison
         if result == nil {
             result = usingReserve { writer in

@@ -16,9 +16,9 @@ extension StoreWriter {
         }
     }
 
+    /// Also of a store that takes no more: what it acknowledged before is owed. A file whose sync failed says so again.
     mutating func synchronizeInBackground() {
         deadlines.sync = nil
-        guard poison == nil else { return }
         do throws(FileError) { try synchronize() } catch {
             poison(
                 StoreError(

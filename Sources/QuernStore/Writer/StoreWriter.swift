@@ -121,14 +121,34 @@ struct StoreWriter: Sendable {
             failure = persist(pending, firstID: firstID, firstSequence: firstSequence)
         }
         isOutOfSpace = failure?.code == .noSpace
-        if failure != nil { forgetAborted(pending) }
+        if failure != nil {
+            forgetAborted(pending)
+            reconsider(pending, &receipts)
+        }
         var wakeups = CommitWakeups()
         for (index, receipt) in receipts.enumerated() {
             guard let completion = pending[index].completion else { continue }
-            // What was rejected is told so, whatever became of the rest of the batch.
+            // What was rejected by itself is told so, whatever became of the rest of the batch.
             wakeups.add(completion, receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
         }
         wakeups.send()
+    }
+
+    /// The batch was not written, so that nothing in it can be why something else was rejected: a task that did not
+    /// end, or a key that nobody has.
+    private mutating func reconsider(
+        _ pending: [CommitQueue.Pending], _ receipts: inout [Result<Batch.Receipt, StoreError>]
+    ) {
+        shared.committed.withLock { committed in
+            for index in pending.indices {
+                guard case .failure = receipts[index] else { continue }
+                batch.begin(committed.state)
+                do throws(StoreError) {
+                    receipts[index] = .success(try batch.add(pending[index].transaction, to: &committed.state))
+                } catch { receipts[index] = .failure(error) }
+                batch.undo(in: &committed.state)
+            }
+        }
     }
 
     /// Writes, syncs and applies the batch. Returns why nothing of it counts.

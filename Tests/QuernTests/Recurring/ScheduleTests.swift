@@ -11,7 +11,8 @@ struct ScheduleTests {
         _ recurrence: Recurrence, _ missed: MissedTicks, limit: UInt64? = nil, at start: Int64 = 0
     ) -> Schedule {
         let definition = Schedule.Definition(
-            type: "t", payload: [], recurrence: recurrence, missed: missed, overlaps: true, limit: limit)
+            label: "t", payload: [], priority: 128, attributes: [], recurrence: recurrence, missed: missed,
+            overlaps: true, limit: limit)
         return Schedule(definition, at: Timestamp(milliseconds: start))
     }
 
@@ -19,10 +20,9 @@ struct ScheduleTests {
         TickSource(recurrence, zone: .utc, start: Timestamp(milliseconds: start))
     }
 
-    private static let recurrences: [Recurrence] = [
-        .every(.milliseconds(1)), .every(.seconds(61)), .every(.seconds(86_400)),
-        .cron(try! CronExpression("*/7 * * * *")), .cron(try! CronExpression("30 2 * * MON")),
-    ]
+    private static let recurrences: [Recurrence] =
+        [.every(.milliseconds(1)), .every(.seconds(61)), .every(.seconds(86_400))]
+        + ["*/7 * * * *", "30 2 * * MON"].compactMap { try? .cron($0) }
 
     @Test("T16: with `all` each tick comes once and in order, whenever somebody looks", arguments: recurrences)
     func all(recurrence: Recurrence) throws {

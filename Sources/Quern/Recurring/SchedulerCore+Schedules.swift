@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import QuernStore
+import Synchronization
+
+/// The shell of the schedules: spawns what is due, in one transaction with the note of what it was spawned for. So a
+/// crash neither loses a tick nor spawns one twice.
+extension SchedulerCore {
+    /// The named values that schedules are kept in.
+    static let schedulePrefix = "quern/schedule/"
+    /// How long ticks wait for space before they are tried again.
+    private static let retryDelay: Int64 = 1000
+
+    /// Stores a schedule, and has it take effect in the order of the commits.
+    func setSchedule(
+        _ name: String, _ schedule: Schedule?, _ source: TickSource?
+    ) async throws(SchedulerError) {
+        var transaction = Transaction()
+        do { transaction.set(Self.schedulePrefix + name, to: try schedule?.encoded()) } catch {
+            throw SchedulerError(.payloadNotEncodable, "schedule \"\(name)\": \(error)")
+        }
+        let filled = transaction
+        let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
+            // Under the lock of the book, so that no tick of the old schedule comes in between.
+            schedules.withLock { book in
+                if let schedule { book.set(name, to: schedule, source, now: clock.now) } else { book.remove(name) }
+                noteNextTick(book)
+                store.enqueue(filled) { continuation.resume(returning: $0.map { _ in }) }
+            }
+        }
+        do { try result.get() } catch { throw SchedulerError(error) }
+    }
+
+    private func noteNextTick(_ book: borrowing ScheduleBook) {
+        let next = book.nextDue
+        perform { $0.nextTick = next }
+    }
+
+    /// Spawns what is due.
+    func fireSchedules() {
+        schedules.withLock { book in
+            let before = book
+            let firings = book.takeDue(at: clock.now) { store.task(forKey: scheduleKey($0)) != nil }
+            for firing in firings {
+                let transaction: Transaction
+                do { transaction = try spawns(of: firing) } catch {
+                    logger.error("schedule \"\(firing.name)\" spawned nothing: \(error)")
+                    continue
+                }
+                let old = before[firing.name]
+                perform { $0.ticksUnderWay += 1 }
+                store.enqueue(transaction) { [weak self] result in
+                    if case .failure(let error) = result { self?.tickFailed(firing, old, error) }
+                    self?.perform { $0.ticksUnderWay -= 1 }
+                }
+            }
+            let next = book.nextDue
+            perform { state in
+                state.nextTick = next
+                state.ticksUnderWay -= 1
+            }
+        }
+    }
+
+    private func spawns(of firing: ScheduleBook.Firing) throws -> Transaction {
+        let definition = firing.schedule.definition
+        var transaction = Transaction()
+        transaction.set(Self.schedulePrefix + firing.name, to: try firing.schedule.encoded())
+        guard !firing.ticks.isEmpty, let label = label(of: definition) else { return transaction }
+        var attributes = try TaskAttributes(decoding: definition.attributes)
+        for tick in firing.ticks {
+            attributes.scheduledFor = tick
+            transaction.spawn(
+                under: .none, label: label, priority: definition.priority, attributes: try attributes.encoded(),
+                key: definition.overlaps ? nil : scheduleKey(firing.name), onDuplicate: .skip, at: clock.now
+            ) { $0.append(contentsOf: definition.payload) }
+        }
+        return transaction
+    }
+
+    /// What was not stored is due again, unless the store is at its end.
+    private func tickFailed(_ firing: ScheduleBook.Firing, _ old: Schedule?, _ error: StoreError) {
+        guard error.isTransient else { return storeFailed(error) }
+        logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
+        let source = source(of: firing.schedule)
+        schedules.withLock { book in
+            guard let old, book[firing.name] == firing.schedule else { return }
+            book.set(firing.name, to: old, source, now: clock.now)
+            let later = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay))
+            perform { $0.nextTick = later }
+        }
+    }
+
+    /// What only one live task of a schedule that does not overlap has.
+    private func scheduleKey(_ name: String) -> TaskKey {
+        // No label has the number 0, so that no key of a task's options is the same.
+        TaskKey(scope: .children(of: .none), text: Self.schedulePrefix + name, secret: keySecret)
+    }
+
+    /// The label that a schedule spawns under; nil when no handler is registered for it.
+    private func label(of definition: Schedule.Definition) -> Label? {
+        store.names.first { $0.name == definition.label }.flatMap { types.runner(of: $0.label) == nil ? nil : $0.label }
+    }
+
+    /// Blocking: reads the rules of the time zone. Nil when the schedule's type or time zone is not known here.
+    private func source(of schedule: Schedule) -> TickSource? {
+        guard label(of: schedule.definition) != nil else { return nil }
+        return try? TickSource(schedule.definition.recurrence, start: Timestamp(milliseconds: schedule.start))
+    }
+
+    /// Takes over the schedules that the store has.
+    func recoverSchedules() async {
+        let values = store.values(withPrefix: Self.schedulePrefix)
+        guard !values.isEmpty else { return }
+        await Task.detached(executorPreference: threads) { [self] in
+            schedules.withLock { book in
+                for (name, value) in values {
+                    let name = String(name.dropFirst(Self.schedulePrefix.count))
+                    guard let schedule = try? Schedule(encoded: value) else {
+                        logger.error("schedule \"\(name)\" is in a form that this version does not know; it rests")
+                        continue
+                    }
+                    let source = source(of: schedule)
+                    if source == nil {
+                        logger.warning("schedule \"\(name)\" rests: its type or time zone is not known here")
+                    }
+                    book.set(name, to: schedule, source, now: clock.now)
+                }
+                noteNextTick(book)
+            }
+        }.value
+    }
+}
+
+extension CoreState {
+    /// Whether a schedule is due. If so, the caller must look at once.
+    mutating func takeTick() -> Bool {
+        guard let nextTick, nextTick <= dispatcher.now else { return false }
+        self.nextTick = nil
+        ticksUnderWay += 1
+        return true
+    }
+}
+
+extension Schedule {
+    /// In front of the bytes, should another form come.
+    private static let version: UInt8 = 1
+
+    func encoded() throws -> [UInt8] {
+        var writer = ByteWriter()
+        writer.append(Self.version)
+        try BinaryCodec.encode(self, into: &writer)
+        return writer.bytes
+    }
+
+    init(encoded bytes: [UInt8]) throws {
+        guard bytes.first == Self.version else { throw AttributeError(description: "unknown version") }
+        self = try BinaryCodec.decode(Schedule.self, from: bytes.span.extracting(1...).bytes)
+    }
+}
+
+extension TickSource {
+    /// Blocking: reads the rules of the recurrence's time zone.
+    init(_ recurrence: Recurrence, start: Timestamp) throws(SchedulerError) {
+        var zone = TimeZoneRules.utc
+        if case .cron(_, let name) = recurrence.rule { zone = try TimeZoneRules(named: name) }
+        self.init(recurrence, zone: zone, start: start)
+    }
+}
