@@ -57,8 +57,7 @@ struct EarlySpawnTests {
     ) async throws -> UInt64 {
         try await context.spawnChildren(
             from: { (last: Int?) in Numbers(numbers: (last.map { $0 + 1 } ?? 0)..<plan.children, onNext: onNext) },
-            cursor: { $0 }, chunk: chunk
-        ) { Step(number: $0) }
+            cursor: { $0 }, chunk: chunk, task: { Step(number: $0) })
     }
 
     private func ranOnce(_ count: Int) -> Bool { (0..<count).allSatisfy { journal.count("step \($0)") == 1 } }
@@ -239,8 +238,7 @@ struct EarlySpawnTests {
                         return Numbers(numbers: first..<plan.children) {
                             if $0 == 10 || $0 == 25, first < $0 - 5 { throw Trouble("at \($0)") }
                         }
-                    }, cursor: { $0 }, chunk: 4
-                ) { $0 % 2 == 0 ? Step(number: $0) : nil }
+                    }, cursor: { $0 }, chunk: 4, task: { $0 % 2 == 0 ? Step(number: $0) : nil })
                 #expect(count == 15)
                 let others = try await context.spawnChildren(
                     from: Numbers(numbers: 0..<10).map { Step(number: 100 + $0) }, named: "others", chunk: 3)
