@@ -135,6 +135,7 @@ extension DispatcherModel {
         let id = entry.run.id(at: index)
         let bit: UInt64 = 1 << UInt64(index)
         nodes[id.rawValue]?.executed += 1
+        spawnAhead(entry, id)
         if pull(entry, isDoomed: id) {
             report.cancelled |= bit
         } else if isCancelled, chance(50) {
@@ -144,16 +145,30 @@ extension DispatcherModel {
             report.retries.append(
                 .init(index: index, attempts: entry.attempts + 1, notBefore: Timestamp(milliseconds: clock + 5)))
         } else if chance(6) {
-            changes.append(.end(id.rawValue, .failed))
+            // A task cannot end beside its children.
+            let hasChildren = dispatcher.early[id] != nil
+            if hasChildren { report.advanced |= bit }
+            changes.append(hasChildren ? .advance(id.rawValue, phase: 2) : .end(id.rawValue, .failed))
         } else if nodes[id.rawValue]?.isOrchestrator == true {
             report.advanced |= bit
             nodes[id.rawValue]?.attempts = 0
-            changes.append(.advance(id.rawValue))
+            changes.append(.advance(id.rawValue, phase: 1))
             spawn(under: id.rawValue, &changes)
         } else {
             changes.append(.end(id.rawValue, .completed))
             if entry.run.parent != .none, chance(15) { spawn(under: entry.run.parent.rawValue, &changes) }
         }
+    }
+
+    /// Some orchestrators have children before they return, or throw.
+    private mutating func spawnAhead(_ entry: ReadyRun, _ id: TaskID) {
+        guard nodes[id.rawValue]?.isOrchestrator == true, chance(30) else { return }
+        var changes: [Change] = []
+        spawn(under: id.rawValue, &changes)
+        // Whether there is space for them or not.
+        if chance(10) { changes = [] }
+        watchingClaims { $0.dispatcher.childrenLeave(for: id, entry.run.label, under: entry.run.parent) }
+        uncommitted.append((changes + [.arrived(id.rawValue)], 0))
     }
 
     private func pull(_ entry: ReadyRun, isDoomed id: TaskID) -> Bool {

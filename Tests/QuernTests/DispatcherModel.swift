@@ -53,7 +53,9 @@ struct DispatcherModel {
     /// What a worker's report commits later.
     enum Change {
         case spawn(SpawnRun, depth: Int)
-        case advance(UInt64)
+        case advance(UInt64, phase: UInt8)
+        /// The children that were spawned ahead of a commit are there.
+        case arrived(UInt64)
         case end(UInt64, OutcomeKind)
     }
 
@@ -120,9 +122,10 @@ struct DispatcherModel {
                 add(placed, depth: depth, attributes, absent: absent)
                 spawned.append((placed, try attributes.encoded(), absent))
                 touched.insert(run.parent.rawValue)
-            case .advance(let id):
-                nodes[id]?.phase = 1
+            case .advance(let id, let phase):
+                nodes[id]?.phase = phase
                 touched.insert(id)
+            case .arrived: break
             case .end(let id, let kind):
                 try end(id, kind)
                 if let parent = nodes[id]?.parent { touched.insert(parent) }
@@ -133,6 +136,9 @@ struct DispatcherModel {
         for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil {
             let status = status(id)
             watchingClaims { $0.dispatcher.touched(status) }
+        }
+        for case .arrived(let id) in batch.flatMap(\.changes) {
+            watchingClaims { $0.dispatcher.childrenArrived(at: TaskID(id)) }
         }
         for entry in batch where entry.bytes > 0 { dispatcher.committed(bytes: entry.bytes) }
     }

@@ -53,6 +53,7 @@ extension DispatcherModel {
             case .cancel(let entries): for entry in entries { try own(entry, "a cancel pull") }
             }
         }
+        for (id, parent) in dispatcher.early where parent.cancelled != nil { try own(id, "early") }
         for (id, parent) in dispatcher.waiting where parent.state == .waiting { try own(id, "waiting") }
         let underWay = Set(
             uncommitted.flatMap(\.changes).map { change -> UInt64 in
@@ -81,8 +82,8 @@ extension DispatcherModel {
                 throw ModelError(description: "fail-fast \(id) completed in spite of a failure")
             }
         }
-        guard dispatcher.waiting.isEmpty, dispatcher.inFlight.isEmpty, dispatcher.failing.isEmpty,
-            dispatcher.uncommittedBytes == 0, dispatcher.uncommittedTransactions == 0,
+        guard dispatcher.waiting.isEmpty, dispatcher.early.isEmpty, dispatcher.inFlight.isEmpty,
+            dispatcher.failing.isEmpty, dispatcher.uncommittedBytes == 0, dispatcher.uncommittedTransactions == 0,
             dispatcher.deadlines.isEmpty || nodes.values.contains(where: { $0.outcome == nil }),
             dispatcher.questionsUnderWay == 0
         else { throw ModelError(description: "the dispatcher still remembers something") }

@@ -36,6 +36,9 @@ struct ParentResolutionTests {
         Row(phase: 1, live: 0, failures: 0, policy: .tolerate, isCancelled: true, expected: .endCancelled),
         Row(phase: 1, live: 0, failures: 4, policy: .failFast, isCancelled: true, expected: .endCancelled),
         Row(phase: 0, live: 0, failures: 0, policy: .failFast, isCancelled: true, expected: .wait),
+        Row(phase: 2, live: 3, failures: 0, policy: .tolerate, isCancelled: false, expected: .cancelChildren),
+        Row(phase: 2, live: 0, failures: 0, policy: .tolerate, isCancelled: false, expected: .endFailed),
+        Row(phase: 2, live: 0, failures: 0, policy: .tolerate, isCancelled: true, expected: .endCancelled),
     ]
 
     @Test("Each row decides as documented, by request or with a parent", arguments: rows)

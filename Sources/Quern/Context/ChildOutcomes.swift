@@ -40,12 +40,20 @@ public struct ChildOutcomes<T: DurableTask>: AsyncSequence, Sendable {
     let children: ChildSnapshot
     /// Nil when no handler is registered for the type; the first element then says so.
     let labels: TypeLabels?
+    /// Behind which position the children are.
+    var start: UInt64 = 0
 
-    public func makeAsyncIterator() -> Iterator { Iterator(walk: ChildWalk(children, columns: .all), labels: labels) }
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(walk: ChildWalk(children, columns: .all, after: start), labels: labels)
+    }
 
     public struct Iterator: AsyncIteratorProtocol {
         var walk: ChildWalk
         let labels: TypeLabels?
+
+        /// Up to where the iterator has looked: give it to ``FinalizeContext/children(of:after:)`` to go on behind it
+        /// another time. Where it begins it is what that was given, or 0.
+        public var position: UInt64 { walk.position }
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws -> ChildOutcome<T>? {
             guard let labels else { throw SchedulerError.notRegistered(T.type) }
@@ -75,11 +83,18 @@ public struct ChildOutcomes<T: DurableTask>: AsyncSequence, Sendable {
 /// A walk over children, one index of the current block at a time.
 struct ChildWalk: Sendable {
     private(set) var block = ChildBlock()
+    /// The commit position of the last child that ``next()`` came to. Needs facts.
+    private(set) var position: UInt64
+    private let hasFacts: Bool
     private var cursor: ChildCursor?
     private var following = 0
 
     /// - Parameter children: nil for a walk over nothing.
-    init(_ children: ChildSnapshot?, columns: ChildColumns) { cursor = children?.makeCursor(columns: columns) }
+    init(_ children: ChildSnapshot?, columns: ChildColumns, after position: UInt64 = 0) {
+        self.position = position
+        cursor = children?.makeCursor(columns: columns)
+        hasFacts = columns.contains(.facts)
+    }
 
     /// The next child, as an index into ``block``; nil at the end.
     ///
@@ -95,6 +110,7 @@ struct ChildWalk: Sendable {
             }
         }
         defer { following += 1 }
+        if hasFacts { position = block.sequence(at: following) }
         return following
     }
 }

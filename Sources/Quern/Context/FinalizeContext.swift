@@ -14,6 +14,8 @@ public import QuernStore
 /// | loop over memos | ``childMemos(of:)`` | some ten nanoseconds |
 /// | see each child's outcome | ``children(of:)`` | more |
 /// | see what failed | ``failures()``, ``failureSummary(classes:samplesPerClass:)`` | |
+/// | go on where a crash cut it short | ``aggregate(of:into:every:named:_:)`` | as to add up, and some saves |
+/// | have it ready before the last child ends | ``value(of:)`` | nothing for what was folded before |
 public struct FinalizeContext: Sendable {
     /// The task's id: the same in every attempt.
     public let id: TaskID
@@ -25,14 +27,21 @@ public struct FinalizeContext: Sendable {
     let label: Label
     @usableFromInline let children: ChildSnapshot
     let core: SchedulerCore
+    let ticket: UInt64
+    let buffer: PullBuffer
 
-    init(id: TaskID, parent: TaskID, attempt: UInt32, label: Label, children: ChildSnapshot, core: SchedulerCore) {
+    init(
+        id: TaskID, parent: TaskID, attempt: UInt32, label: Label, children: ChildSnapshot, ticket: UInt64,
+        buffer: PullBuffer, core: SchedulerCore
+    ) {
         self.id = id
         self.parent = parent
         self.attempt = attempt
         self.label = label
         self.children = children
         self.core = core
+        self.ticket = ticket
+        self.buffer = buffer
     }
 
     /// How many children ended in each way. Does not read the children.

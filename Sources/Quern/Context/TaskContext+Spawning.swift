@@ -60,7 +60,7 @@ extension TaskContext {
         try spawn(task, under: parent, try core.types.terms(of: Work.self, options))
     }
 
-    private func checkChildren() throws(SchedulerError) {
+    func checkChildren() throws(SchedulerError) {
         guard isOrchestrator else {
             throw SchedulerError(.notAnOrchestrator, "the handler of task \(id) has no finalize to see children")
         }
@@ -79,7 +79,17 @@ extension TaskContext {
     }
 
     private func spawn<Work: DurableTask>(
-        _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key text: String?
+        _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key: String?
+    ) throws(SchedulerError) {
+        try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
+            try add(task, under: parent, terms, key: key, at: startedAt, to: &transaction)
+        }
+    }
+
+    /// Adds a task to a transaction, that of the pull or one ahead of it.
+    func add<Work: DurableTask>(
+        _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key text: String?, at time: Timestamp,
+        to transaction: inout Transaction
     ) throws(SchedulerError) {
         var terms = terms
         if let tracer = core.tracer { terms = try core.traced(terms, tracer) }
@@ -91,9 +101,7 @@ extension TaskContext {
                 throw .duplicateKey(text, of: other)
             }
         }
-        try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            // The same time for all, so that they share runs; the true one where it matters.
-            try transaction.spawn(task, under: parent, terms, key: key, at: terms.isTimed ? now : startedAt)
-        }
+        // The same time for all of a pull, so that they share runs; the true one where it matters.
+        try transaction.spawn(task, under: parent, terms, key: key, at: terms.isTimed ? now : time)
     }
 }

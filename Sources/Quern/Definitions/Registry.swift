@@ -25,6 +25,8 @@ public struct Registry: Sendable {
     private var domains: Set<String> = []
     /// By domain; nil for all tasks.
     private var middleware: [String?: [any TaskMiddleware]] = [:]
+    /// Aggregates that are kept up to date, each with the type of the parents.
+    private(set) var maintained: [(parent: any DurableTask.Type, aggregate: MaintainedAggregate)] = []
     /// The domain that is registering now.
     private var domain: (any TaskDomain)?
 
@@ -103,6 +105,14 @@ public struct Registry: Sendable {
     /// - Parameter list: the outermost first. What is used later is inside of what was used before.
     public mutating func use(@TaskMiddlewareBuilder _ list: () throws -> [any TaskMiddleware]) rethrows {
         middleware[domain?.name, default: []] += try list()
+    }
+
+    mutating func add(_ aggregate: MaintainedAggregate, under parent: any DurableTask.Type) {
+        if maintained.contains(where: { $0.parent == parent && $0.aggregate.name == aggregate.name }) {
+            let message = "two aggregates under \(parent.type) are named \(aggregate.name)"
+            error = error ?? SchedulerError(.alreadyRegistered, message)
+        }
+        maintained.append((parent, aggregate))
     }
 
     func middleware(around domain: String?) -> [any TaskMiddleware] {

@@ -45,6 +45,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let notResubmittable = Code("not resubmittable")
         /// The system has no time zone of this name.
         public static let unknownTimeZone = Code("unknown time zone")
+        /// What a task was to keep cannot be encoded, or is more than 16 MiB with all that it keeps beside it.
+        public static let stateNotStorable = Code("state not storable")
         /// More children than a call's limit.
         public static let tooManyChildren = Code("too many children")
         /// The store refused or failed; `cause` says why.

@@ -31,6 +31,7 @@ extension TaskRemains {
             var renewed = try TaskAttributes(decoding: attributes)
             renewed.start = nil
             renewed.dependencies = []
+            renewed.backward = []
             renewed.onDependencyFailure = .fail
             renewed.redrives = ended
             return try renewed.encoded()

@@ -18,7 +18,7 @@ extension Dispatcher {
         let new = ids.filter { $0 != .none && doomed.insert($0).inserted }
         guard !new.isEmpty else { return }
         unswept += new
-        if new.contains(where: { waiting[$0] != nil }) { sweep() } else { sweepInFlight(SweepMask(Set(new))) }
+        if new.contains(where: isParent) { sweep() } else { sweepInFlight(SweepMask(Set(new))) }
     }
 
     /// Cancels tasks with all below them, as the store was asked to: each with the outcome that it is to have.
@@ -35,18 +35,19 @@ extension Dispatcher {
 
     /// Moves the tasks that `ids` names, and all tasks below those, to the cancels, wherever they are.
     ///
-    /// Every live parent below is in `waiting`, or with a worker and will come there, so that no question to the
-    /// store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
-    mutating func sweep(_ ids: [TaskID]) {
+    /// Every live parent below is in `waiting` or in `early`, or with a worker and will come there, so that no question
+    /// to the store is needed: a child's id is greater than its parent's, and one pass in id order finds all levels.
+    ///
+    /// - Parameter spared: one of them that stays where it is; what is below it does not.
+    mutating func sweep(_ ids: [TaskID], sparing spared: TaskID = .none) {
         var named = Set(ids)
-        let isParent = ids.contains { waiting[$0] != nil }
-        for id in isParent ? waiting.keys.sorted() : [] where !named.contains(id) {
-            if let parent = waiting[id]?.run.parent, named.contains(parent) {
+        for (id, parent) in ids.contains(where: isParent) ? parents : [] where !named.contains(id) {
+            if named.contains(parent) {
                 named.insert(id)
                 doomed.insert(id)
             }
         }
-        let mask = SweepMask(named)
+        let mask = SweepMask(named, sparing: spared)
         sweepQueues(mask)
         sweepFails()
         sweepHeld(mask)
@@ -142,8 +143,13 @@ extension Dispatcher {
 /// Which tasks of a run are named, by their own id or by their parent's.
 struct SweepMask {
     private let sorted: [TaskID]
+    /// Named as a parent alone.
+    private let spared: TaskID
 
-    init(_ ids: some Sequence<TaskID>) { sorted = ids.sorted() }
+    init(_ ids: some Sequence<TaskID>, sparing spared: TaskID = .none) {
+        sorted = ids.sorted()
+        self.spared = spared
+    }
 
     func bits(of run: SpawnRun) -> UInt64 {
         let parent = sorted.partition { $0 >= run.parent }
@@ -157,7 +163,7 @@ struct SweepMask {
         var bits: UInt64 = 0
         let end = run.firstID.rawValue + UInt64(run.count)
         while low < sorted.count, sorted[low].rawValue < end {
-            bits |= 1 << (sorted[low].rawValue - run.firstID.rawValue)
+            if sorted[low] != spared { bits |= 1 << (sorted[low].rawValue - run.firstID.rawValue) }
             low += 1
         }
         return bits

@@ -5,7 +5,8 @@ import QuernStore
 extension Dispatcher {
     /// A batch changed this parent: its children were spawned or ended, or it moved on itself.
     mutating func touched(_ status: ParentStatus) {
-        guard var parent = waiting[status.id], parent.state == .waiting else { return }
+        guard var parent = waiting[status.id] else { return touchedEarly(status) }
+        guard parent.state == .waiting else { return }
         let facts = facts(of: parent.run.label)
         let isCancelled = isDoomed(parent.id, parent: parent.run.parent)
         guard facts != nil || isCancelled || status.cancelRequested else { return }
@@ -18,12 +19,16 @@ extension Dispatcher {
         case .endCancelled:
             doomed.insert(parent.id)
             enqueueCancel(of: parent)
-        case .cancelChildren:
-            if isCancelled || status.cancelRequested {
-                cancel([parent.id])
-            } else if failing.insert(parent.id).inserted {
-                sweep([parent.id])
-            }
+        case .cancelChildren: cancelChildren(of: parent.id, isCancelled: isCancelled || status.cancelRequested)
+        }
+    }
+
+    /// - Parameter isCancelled: whether the parent is to be cancelled itself, rather than to fail.
+    mutating func cancelChildren(of parent: TaskID, isCancelled: Bool) {
+        if isCancelled {
+            cancel([parent])
+        } else if failing.insert(parent).inserted {
+            sweep([parent], sparing: parent)
         }
     }
 
@@ -57,9 +62,10 @@ extension Dispatcher {
 
     /// Tasks got their outcome, some of which may have been parents: nothing will be heard of them any more.
     mutating func forget(_ entry: ReadyRun) {
-        if !waiting.isEmpty || !failing.isEmpty {
+        if !waiting.isEmpty || !failing.isEmpty || !early.isEmpty {
             for index in BitIndexes(entry.bits) {
                 waiting[entry.run.id(at: index)] = nil
+                early[entry.run.id(at: index)] = nil
                 failing.remove(entry.run.id(at: index))
             }
         }

@@ -47,7 +47,8 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         do {
             let context = FinalizeContext(
                 id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: parent.run.label,
-                children: try core.withEarlier(children, of: parent), core: core)
+                children: try core.withEarlier(children, of: parent),
+                ticket: worker.buffer.begin(mayRelieve: false), buffer: worker.buffer, core: core)
             let handover = try SealedHandover.decode(Handler.Handover.self, from: sealed)
             let memo = try await handler.finalize(try works.work(at: parent.index), handover: handover, in: context)
             outcome.endedAt = core.clock.now

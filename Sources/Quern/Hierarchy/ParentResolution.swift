@@ -8,6 +8,7 @@ import QuernStore
 /// |---|---|---|---|
 /// | to be cancelled | cancel them | end as cancelled | wait: its own end is under way |
 /// | more children failed than the policy bears | cancel them | end as failed | wait for `execute` |
+/// | `execute` failed for good | cancel them | end as failed | |
 /// | else | wait | finalize | wait for `execute` |
 enum ParentResolution: Equatable {
     case wait
@@ -23,7 +24,8 @@ enum ParentResolution: Equatable {
         _ status: ParentStatus, policy: ChildFailurePolicy, isCancelled: Bool
     ) -> ParentResolution {
         let isCancelled = isCancelled || status.cancelRequested
-        let isFailing = policy.isFailed(status.counts, liveChildren: status.liveChildren)
+        let isFailing =
+            status.phase == TaskPhase.failed || policy.isFailed(status.counts, liveChildren: status.liveChildren)
         if status.liveChildren > 0 { return isCancelled || isFailing ? .cancelChildren : .wait }
         if status.phase == TaskPhase.executing { return .wait }
         if isCancelled { return .endCancelled }
@@ -37,4 +39,6 @@ enum TaskPhase {
     static let executing: UInt8 = 0
     /// `execute` has committed and sealed its hand-over; children may live.
     static let children: UInt8 = 1
+    /// `execute` has failed for good, and children live that were spawned ahead of its end; slot 0 has the failure.
+    static let failed: UInt8 = 2
 }

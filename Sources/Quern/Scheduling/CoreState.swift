@@ -45,6 +45,9 @@ struct CoreState {
     var stopWaiter: CheckedContinuation<Void, Never>?
     /// Resumed when nothing is left to do for now, or the scheduler does not run.
     var quietWaiters: [CheckedContinuation<Void, Never>] = []
+    /// Handlers that wait until their task has fewer children.
+    var roomWaiters: [UInt64: RoomWaiter] = [:]
+    var lastRoomWaiter: UInt64 = 0
     /// When the next schedule is due.
     var nextTick: Timestamp?
     /// Looks at the schedules that are due, and what they spawn that is not committed.

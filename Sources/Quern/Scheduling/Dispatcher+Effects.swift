@@ -56,12 +56,15 @@ extension Dispatcher {
 
     var workerCount: Int { cooperative.workers + threads.workers }
 
+    /// Those that take a place.
+    var busyWorkers: Int { workerCount - parked }
+
     /// Starts as many workers as there are pulls for, within the limit: where what waits is better, or there are fewer.
     private mutating func planWorkers() {
-        guard isRunning, !isThrottled, workerCount < limits.concurrency else { return }
+        guard isRunning, !isThrottled, busyWorkers < limits.concurrency else { return }
         var wantedHere = pullCount(at: .cooperative) - cooperative.starting
         var wantedThere = pullCount(at: .threads) - threads.starting
-        while workerCount < limits.concurrency, wantedHere > 0 || wantedThere > 0 {
+        while busyWorkers < limits.concurrency, wantedHere > 0 || wantedThere > 0 {
             if wantedThere <= 0 || (wantedHere > 0 && goesFirst(.cooperative)) {
                 startWorker(at: .cooperative)
                 wantedHere -= 1
@@ -111,7 +114,7 @@ extension Dispatcher {
     ///
     /// - Complexity: O(workers), and nothing without preemption.
     private mutating func planPreemptions() {
-        guard let levels = limits.preemption, isRunning, !isThrottled, workerCount >= limits.concurrency,
+        guard let levels = limits.preemption, isRunning, !isThrottled, busyWorkers >= limits.concurrency,
             cooperative.starting + threads.starting == 0
         else { return }
         var underWay = inFlight.values.count { $0.isPreempted }

@@ -17,7 +17,7 @@ extension Dispatcher {
             startWorker(at: place.other)
             return nil
         }
-        guard isRunning, !isThrottled, workerCount <= limits.concurrency,
+        guard isRunning, !isThrottled, busyWorkers <= limits.concurrency,
             let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place)
         else {
             self[place].workers -= 1
@@ -37,7 +37,7 @@ extension Dispatcher {
     /// started does one pull first.
     private mutating func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
         let other = place.other
-        return isRunning && !isThrottled && workerCount >= limits.concurrency
+        return isRunning && !isThrottled && busyWorkers >= limits.concurrency
             && pullCount(at: other) > self[other].starting && !goesFirst(place)
     }
 
@@ -98,6 +98,7 @@ extension Dispatcher {
         for index in BitIndexes(bits) {
             let parent = WaitingParent(run: entry.run, index: index, group: entry.group)
             waiting[parent.id] = parent
+            early[parent.id] = nil
             if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
         }
     }

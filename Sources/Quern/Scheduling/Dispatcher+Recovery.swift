@@ -16,10 +16,12 @@ extension Dispatcher {
             if kind != .cancelled { cancelKinds[id] = kind }
         }
         // Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
+        let executing = ExecutingParents(live.parents)
         for entry in live.runs {
             var ready = ReadyRun(run: entry.run, bits: entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
+            recoverEarly(&ready, executing, details: live.details)
             recover(ready, terms, details: live.details)
         }
         for status in live.parents { touched(status) }
@@ -27,7 +29,7 @@ extension Dispatcher {
     }
 
     /// - Parameter attributes: nil when they cannot be understood.
-    private mutating func recover(
+    mutating func recover(
         _ entry: ReadyRun, _ attributes: TaskAttributes?, details: [TaskID: LiveTasks.Detail]
     ) {
         var plain = entry

@@ -18,6 +18,7 @@ import QuernStore
 /// - in `held`, because no handler is registered for its type
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
+/// - in `early`, as a parent that is to be cancelled once its children have ended
 /// - in a transaction that is on its way to the store
 struct Dispatcher {
     struct Limits: Sendable {
@@ -101,6 +102,8 @@ struct Dispatcher {
     var fails: Deque<WaitingParent> = []
     var inFlight: [WorkerID: InFlight] = [:]
     var waiting: [TaskID: WaitingParent] = [:]
+    /// Parents whose `execute` has not committed: each has its place elsewhere, too, unless it is to be cancelled.
+    var early: [TaskID: EarlyParent] = [:]
 
     /// Tasks that are to be cancelled with all below them, as long as they have no outcome.
     var doomed: Set<TaskID> = []
@@ -120,6 +123,8 @@ struct Dispatcher {
     var isStalled = false
     var endedCount: UInt64 = 0
     var nextWorker: WorkerID = 1
+    /// Workers whose handlers wait for children of their tasks to end: they leave their places to those.
+    var parked = 0
     var nextNumber: UInt64 = 0
     /// Pulls that are still noted on disk before they run, because a crash may have cost the last process its life.
     var carefulPulls = 0
@@ -237,6 +242,8 @@ extension Dispatcher {
     }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {
+        var entry = entry
+        if !early.isEmpty { holdBackParents(&entry) }
         if entry.bits != 0 { self[place(of: entry.run.label)].cancels.append(entry) }
     }
 

@@ -95,19 +95,26 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
             report.cancelled |= bit
-        } else if Task.isCancelled {
+        } else if Task.isCancelled || error is ExecutionSuspended {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit
-        } else if let failure = error as? StagingFailure, failure.cause.isTransient {
+        } else if let cause = (error as? StagingFailure)?.cause ?? (error as? SchedulerError)?.cause,
+            cause.isTransient
+        {
             // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
-            worker.core.stall(failure.cause)
+            worker.core.stall(cause)
             worker.buffer.abandon()
             report.givenBack |= bit
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
             let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
+            if Body.advances, resolution.isFinal, worker.core.hasEarlyChildren(outcome.task) {
+                let size = worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
+                report.advanced |= bit
+                return size
+            }
             let size = worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: index, &report)
             return size
@@ -149,6 +156,13 @@ struct FailedAttempt {
         } else {
             transaction.end(outcome, as: kind, failure: failure, leaving: remains)
         }
+    }
+
+    /// For the end of a task that has children: it ends after them, and meanwhile they are cancelled.
+    func recordBesideChildren(in transaction: inout Transaction) {
+        let execution = FailedExecution(kind: kind, attempts: outcome.attempts, failure: failure)
+        transaction.advance(
+            outcome.task, to: TaskPhase.failed, value: execution.encoded(startedAt: outcome.startedAt))
     }
 
     /// Adds to a report what becomes of the task.

@@ -20,6 +20,14 @@ final class PullBuffer: Sendable {
         var staging: SpawnStaging?
         /// Whether all of that is in the log.
         var isStaged = false
+        /// What it keeps, once it has asked.
+        var states: StateKeeper?
+
+        func check(_ ticket: UInt64) throws(SchedulerError) {
+            guard self.ticket == ticket else {
+                throw SchedulerError(.contextExpired, "the handler of this context's task has returned")
+            }
+        }
 
         /// Moves what the running task spawned to its stage.
         mutating func stageSpawns(in store: MemoStore) {
@@ -36,6 +44,7 @@ final class PullBuffer: Sendable {
             mark = transaction.mark
             staging = nil
             isStaged = false
+            states = nil
         }
     }
 
@@ -52,6 +61,7 @@ final class PullBuffer: Sendable {
             state.lastTicket += 1
             state.ticket = state.lastTicket
             state.mayRelieve = mayRelieve
+            state.states = nil
             return state.lastTicket
         }
     }
@@ -61,11 +71,28 @@ final class PullBuffer: Sendable {
         _ ticket: UInt64, in store: MemoStore, _ body: (inout Transaction) throws(SchedulerError) -> Void
     ) throws(SchedulerError) {
         try state.withLock { state throws(SchedulerError) in
-            guard state.ticket == ticket else {
-                throw SchedulerError(.contextExpired, "the handler of this context's task has returned")
-            }
+            try state.check(ticket)
             try body(&state.transaction)
             if state.transaction.estimatedBytes >= Self.stagingBytes { state.stageSpawns(in: store) }
+        }
+    }
+
+    /// What the running task keeps; made by `make` when it asks first.
+    func states(_ ticket: UInt64, _ make: () -> StateKeeper) throws(SchedulerError) -> StateKeeper {
+        try state.withLock { state throws(SchedulerError) in
+            try state.check(ticket)
+            let states = state.states ?? make()
+            state.states = states
+            return states
+        }
+    }
+
+    /// Has `send` hand something of the running task's to the store, ahead of the pull's transaction. The lock is held
+    /// meanwhile, so that the task cannot end before it.
+    func sendAhead(_ ticket: UInt64, _ send: () -> Void) throws(SchedulerError) {
+        try state.withLock { state throws(SchedulerError) in
+            try state.check(ticket)
+            send()
         }
     }
 

@@ -14,8 +14,10 @@ struct FollowUp {
     private var startsTicking = false
     private var stopWaiter: CheckedContinuation<Void, Never>?
     private var quietWaiters: [CheckedContinuation<Void, Never>] = []
+    private var roomWaiters: [RoomWaiter] = []
 
     init(_ state: inout CoreState) {
+        if !state.roomWaiters.isEmpty { roomWaiters = state.takeRoomWaiters() }
         let effects = state.dispatcher.takeEffects()
         changesNote = effects.changesNote
         overdue = effects.overdue
@@ -61,6 +63,7 @@ struct FollowUp {
         if !questions.isEmpty { core.ask(questions) }
         stopWaiter?.resume()
         for waiter in quietWaiters { waiter.resume() }
+        for waiter in roomWaiters { waiter.continuation.resume() }
     }
 }
 

@@ -96,6 +96,7 @@ extension SchedulerCore {
         }
         for (watch, ended) in answers { watch.answer(.success(ended)) }
         if !released.isEmpty { store.unpin(released) }
+        aggregates.touched(changes.touched, in: self)
     }
 
     func storeDidFail(_ error: StoreError) { storeFailed(error) }

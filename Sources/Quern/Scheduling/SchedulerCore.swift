@@ -24,6 +24,7 @@ final class SchedulerCore: CommitObserver {
     let events = EventHub()
     let observers: TypeObservers
     let progress = ProgressBoard()
+    let aggregates: LiveAggregates
     /// Nil when nothing is traced.
     let tracer: (any Tracer)?
     /// Held while what schedules spawn is handed to the store; taken before ``state``.
@@ -51,6 +52,7 @@ final class SchedulerCore: CommitObserver {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
         }
+        aggregates = LiveAggregates(types.maintained)
         tracer = types.tracer
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
@@ -78,6 +80,9 @@ final class SchedulerCore: CommitObserver {
     func isDoomed(_ id: TaskID, parent: TaskID) -> Bool {
         state.withLock { $0.dispatcher.isDoomed(id, parent: parent) }
     }
+
+    /// Whether a task whose `execute` has not committed has children, or may have.
+    func hasEarlyChildren(_ id: TaskID) -> Bool { state.withLock { $0.dispatcher.early[id] != nil } }
 
     /// How often a task that failed is tried: as was said when it was spawned, else as its type says.
     func retryPolicy(of run: SpawnRun, else policy: RetryPolicy) -> RetryPolicy {

@@ -21,6 +21,11 @@ extension Registry {
             let labels = known.filter { names.contains($0.type.type) && $0.type.version <= work.payloadVersion }
             try add(registration, current, labels.map { ($0.label, $0.type.version) }, options, to: &table)
         }
+        for (parent, aggregate) in maintained {
+            for label in try table.labels(ofAny: parent) {
+                table.maintained[label.rawValue, default: []].append(aggregate)
+            }
+        }
         return table
     }
 

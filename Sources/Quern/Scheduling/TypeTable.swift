@@ -16,6 +16,8 @@ struct TypeTable: Sendable {
 
     /// By the raw value of the label.
     private(set) var runners: [(any TaskRunner)?] = []
+    /// The aggregates over children that are kept up to date, by the raw value of the parents' label.
+    var maintained: [UInt32: [MaintainedAggregate]] = [:]
     private var entries: [Entry] = []
     /// By the Swift type. Few enough that a walk is faster than hashing.
     private var works: [(type: ObjectIdentifier, entry: Int)] = []
@@ -47,6 +49,12 @@ struct TypeTable: Sendable {
 
     /// Of a type that is registered under this name today.
     func label(named type: TaskType) -> Label? { entriesByName[type].map { entries[$0].labels.current } }
+
+    /// All labels of a type.
+    func labels(ofAny type: any DurableTask.Type) throws(SchedulerError) -> [Label] {
+        let labels = try labels(of: type)
+        return [labels.current] + labels.others
+    }
 
     func labels<Work: DurableTask>(of type: Work.Type) throws(SchedulerError) -> TypeLabels {
         entries[try index(of: type)].labels
