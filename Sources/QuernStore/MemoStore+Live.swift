@@ -5,6 +5,9 @@ extension MemoStore {
     /// Everything without an outcome: what a scheduler starts from. O(live).
     public func liveTasks() -> LiveTasks { shared.committed.withLock { $0.liveTasks() } }
 
+    /// The largest id that a task was given so far; ``TaskID/none`` before the first. O(1).
+    public var lastTask: TaskID { shared.committed.withLock { TaskID($0.state.nextID - 1) } }
+
     /// Whether a task has no outcome yet. O(log live).
     public func isLive(_ task: TaskID) -> Bool {
         shared.committed.withLock { $0.state.live.contains(task) }

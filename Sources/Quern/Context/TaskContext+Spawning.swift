@@ -83,6 +83,7 @@ extension TaskContext {
     ) throws(SchedulerError) {
         var terms = terms
         if let tracer = core.tracer { terms = try core.traced(terms, tracer) }
+        if !terms.dependencies.isEmpty { try core.checkDependencies(of: terms, under: parent) }
         var key: TaskKey?
         if let text {
             key = terms.storeKey(text, under: parent, core.keySecret)
@@ -91,7 +92,8 @@ extension TaskContext {
             }
         }
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            try transaction.spawn(task, under: parent, terms, key: key, at: startedAt)
+            // The same time for all, so that they share runs; the true one where it matters.
+            try transaction.spawn(task, under: parent, terms, key: key, at: terms.isTimed ? now : startedAt)
         }
     }
 }

@@ -22,8 +22,10 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         let began = stopwatch.now
         var now = worker.core.clock.now
         let first = now
+        let limit = entry.isTimedByAttempt ? worker.core.attemptLimit(of: entry.run) : nil
         while let index = claims.claimNext() {
             let started = now
+            if let limit { worker.core.began(entry, index, limit) }
             let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
             report.tried += 1
             if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }

@@ -87,6 +87,7 @@ extension SchedulerCore {
             }
             if !changes.cancels.isEmpty { state.dispatcher.cancel(changes.cancels) }
             state.dispatcher.prioritized(changes.priorities)
+            if !changes.endedWatched.isEmpty { state.dispatcher.dependenciesEnded(changes.endedWatched) }
             for status in changes.touched { state.dispatcher.touched(status) }
             let answers = changes.endedRoots.compactMap { ended in
                 state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
@@ -130,7 +131,8 @@ extension SchedulerCore {
         let live = store.liveTasks()
         let crashes = Dispatcher.crashCounts(of: live)
         if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
-        let current = crashes.isEmpty ? live : store.liveTasks()
+        let isChanged = try await expireOverdue(live)
+        let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
         retainTrees(current)
         let held = perform { state in
             state.dispatcher.recover(current, wasClean: store.recovery.wasClean)

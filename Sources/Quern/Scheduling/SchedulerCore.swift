@@ -158,7 +158,7 @@ final class SchedulerCore: CommitObserver {
                     let outcome = Transaction.Outcome(
                         task: id, parent: entry.run.parent, label: entry.run.label, kind: kind,
                         attempts: entry.attempts, endedAt: now)
-                    transaction.end(outcome, attachment: remains[index] ?? [])
+                    transaction.end(cancelled: outcome, leaving: remains[index] ?? [])
                     report.ended[kind] += 1
                     report.events?.add(.ended(kind), outcome)
                 }
