@@ -66,7 +66,7 @@ private struct BulkCancel {
         // Parents that are chosen, or below one that is: what is below them goes with them.
         var covered: Set<TaskID> = []
         var failure: StoreError?
-        walk.forEach {
+        walk.visit {
             covered.contains($0)
         } onSkip: { entry in
             for index in BitIndexes(entry.live) where parents.contains(entry.run.id(at: index)) {

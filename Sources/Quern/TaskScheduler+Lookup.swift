@@ -52,7 +52,7 @@ extension TaskScheduler {
         try await core.onThread { core throws(StoreError) in
             var found: [LiveTask] = []
             var walk = LiveTaskWalk(core)
-            walk.forEach { task in
+            walk.visit { task in
                 guard found.count < limit else { return false }
                 if task.matches(type, group, prefix, parent) { found.append(task) }
                 return true

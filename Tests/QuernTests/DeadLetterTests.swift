@@ -126,6 +126,7 @@ struct DeadLetterTests {
         let second = try await make(faults, files: files)
         let error = await #expect(throws: SchedulerError.self) { try await second.scheduler.resubmit(old.id) }
         #expect(error?.code == .notResubmittable)
+        try await second.scheduler.resume(.everything)
         await second.runUntilIdle()
         #expect(try await second.scheduler.handle(for: new, of: Step.self).memo().value == 7)
         #expect(try await second.scheduler.deadLetters().collect().map(\.wasResubmitted) == [true])

@@ -3,7 +3,7 @@ import QuernStore
 import Synchronization
 
 /// Ended root tasks that are run again. Blocking; one at a time, so that each is run again but once.
-struct Resubmissions: ~Copyable {
+struct Resubmissions {
     private static let batchBytes = 1 << 20
 
     private let core: SchedulerCore
@@ -12,7 +12,7 @@ struct Resubmissions: ~Copyable {
 
     /// Runs `body` on a thread that may block, while nobody else runs anything again.
     static func run<Value: Sendable>(
-        _ core: SchedulerCore, _ body: @escaping @Sendable (borrowing Resubmissions) throws -> Value
+        _ core: SchedulerCore, _ body: @escaping @Sendable (Resubmissions) throws -> Value
     ) async throws(SchedulerError) -> Value {
         let result = await Task.detached(executorPreference: core.threads) { () -> Result<Value, SchedulerError> in
             core.resubmissions.withLock { _ in
@@ -31,22 +31,21 @@ struct Resubmissions: ~Copyable {
     /// - Returns: the new task.
     func runAgain(_ id: TaskID, redrives: Bool) throws -> TaskID {
         if core.store.isLive(id) { throw refusal("task \(id) has not ended") }
-        guard let (row, sequence) = try findRow(of: id) else {
+        guard let row = try findRow(of: id) else {
             throw SchedulerError(.unknownTask, "there is no ended root task \(id)")
         }
         if isMarked(id) { throw refusal("task \(id) was run again before") }
-        let ended = RedrivenTask(task: id, parent: .none, sequence: sequence)
-        let bytes = try core.store.attachment(of: id, under: .none, endedAt: sequence) ?? []
-        guard redrives || row.kind.isFailure, let remains = TaskRemains(decoding: bytes) else {
+        guard redrives || row.kind.isFailure, let remains = row.remains else {
             throw refusal("task \(id) ended as \(row.kind) and left nothing to run it again with")
         }
+        let ended = RedrivenTask(task: id, parent: .none, sequence: row.sequence)
         let next = redrives ? remains.next(after: ended) : nil
         if redrives, next == nil { throw refusal("task \(id) did not get to its children: nothing of it can be kept") }
         let trees = try next.map(core.trees(of:)) ?? []
         core.store.pin(trees)
         do {
             var transaction = Transaction()
-            try add(id, sequence, row.label, remains, redriving: next, to: &transaction)
+            try add(id, row.sequence, row.label, remains, redriving: next, to: &transaction)
             guard case .inserted(let new) = try core.store.appendBlocking(transaction).disposition(of: 0) else {
                 throw refusal("task \(id) has the key of another one")
             }
@@ -64,15 +63,26 @@ struct Resubmissions: ~Copyable {
         }
     }
 
-    private func findRow(of id: TaskID) throws(StoreError) -> (row: EndedTask, sequence: UInt64)? {
-        var cursor = try core.store.children(of: .none).reversed().makeCursor(columns: .all)
-        var block = ChildBlock()
-        while try cursor.next(into: &block) {
-            for index in 0..<block.count where block.id(at: index) == id {
-                return (EndedTask(at: index, in: block), block.sequence(at: index))
+    private struct Row {
+        var kind: OutcomeKind
+        var label: Label
+        var sequence: UInt64
+        var remains: TaskRemains?
+    }
+
+    private func findRow(of id: TaskID) throws(StoreError) -> Row? {
+        var row: Row?
+        try core.forEachEndedRoot { index, block in
+            guard block.id(at: index) == id else { return true }
+            let remains = block.withAttachment(at: index) { bytes in
+                TaskRemains(decoding: bytes.withUnsafeBytes { Array($0) })
             }
+            row = Row(
+                kind: block.kind(at: index), label: block.label(at: index), sequence: block.sequence(at: index),
+                remains: remains)
+            return false
         }
-        return nil
+        return row
     }
 
     // MARK: - Many
@@ -87,34 +97,41 @@ struct Resubmissions: ~Copyable {
         var count = 0
         while try cursor.next(into: &block) {
             for index in 0..<block.count {
-                let id = block.id(at: index)
                 let bytes = block.withAttachment(at: index) { $0.withUnsafeBytes { Array($0) } }
-                guard !isMarked(id), let remains = TaskRemains(decoding: bytes),
-                    isWanted(block.label(at: index), remains)
+                guard !isMarked(block.id(at: index)), let remains = TaskRemains(decoding: bytes),
+                    isWanted(block.label(at: index), remains), try add(index, of: block, remains, to: &transaction)
                 else { continue }
-                // A task whose key a live one has is left alone, and no other with it.
-                var single = Transaction()
-                let isAlone = remains.key != nil
-                let (label, sequence) = (block.label(at: index), block.sequence(at: index))
-                if isAlone {
-                    try add(id, sequence, label, remains, redriving: nil, to: &single)
-                    do throws(StoreError) { try core.store.appendBlocking(single) } catch {
-                        guard error.code == .duplicateKey else { throw error }
-                        continue
-                    }
-                } else {
-                    try add(id, sequence, label, remains, redriving: nil, to: &transaction)
-                    if transaction.estimatedBytes >= Self.batchBytes {
-                        try core.store.appendBlocking(transaction)
-                        transaction = Transaction()
-                    }
-                }
                 count += 1
+                guard transaction.estimatedBytes >= Self.batchBytes else { continue }
+                try core.store.appendBlocking(transaction)
+                transaction = Transaction()
             }
         }
         if !transaction.isEmpty { try core.store.appendBlocking(transaction) }
         try forgetMarks()
         return count
+    }
+
+    /// - Returns: false when the task is to be left alone.
+    private func add(
+        _ index: Int, of block: ChildBlock, _ remains: TaskRemains, to transaction: inout Transaction
+    ) throws -> Bool {
+        let (id, label, sequence) = (block.id(at: index), block.label(at: index), block.sequence(at: index))
+        do {
+            if remains.key == nil {
+                try add(id, sequence, label, remains, redriving: nil, to: &transaction)
+            } else {
+                // A key that a live task has keeps its own task back, and no other.
+                var single = Transaction()
+                try add(id, sequence, label, remains, redriving: nil, to: &single)
+                try core.store.appendBlocking(single)
+            }
+            return true
+        } catch let error as StoreError where error.code == .duplicateKey {
+            return false
+        } catch is PermanentError {
+            return false
+        }
     }
 
     /// The new task and the mark of the old one commit together.

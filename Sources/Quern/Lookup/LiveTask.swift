@@ -34,7 +34,7 @@ struct LiveTaskWalk {
     /// Calls `body` for each task, until it returns false.
     ///
     /// - Parameter skips: says of which parents no child is wanted.
-    mutating func forEach(
+    mutating func visit(
         exceptBelow skips: (TaskID) -> Bool = { _ in false }, onSkip: (LiveTasks.Run) -> Void = { _ in },
         _ body: (LiveTask) -> Bool
     ) {
