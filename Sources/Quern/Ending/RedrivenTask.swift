@@ -32,6 +32,7 @@ extension TaskRemains {
             renewed.start = nil
             renewed.dependencies = []
             renewed.onDependencyFailure = .fail
+            renewed.onDependencyCancel = nil
             renewed.redrives = ended
             return try renewed.encoded()
         } catch { throw PermanentError(reason: "options cannot be taken over", detail: "\(error)") }
