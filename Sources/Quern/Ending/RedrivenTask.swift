@@ -33,6 +33,7 @@ extension TaskRemains {
             renewed.dependencies = []
             renewed.backward = []
             renewed.onDependencyFailure = .fail
+            renewed.onDependencyCancel = nil
             renewed.redrives = ended
             return try renewed.encoded()
         } catch { throw PermanentError(reason: "options cannot be taken over", detail: "\(error)") }

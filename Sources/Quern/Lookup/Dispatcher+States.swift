@@ -24,6 +24,7 @@ extension Dispatcher {
             }
         }
         for entry in held { note(.held, entry) }
+        for waiting in dependencies.all { note(.blocked, waiting.tasks) }
         for entry in delayed.unordered {
             switch entry.item {
             case .tasks(let tasks): note(.delayed(until: entry.due), tasks)

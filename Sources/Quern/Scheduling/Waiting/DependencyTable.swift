@@ -58,7 +58,7 @@ struct DependencyTable: Sendable {
     /// Tasks that wait. O(entries).
     var count: Int { entries.values.reduce(0) { $0 + $1.tasks.count } }
 
-    /// All that wait. For tests.
+    /// All that wait.
     var all: some Collection<Waiting> { entries.values }
 
     /// Has tasks wait for at least one other.
