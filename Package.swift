@@ -92,6 +92,19 @@ let package = Package(
             path: "Examples/DirScan/Command",
             swiftSettings: strict),
 
+        .target(
+            name: "ThumbnailKit", dependencies: ["Quern"], path: "Examples/ThumbnailPipeline/Kit",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "thumbnails",
+            dependencies: [
+                "Quern", "QuernStore", "ThumbnailKit", systemPackage,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Examples/ThumbnailPipeline/Command",
+            swiftSettings: strict),
+
         // Tests: a folder a module.
         .testTarget(
             name: "QuernStoreTests",
@@ -125,6 +138,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DirScanTests", dependencies: ["DirScanKit", "Quern", "QuernTesting", "dirscan", systemPackage],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ThumbnailTests",
+            dependencies: ["Quern", "QuernStore", "QuernTesting", "ThumbnailKit", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import HeapModule
-public import QuernStore
+import QuernStore
 
 extension TaskScheduler {
     /// What the scheduler has to do and has done since it was made.
     ///
-    /// - Complexity: O(waiting for a retry or for a handler).
+    /// - Complexity: O(runs that wait for a time, for others to end or for a handler).
     public var statistics: SchedulerStatistics { core.read { $0.dispatcher.statistics } }
 
     /// The tasks that wait for a handler, by type: no handler is registered for it, or a newer program wrote their
@@ -31,8 +31,10 @@ public struct HeldType: Sendable, Equatable {
 public struct SchedulerStatistics: Sendable, Equatable {
     /// Tasks that wait for a worker.
     public var ready = 0
-    /// Tasks that wait for their next attempt.
+    /// Tasks that wait for their start or their next attempt.
     public var delayed = 0
+    /// Tasks that wait for others to end (``TaskOptions/dependencies``).
+    public var blocked = 0
     /// Tasks of types without a handler.
     public var held = 0
     /// Orchestrator tasks between `execute` and their outcome.
@@ -58,7 +60,8 @@ extension Dispatcher {
         var statistics = SchedulerStatistics()
         statistics.ready =
             queues.count + inFlight.values.reduce(0) { $0 + $1.pull.claims.remaining.nonzeroBitCount }
-        statistics.delayed = delayed.count
+        statistics.delayed = delayed.unordered.reduce(0) { $0 + $1.item.count }
+        statistics.blocked = dependencies.count
         statistics.held = held.reduce(0) { $0 + $1.count }
         statistics.waitingParents = waiting.count
         statistics.running = inFlight.count

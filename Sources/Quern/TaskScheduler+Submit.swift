@@ -68,6 +68,7 @@ extension SchedulerCore {
     private func commit<Work: DurableTask>(
         _ tasks: [Work], _ terms: SpawnTerms, key: ((Work) -> String?)?
     ) async throws(SchedulerError) -> [TaskHandle<Work>] {
+        if !terms.dependencies.isEmpty { try checkDependencies(of: terms, under: .none) }
         var (transaction, terms) = (Transaction(), terms)
         if let tracer { terms = try traced(terms, tracer) }
         let now = clock.now

@@ -5,6 +5,9 @@ extension MemoStore {
     /// Everything without an outcome: what a scheduler starts from. O(live).
     public func liveTasks() -> LiveTasks { shared.committed.withLock { $0.liveTasks() } }
 
+    /// The largest id that a task was given so far; ``TaskID/none`` before the first. O(1).
+    public var lastTask: TaskID { shared.committed.withLock { TaskID($0.state.nextID - 1) } }
+
     /// Whether a task has no outcome yet. O(log live).
     public func isLive(_ task: TaskID) -> Bool {
         shared.committed.withLock { $0.state.live.contains(task) }
@@ -22,6 +25,14 @@ extension MemoStore {
 
     /// The live task that has a key. O(1).
     public func task(forKey key: TaskKey) -> TaskID? { shared.committed.withLock { $0.state.keys.task(for: key) } }
+
+    /// The key that a live task has. O(log tasks with keys).
+    public func key(of task: TaskID) -> TaskKey? { shared.committed.withLock { $0.state.keys.key(of: task) } }
+
+    /// What is known of a live task beyond its run; nil when there is nothing to tell. O(log such tasks).
+    public func detail(of task: TaskID) -> LiveTasks.Detail? {
+        shared.committed.withLock { $0.state.details[task] }
+    }
 
     /// What this store's keys are made with: the same for its life, and no other store's.
     public var keySecret: TaskKey.Secret { TaskKey.Secret(shared.files.identity) }

@@ -74,6 +74,13 @@ extension MemoStore {
         return report
     }
 
+    /// Has retention leave the trees of these ended root tasks alone, until ``unpin(_:)`` or the store is closed. Who
+    /// drops one by its id is not held back, nor is a walk that is under way.
+    package func pin(_ roots: some Sequence<TaskID>) { shared.committed.withLock { $0.pinned.formUnion(roots) } }
+
+    /// Takes ``pin(_:)`` back.
+    package func unpin(_ roots: some Sequence<TaskID>) { shared.committed.withLock { $0.pinned.subtract(roots) } }
+
     /// Runs `body`, and runs it again when a compaction forgot trees meanwhile, so that what it found may be gone.
     private func retryingDrop(_ body: (_ generation: UInt64) throws(StoreError) -> Void) throws(StoreError) {
         func generation() -> UInt64 { shared.committed.withLock { $0.state.dropped.generation } }

@@ -91,14 +91,64 @@ struct SnapshotViewTests {
         #expect(full.count == 700 && model.all.count == 700, "seed \(seed)")
         #expect(full.endsInMemory == (place != .disk), "seed \(seed)")
         #expect(place == .memory ? full.extents.count == 1 : full.extents.count > 8, "seed \(seed)")
+        try check(full, model.all, seed, &random)
+        try await model.store.close()
+    }
+
+    @Test(
+        "Children of several parents are shown as one's, without those that are left out (T12a)",
+        arguments: 1...24 as ClosedRange<UInt64>)
+    func severalParents(seed: UInt64) async throws {
+        var random = SeededGenerator(seed: seed)
+        let model = try await ViewModel.make(seed: seed, ViewModel.Place.allCases[Int(seed) % 3])
+        var combined = try model.store.children(of: model.root)
+        var all = model.all.map { (parent: model.root, row: $0) }
+        var before = model.root
+        for generation in 0..<3 {
+            let parent = try await model.store.append(.spawning(1)).spawned[0].lowerBound
+            let count = generation == 1 && random.coin() ? 0 : 1 + random.below(200)
+            let ids = count == 0 ? [] : Array(try await model.store.append(.spawning(count, under: parent)).spawned[0])
+            var transaction = Transaction()
+            for id in ids {
+                let kind = random.coin() ? .completed : random.pick(OutcomeKind.allCases)
+                let value = random.bytes(random.below(40))
+                transaction.end(
+                    .init(
+                        task: TaskID(id), parent: TaskID(parent), label: Label(rawValue: 1), kind: kind,
+                        endedAt: Timestamp(milliseconds: 0))
+                ) { $0.append(contentsOf: value) }
+                if random.chance(1, in: 50) {
+                    try await model.store.append(transaction)
+                    transaction = Transaction()
+                }
+            }
+            try await model.store.append(transaction)
+            let own = try model.store.children(of: TaskID(parent))
+            let kinds = OutcomeKind.allCases.filter { $0.isFailure || (generation == 2 && $0 == .cancelled) }
+            // In the wrong order they are no one parent's.
+            #expect(own.isEmpty || combined.preceded(by: own, leavingOut: []) == nil, "seed \(seed)")
+            let earlier = combined
+            // Of those before, what was left out then is left out alone.
+            let kept = all.filter { $0.parent != before || !kinds.contains($0.row.kind) }
+            combined = try #require(own.preceded(by: earlier, leavingOut: kinds), "seed \(seed)")
+            before = TaskID(parent)
+            all = kept + (try StoreFacts.children(of: own)).map { (parent: TaskID(parent), row: $0) }
+            try check(combined, all.map(\.row), seed, &random)
+        }
+        try await model.store.close()
+    }
+
+    private func check(
+        _ full: ChildSnapshot, _ all: [StoreFacts.Child], _ seed: UInt64, _ random: inout SeededGenerator
+    ) throws {
         for round in 0..<40 {
             var view = full
-            var rows = model.all
+            var rows = all
             var path = "seed \(seed), round \(round): "
             for _ in 0..<(1 + random.below(4)) {
                 switch random.below(4) {
                 case 0:
-                    let known = model.all.map(\.sequence)
+                    let known = all.map(\.sequence)
                     let position = random.chance(1, in: 8) ? 0 : random.pick(known) + UInt64(random.below(2))
                     path += "after \(position), "
                     view = try view.after(position)
@@ -130,7 +180,6 @@ struct SnapshotViewTests {
             #expect(view.counts == rows.counts, "\(path)")
             #expect(view.count == rows.count && view.isEmpty == rows.isEmpty, "\(path)")
         }
-        try await model.store.close()
     }
 
     @Test("A view agrees with itself whatever columns its walk decodes", arguments: 1...6 as ClosedRange<UInt64>)

@@ -14,7 +14,9 @@ import Testing
         let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
         let recorder = Recorder()
         store.setObserver(recorder)
+        #expect(store.lastTask == .none)
         let root = try await store.append(.spawning(1)).spawned[0].lowerBound
+        #expect(store.lastTask == TaskID(root))
         let ids = try await store.append(.spawning(6, under: root)).spawned[0].map { TaskID($0) }
         try await store.append(.ending([ids[0].rawValue], under: root))
         #expect(

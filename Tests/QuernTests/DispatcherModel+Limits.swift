@@ -93,6 +93,7 @@ extension DispatcherModel {
             if dispatcher.isDoomed(id, parent: entry.run.parent) {
                 throw ModelError(description: "task \(id) is given out although it was cancelled before")
             }
+            try checkWaited(id)
             if nodes[id.rawValue]?.attempts != entry.attempts {
                 throw ModelError(description: "task \(id) is at attempt \(entry.attempts) by mistake")
             }

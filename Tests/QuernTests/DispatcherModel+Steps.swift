@@ -30,6 +30,7 @@ extension DispatcherModel {
         watchingClaims { effects = $0.dispatcher.takeEffects() }
         for start in effects.starts { workers[start.worker] = WorkerState(place: start.place) }
         for worker in effects.cancellations { workers[worker]?.isCancelled = true }
+        answer(effects)
     }
 
     mutating func submit() {
@@ -44,7 +45,7 @@ extension DispatcherModel {
         // The request is a commit of its own, in order with the others.
         while !uncommitted.isEmpty { try commit() }
         guard nodes[id]?.outcome == nil else { return }
-        nodes[id]?.cancelRequested = true
+        nodes[id]?.cancel = .cancelled
         watchingClaims { $0.dispatcher.cancel([TaskID(id)]) }
     }
 
@@ -120,7 +121,8 @@ extension DispatcherModel {
         case .cancel(let entries):
             for entry in entries {
                 for index in BitIndexes(entry.bits) {
-                    changes.append(.end(entry.run.id(at: index).rawValue, .cancelled))
+                    let id = entry.run.id(at: index)
+                    changes.append(.end(id.rawValue, pull.cancelKinds[id] ?? .cancelled))
                 }
             }
         }
@@ -222,7 +224,8 @@ extension DispatcherModel {
             try moveWorker()
             try commit()
             applyEffects()
-            guard workers.isEmpty, uncommitted.isEmpty, dispatcher.delayed.isEmpty else { continue }
+            guard workers.isEmpty, uncommitted.isEmpty, dispatcher.delayed.isEmpty, dispatcher.dependencies.isEmpty
+            else { continue }
             if dispatcher.queues.count == 0 { return try checkOwners() }
             guard let due = dispatcher.nextDue else { throw ModelError(description: "nobody will ever look again") }
             clock = max(clock, due.rawValue)

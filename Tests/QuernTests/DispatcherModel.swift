@@ -24,7 +24,9 @@ struct DispatcherModel {
         var depth: Int
         var phase: UInt8 = 0
         var outcome: OutcomeKind?
-        var cancelRequested = false
+        var cancel: OutcomeKind?
+        var cancelRequested: Bool { cancel != nil }
+        var attributes = TaskAttributes()
         var run: SpawnRun
         var live = 0
         var counts = OutcomeCounts()
@@ -73,6 +75,9 @@ struct DispatcherModel {
     var clock: Int64 = 0
     var spawnBudget = 300
     var limits = Array(repeating: Limits(), count: 4 + Self.groups.count)
+    /// Of which the dispatcher wants to hear when they end.
+    var watched: Set<UInt64> = []
+    var waitsForOthers = false
 
     init(seed: UInt64, concurrency: Int) {
         random = SeededGenerator(seed: seed)
@@ -106,15 +111,16 @@ struct DispatcherModel {
                 // Ids follow commit order.
                 var placed = run
                 placed.firstID = TaskID(nextID)
+                placed.submittedAt = now
                 placed.priority = [100, 110, 128].randomElement(using: &random) ?? 128
                 nextID += UInt64(run.count)
-                var options = TaskOptions()
-                if chance(50) { options.group = Self.groups.randomElement(using: &random) }
+                var attributes = makeAttributes(for: placed)
+                if chance(50) { attributes.group = Self.groups.randomElement(using: &random) }
                 // Some whose keys were taken.
                 let absent =
                     chance(10) && run.count > 1 ? UInt64.random(in: 0...placed.allBits >> 1, using: &random) : 0
-                add(placed, depth: depth, group: options.group, absent: absent)
-                spawned.append((placed, try TaskAttributes(options).encoded(), absent))
+                add(placed, depth: depth, attributes, absent: absent)
+                spawned.append((placed, try attributes.encoded(), absent))
                 touched.insert(run.parent.rawValue)
             case .advance(let id, let phase):
                 nodes[id]?.phase = phase
@@ -126,6 +132,7 @@ struct DispatcherModel {
             }
         }
         for new in spawned { dispatcher.spawned(new.run, attributes: new.attributes, absent: new.absent) }
+        tellEnds()
         for id in touched.sorted() where id != 0 && nodes[id]?.outcome == nil {
             let status = status(id)
             watchingClaims { $0.dispatcher.touched(status) }
@@ -136,11 +143,12 @@ struct DispatcherModel {
         for entry in batch where entry.bytes > 0 { dispatcher.committed(bytes: entry.bytes) }
     }
 
-    mutating func add(_ run: SpawnRun, depth: Int, group: String?, absent: UInt64) {
+    mutating func add(_ run: SpawnRun, depth: Int, _ attributes: TaskAttributes, absent: UInt64) {
         for index in BitIndexes(run.allBits & ~absent) {
             nodes[run.id(at: index).rawValue] = Node(
                 parent: run.parent.rawValue, isOrchestrator: run.label.rawValue == 1 || run.label.rawValue == 2,
-                policyIsFailFast: run.label.rawValue == 1, depth: depth, run: run, group: group, priority: run.priority)
+                policyIsFailFast: run.label.rawValue == 1, depth: depth, attributes: attributes, run: run,
+                group: attributes.group, priority: run.priority)
         }
         nodes[run.parent.rawValue]?.live += (run.allBits & ~absent).nonzeroBitCount
     }
@@ -180,17 +188,19 @@ struct DispatcherModel {
                 for index in 0..<Int(node.run.count) {
                     if let other = nodes[first + UInt64(index)], other.outcome == nil { bits |= 1 << UInt64(index) }
                 }
-                if let attributes = try? TaskAttributes(TaskOptions(group: node.group)).encoded(), !attributes.isEmpty {
-                    live.attributes[node.run.firstID] = attributes
+                if bits != 0 {
+                    live.runs.append(LiveTasks.Run(run: node.run, live: bits))
+                    if let attributes = try? node.attributes.encoded(), !attributes.isEmpty {
+                        live.attributes[node.run.firstID] = attributes
+                    }
                 }
-                if bits != 0 { live.runs.append(LiveTasks.Run(run: node.run, live: bits)) }
             }
             guard node.outcome == nil else { continue }
             if node.phase != 0 || node.cancelRequested || node.priority != node.run.priority {
                 var detail = LiveTasks.Detail()
                 detail.phase = node.phase
                 detail.priority = node.priority == node.run.priority ? nil : node.priority
-                detail.cancel = node.cancelRequested ? .cancelled : nil
+                detail.cancel = node.cancel
                 live.details[TaskID(id)] = detail
             }
             if node.phase != 0 || node.live > 0 || node.counts.total > 0 { live.parents.append(status(id)) }

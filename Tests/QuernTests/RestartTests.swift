@@ -269,6 +269,7 @@ struct RestartTests {
                     throw Trouble("\(outcome)")
                 }
                 #expect(failure.reason == "quarantined")
+                #expect(try await scheduler.deadLetters().collect().map(\.canRunAgain) == [true])
                 let answer = try await scheduler.handle(for: innocent, of: Step.self).outcome()
                 #expect(answer.kind == .completed)
                 scheduler.core.stop(immediately: true)

@@ -68,6 +68,14 @@ final class Journal: Sendable {
     }
 }
 
+/// In which order handlers came by.
+final class Order: Sendable {
+    private let state = Mutex<[Int]>([])
+
+    func note(_ number: Int) { state.withLock { $0.append(number) } }
+    var numbers: [Int] { state.withLock { $0 } }
+}
+
 /// A door that handlers wait at until the test opens it.
 final class Gate: Sendable {
     private struct State {

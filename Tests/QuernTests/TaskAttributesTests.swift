@@ -113,6 +113,7 @@ struct TaskAttributesTests {
                     TaskID(.random(in: 0 ... .max, using: &random)), parent: TaskID(.random(in: 0...9, using: &random)))
             }
             options.onDependencyFailure = DependencyPolicy.allCases.randomElement(using: &random)
+            if chance() { options.onDependencyCancel = DependencyPolicy.allCases.randomElement(using: &random) }
         }
         if chance() {
             let attempts = UInt32.random(in: 1 ... .max, using: &random)
@@ -128,7 +129,16 @@ struct TaskAttributesTests {
                 }
         }
         guard var attributes = try? TaskAttributes(options) else { return TaskAttributes() }
-        if chance() { attributes.redrives = TaskID(.random(in: 1...1000, using: &random)) }
+        if chance() {
+            attributes.backward = (0..<Int.random(in: 0...4, using: &random)).map { _ in
+                .random(in: 0 ... .max, using: &random)
+            }
+        }
+        if chance() {
+            attributes.redrives = RedrivenTask(
+                task: TaskID(.random(in: 1...1000, using: &random)),
+                parent: TaskID(.random(in: 0...1000, using: &random)), sequence: .random(in: 1...1000, using: &random))
+        }
         if chance() {
             attributes.traceContext = (0..<Int.random(in: 1...3, using: &random)).map { _ in
                 TaskAttributes.TraceField(name: name(), value: name())

@@ -14,6 +14,8 @@ enum Imports {
         ("Sources/QuernTool/", ["QuernStore"]),
         ("Examples/DirScan/Kit/", ["Quern"]),
         ("Examples/DirScan/Command/", ["DirScanKit", "Quern"]),
+        ("Examples/ThumbnailPipeline/Kit/", ["Quern"]),
+        ("Examples/ThumbnailPipeline/Command/", ["ThumbnailKit", "Quern", "QuernStore"]),
         ("Tests/", ours),
         ("Benchmarks/", ours),
         ("Package.swift", []),
@@ -21,7 +23,7 @@ enum Imports {
 
     private static let ours: Set<String> = [
         "CLZ4", "CQuernKernels", "QuernStore", "Quern", "QuernJSON", "QuernTesting", "QuernTool", "DirScanKit",
-        "dirscan",
+        "dirscan", "ThumbnailKit", "thumbnails",
     ]
 
     static func findings(in file: SourceFile) -> [Finding] {
@@ -39,8 +41,10 @@ enum Imports {
             if ours.contains(module), !allowed.contains(module) {
                 return file.finding(index + 1, "\(module) may not be imported here: dependencies point down")
             }
-            // Where the system has no essentials of it, QuernJSON takes Foundation whole; who links it asked for that.
-            if module == "Foundation", file.isIn("Sources/", "Examples/"), !file.isIn("Sources/QuernJSON/") {
+            // Where the system has no essentials of it, these take Foundation whole; who links them asked for that.
+            if module == "Foundation", file.isIn("Sources/", "Examples/"),
+                !file.isIn("Sources/QuernJSON/", "Examples/ThumbnailPipeline/")
+            {
                 return file.finding(index + 1, "Foundation costs every program its start-up time and memory")
             }
             return nil

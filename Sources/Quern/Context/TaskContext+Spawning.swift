@@ -82,7 +82,9 @@ extension TaskContext {
         _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key: String?
     ) throws(SchedulerError) {
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            try add(task, under: parent, terms, key: key, at: startedAt, to: &transaction)
+            // The same time for all, so that they share runs; the true one where it matters.
+            let time = terms.isTimed ? now : startedAt
+            try add(task, under: parent, terms, key: key, at: time, to: &transaction)
         }
     }
 
@@ -93,6 +95,7 @@ extension TaskContext {
     ) throws(SchedulerError) {
         var terms = terms
         if let tracer = core.tracer { terms = try core.traced(terms, tracer) }
+        if !terms.dependencies.isEmpty { try core.checkDependencies(of: terms, under: parent) }
         var key: TaskKey?
         if let text {
             key = terms.storeKey(text, under: parent, core.keySecret)

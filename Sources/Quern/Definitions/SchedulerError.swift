@@ -28,14 +28,21 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let payloadNotEncodable = Code("payload not encodable")
         /// A task's payload is larger than 16 MiB.
         public static let payloadTooLarge = Code("payload too large")
-        /// A group's or tag's name is empty or longer than 255 bytes, or a task's options are more than 4 KiB.
+        /// A group's or tag's name is empty or longer than 255 bytes, a task's options are more than 4 KiB, or a task
+        /// is to depend on one that never was, on one of another parent than it says, or on a task above itself.
         public static let invalidOptions = Code("invalid options")
+        /// The tasks of a ``TaskGraph`` cannot all run: one waits for itself by way of others, or for a name that the
+        /// graph does not have; or two have one name.
+        public static let invalidGraph = Code("invalid graph")
         /// A live task has the key, and ``TaskOptions/onDuplicate`` says to reject; `cause` names it.
         public static let duplicateKey = Code("duplicate key")
         /// A ``TaskMiddleware`` did not let the task be submitted.
         public static let refused = Code("refused")
         /// There is no task of this id and type.
         public static let unknownTask = Code("unknown task")
+        /// An ended task cannot be run again: it did not fail, or it left nothing to run it again with, or that was
+        /// done already.
+        public static let notResubmittable = Code("not resubmittable")
         /// The system has no time zone of this name.
         public static let unknownTimeZone = Code("unknown time zone")
         /// What a task was to keep cannot be encoded, or is more than 16 MiB with all that it keeps beside it.

@@ -43,19 +43,38 @@ extension TaskAttributes {
             }
             timeToLive = TimeToLive(try value.milliseconds(), from: basis)
         case Tag.dependencies:
-            guard let policy = DependencyPolicy(rawValue: try value.byte()) else {
-                throw AttributeError(description: "unknown policy for dependencies")
-            }
-            onDependencyFailure = policy
+            try decodePolicies(try value.byte())
             repeat {
                 let task = TaskID(try value.variable())
                 dependencies.append(TaskDependency(task, parent: TaskID(try value.variable())))
             } while !value.isAtEnd
-        case Tag.redrives: redrives = TaskID(try value.variable())
+        case Tag.redrives:
+            let task = TaskID(try value.variable())
+            let parent = TaskID(try value.variable())
+            redrives = RedrivenTask(task: task, parent: parent, sequence: try value.variable())
         case Tag.retry: retry = try RetryPolicy(decoding: &value)
+        case Tag.backward:
+            let before = self
+            try decodePolicies(try value.byte())
+            guard dependencies.isEmpty || hasPolicies(of: before) else {
+                throw AttributeError(description: "two policies for dependencies")
+            }
+            repeat { backward.append(try value.variable()) } while !value.isAtEnd
         default: return false
         }
         return true
+    }
+
+    private mutating func decodePolicies(_ byte: UInt8) throws(AttributeError) {
+        let cancel = byte >> 4 == 0 ? nil : DependencyPolicy(rawValue: byte >> 4)
+        guard let failure = DependencyPolicy(rawValue: byte & 15), cancel != failure, byte >> 4 == 0 || cancel != nil
+        else { throw AttributeError(description: "unknown policies for dependencies") }
+        onDependencyFailure = failure
+        onDependencyCancel = cancel
+    }
+
+    private func hasPolicies(of other: TaskAttributes) -> Bool {
+        onDependencyFailure == other.onDependencyFailure && onDependencyCancel == other.onDependencyCancel
     }
 
     private mutating func decodeTags(_ value: inout AttributeReader) throws(AttributeError) {

@@ -35,21 +35,35 @@ extension TaskAttributes {
         }
         if !dependencies.isEmpty {
             field(Tag.dependencies, &writer) {
-                $0.append(onDependencyFailure.rawValue)
+                $0.append(policies)
                 for dependency in dependencies {
                     $0.append(variable: dependency.task.rawValue)
                     $0.append(variable: dependency.parent.rawValue)
                 }
             }
         }
-        if let redrives { field(Tag.redrives, &writer) { $0.append(variable: redrives.rawValue) } }
+        if let redrives {
+            field(Tag.redrives, &writer) {
+                $0.append(variable: redrives.task.rawValue)
+                $0.append(variable: redrives.parent.rawValue)
+                $0.append(variable: redrives.sequence)
+            }
+        }
         if let retry { field(Tag.retry, &writer) { retry.encode(into: &$0) } }
+        if !backward.isEmpty {
+            field(Tag.backward, &writer) {
+                $0.append(policies)
+                for distance in backward { $0.append(variable: distance) }
+            }
+        }
         guard writer.count <= Limits.attributeBytes else {
             throw SchedulerError(
                 .invalidOptions, "options of \(writer.count) bytes; the limit is \(Limits.attributeBytes)")
         }
         return writer.bytes
     }
+
+    private var policies: UInt8 { onDependencyFailure.rawValue | (onDependencyCancel?.rawValue ?? 0) << 4 }
 
     private func field(_ tag: UInt64, _ writer: inout ByteWriter, _ body: (inout ByteWriter) -> Void) {
         var value = ByteWriter()

@@ -12,12 +12,14 @@ import QuernStore
 /// | 5 | the tick of a schedule that spawned it: as 4 |
 /// | 6 | delay after submission: milliseconds |
 /// | 8 | time to live: basis, 1 byte; milliseconds |
-/// | 10 | dependencies: policy, 1 byte; for each the ids of task and parent |
-/// | 12 | the id of the task that this one redrives |
+/// | 10 | dependencies: policies, 1 byte; for each the ids of task and parent |
+/// | 12 | of the ended task that this one redrives: its id, its parent's, the commit position of its outcome |
 /// | 14 | retry: attempts, first delay and cap in nanoseconds, jitter, growth, 1 byte, factor |
+/// | 16 | dependencies of a task of a graph: policies, 1 byte; for each how far its id is below that of the run |
 ///
 /// Each is the tag, a length and so many bytes; tags grow. Numbers are variable-length integers (LEB128),
-/// jitter and factor the 8 bytes of a floating-point number, all little-endian. So equal attributes have equal bytes,
+/// jitter and factor the 8 bytes of a floating-point number, all little-endian. The low four bits of policies are what
+/// a failure means, the high ones what a cancel means, 0 for the same. So equal attributes have equal bytes,
 /// which lets the tasks of a run share them.
 ///
 /// A reader that does not know a tag leaves it out when its number is odd. When it is even, the task must not run as if
@@ -37,9 +39,14 @@ struct TaskAttributes: Sendable, Equatable {
     var scheduledFor: Timestamp?
     var timeToLive: TimeToLive?
     var dependencies: [TaskDependency] = []
+    /// Dependencies among the tasks of a graph, by how far their ids are below that of the first task of the run, and
+    /// below the same parent: ids that are not known when this is written.
+    var backward: [UInt64] = []
     var onDependencyFailure = DependencyPolicy.fail
+    /// Nil for the same.
+    var onDependencyCancel: DependencyPolicy?
     /// The ended task whose failed children this one runs again.
-    var redrives: TaskID?
+    var redrives: RedrivenTask?
     var retry: RetryPolicy?
 
     init() {}
@@ -53,11 +60,23 @@ struct TaskAttributes: Sendable, Equatable {
         start = options.start
         timeToLive = options.timeToLive
         dependencies = options.dependencies
-        if !dependencies.isEmpty { onDependencyFailure = options.onDependencyFailure ?? .fail }
+        if !dependencies.isEmpty { use(policiesOf: options) }
         retry = options.retry
         for name in tags + (group.map { [$0] } ?? []) where !Self.isName(name) {
             throw SchedulerError(.invalidOptions, "\"\(name.prefix(40))\" is empty or longer than 255 bytes")
         }
+    }
+
+    /// Has the task of a graph wait for others of it.
+    mutating func depend(backward distances: [UInt64], as options: TaskOptions) {
+        backward = distances
+        use(policiesOf: options)
+    }
+
+    /// What is to happen when a dependency did not complete.
+    private mutating func use(policiesOf options: TaskOptions) {
+        onDependencyFailure = options.onDependencyFailure ?? .fail
+        if options.onDependencyCancel != onDependencyFailure { onDependencyCancel = options.onDependencyCancel }
     }
 
     static func isName(_ text: String) -> Bool { (1...255).contains(text.utf8.count) }
@@ -82,5 +101,6 @@ struct TaskAttributes: Sendable, Equatable {
         static let dependencies: UInt64 = 10
         static let redrives: UInt64 = 12
         static let retry: UInt64 = 14
+        static let backward: UInt64 = 16
     }
 }

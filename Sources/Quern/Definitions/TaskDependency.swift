@@ -13,7 +13,8 @@ public struct TaskDependency: Sendable, Hashable {
     }
 }
 
-/// What becomes of a task when one that it waits for did not complete.
+/// What becomes of a task when one that it waits for ended without completing, or would never end because it waits for
+/// this one in turn.
 public enum DependencyPolicy: UInt8, Sendable, CaseIterable {
     /// It ends as ``OutcomeKind/dependencyFailed``, which its parent counts as a failure.
     case fail = 1

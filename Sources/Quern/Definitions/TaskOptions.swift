@@ -30,10 +30,16 @@ public struct TaskOptions: Sendable, Equatable {
     public var start: TaskStart?
     /// How long the task may take to end; for ever by default.
     public var timeToLive: TimeToLive?
-    /// What must have ended before the task starts.
+    /// What must have ended before the task starts: some hundred tasks at most, since all options together have 4 KiB.
+    ///
+    /// A task that was dropped with its tree by the time that somebody asks how it ended counts as failed: keep trees
+    /// as long as others wait for them. See also ``TaskGraph``.
     public var dependencies: [TaskDependency]
-    /// What is to happen when one of those did not complete; ``DependencyPolicy/fail`` by default.
+    /// What is to happen when one of those ended in failure (``OutcomeKind/isFailure``); ``DependencyPolicy/fail`` by
+    /// default.
     public var onDependencyFailure: DependencyPolicy?
+    /// What is to happen when one of those was cancelled or superseded; the same as for a failure by default.
+    public var onDependencyCancel: DependencyPolicy?
     /// How often the task is tried (T15); once by default.
     public var retry: RetryPolicy?
 
@@ -41,7 +47,8 @@ public struct TaskOptions: Sendable, Equatable {
     public init(
         key: String? = nil, onDuplicate: DuplicatePolicy? = nil, priority: UInt8? = nil, group: String? = nil,
         tags: [String] = [], start: TaskStart? = nil, timeToLive: TimeToLive? = nil,
-        dependencies: [TaskDependency] = [], onDependencyFailure: DependencyPolicy? = nil, retry: RetryPolicy? = nil
+        dependencies: [TaskDependency] = [], onDependencyFailure: DependencyPolicy? = nil,
+        onDependencyCancel: DependencyPolicy? = nil, retry: RetryPolicy? = nil
     ) {
         self.key = key
         self.onDuplicate = onDuplicate
@@ -52,6 +59,7 @@ public struct TaskOptions: Sendable, Equatable {
         self.timeToLive = timeToLive
         self.dependencies = dependencies
         self.onDependencyFailure = onDependencyFailure
+        self.onDependencyCancel = onDependencyCancel
         self.retry = retry
     }
 
@@ -63,6 +71,7 @@ public struct TaskOptions: Sendable, Equatable {
             tags: others.tags + tags, start: start ?? others.start,
             timeToLive: timeToLive ?? others.timeToLive,
             dependencies: dependencies.isEmpty ? others.dependencies : dependencies,
-            onDependencyFailure: onDependencyFailure ?? others.onDependencyFailure, retry: retry ?? others.retry)
+            onDependencyFailure: onDependencyFailure ?? others.onDependencyFailure,
+            onDependencyCancel: onDependencyCancel ?? others.onDependencyCancel, retry: retry ?? others.retry)
     }
 }

@@ -52,6 +52,7 @@ extension Dispatcher {
         sweepFails()
         sweepHeld(mask)
         sweepDelayed(mask)
+        sweepDependencies(mask)
         sweepInFlight(mask)
     }
 
@@ -84,10 +85,11 @@ extension Dispatcher {
 
     private mutating func sweepDelayed(_ mask: SweepMask) {
         var kept: [Delayed] = []
-        for entry in delayed.unordered {
+        for var entry in delayed.unordered {
             switch entry.item {
             case .tasks(var tasks):
                 enqueueCancel(tasks.take(mask.bits(of: tasks.run)))
+                entry.item = .tasks(tasks)
                 if tasks.bits != 0 { kept.append(entry) }
             case .finalize(let id):
                 if let parent = waiting[id], isDoomed(id, parent: parent.run.parent) {

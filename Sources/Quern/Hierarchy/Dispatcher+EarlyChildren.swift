@@ -90,7 +90,7 @@ extension Dispatcher {
         }
         // A handler that has no `finalize` any more would end them beside their children.
         if facts(of: entry.run.label)?.isOrchestrator == false {
-            recover(entry.take(bits), isHeld: true, details: details)
+            recover(entry.take(bits), nil, details: details)
         }
     }
 }

@@ -75,6 +75,7 @@ extension Dispatcher {
     /// Tasks that are no parents got their outcome.
     mutating func ended(_ entry: ReadyRun) {
         if entry.group != 0 { limiters.groups.count(-entry.count, in: entry.group) }
+        if !deadlines.isEmpty { deadlines.remove(entry.bits, of: entry.run.firstID) }
         guard !doomed.isEmpty || !priorities.isEmpty else { return }
         for index in BitIndexes(entry.bits) {
             let id = entry.run.id(at: index)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernStore
 
-/// The end of a parent whose `finalize` does not run: a fail-fast one fails with the first failure of a child (T8), one
-/// whose `execute` failed beside its children with that.
+/// The end of a parent whose `finalize` does not run: one that children failed for fails with the first failure of a
+/// child (T8), one whose `execute` failed beside its children with that.
 struct FailFast {
     let parent: WaitingParent
     let core: SchedulerCore
@@ -13,19 +13,14 @@ struct FailFast {
         do {
             let sealed = try core.store.handover(of: parent.id)
             var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
-            var kind = OutcomeKind.failed
-            let failure: FailureInfo
-            if core.store.status(of: parent.id)?.phase == TaskPhase.failed,
-                let execution = FailedExecution(decoding: sealed)
-            {
-                (kind, failure) = (execution.kind, execution.failure)
-                outcome.attempts = execution.attempts
-            } else {
-                failure = try Self.firstFailure(below: parent.id, parent.firstFailure, core.store)
+            let execution = try failedExecution(sealed)
+            outcome.attempts = execution.attempts
+            let remains = core.remains(of: parent, stoppedChildren: true)
+            buffer.abandon { [outcome] in
+                $0.end(outcome, as: execution.kind, failure: execution.failure, leaving: remains)
             }
-            buffer.abandon { [outcome, kind, failure] in $0.end(outcome, as: kind, failure: failure) }
-            report.ended[kind] = 1
-            report.events?.add(.ended(kind), outcome)
+            report.ended[execution.kind] = 1
+            report.events?.add(.ended(execution.kind), outcome)
         } catch {
             core.storeFailed(error)
             report.givenBack = parent.bit
@@ -33,11 +28,33 @@ struct FailFast {
         return report
     }
 
-    /// Why a fail-fast parent fails: its first child that failed, when that is known. Blocking.
-    static func firstFailure(
-        below parent: TaskID, _ child: TaskID, _ store: MemoStore
-    ) throws(StoreError) -> FailureInfo {
-        var cursor = try store.children(of: parent).failuresOnly.makeCursor(columns: [.errors, .facts])
+    private func failedExecution(_ sealed: [UInt8]) throws(StoreError) -> FailedExecution {
+        if core.store.status(of: parent.id)?.phase == TaskPhase.failed,
+            let execution = FailedExecution(decoding: sealed)
+        {
+            return execution
+        }
+        let failure = try core.failureOfChildren(of: parent.id, parent.run.label, first: parent.firstFailure)
+        return FailedExecution(kind: .failed, attempts: parent.attempts + 1, failure: failure)
+    }
+}
+
+extension SchedulerCore {
+    /// Why a parent fails that children failed for. Blocking.
+    ///
+    /// - Parameter first: the first child that failed, when it is known.
+    func failureOfChildren(of parent: TaskID, _ label: Label, first: TaskID) throws(StoreError) -> FailureInfo {
+        let children = try store.children(of: parent)
+        let described = try describeFailure(first, of: children)
+        guard case .within? = types.runner(of: label)?.facts.policy else {
+            return FailureInfo(reason: "child failed", detail: described)
+        }
+        let counts = "\(children.counts.failures) of \(children.counts.total) children failed, the first of them"
+        return FailureInfo(reason: "failure budget exceeded", detail: "\(counts) \(described)")
+    }
+
+    private func describeFailure(_ child: TaskID, of children: ChildSnapshot) throws(StoreError) -> String {
+        var cursor = children.failuresOnly.makeCursor(columns: [.errors, .facts])
         var block = ChildBlock()
         while try cursor.next(into: &block) {
             for index in 0..<block.count {
@@ -45,9 +62,9 @@ struct FailFast {
                 if child != .none, id != child { continue }
                 let failure = block.withValue(at: index) { FailureInfo(decoding: $0) }
                 let type = store.name(of: block.label(at: index)).map { " (\($0))" } ?? ""
-                return FailureInfo(reason: "child failed", detail: "task \(id)\(type): \(failure)")
+                return "task \(id)\(type): \(failure)"
             }
         }
-        return FailureInfo(reason: "child failed", detail: "task \(child)")
+        return "task \(child)"
     }
 }

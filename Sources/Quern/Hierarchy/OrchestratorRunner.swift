@@ -19,7 +19,11 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
     private var handler: Handler { loop.body.handler }
 
     func execute(_ entry: ReadyRun, claims: PullClaims, worker: Worker) async -> PullReport {
-        await loop.run(entry, version: version, claims: claims, worker: worker)
+        if let ended = worker.core.redriven(by: entry.run) {
+            let loop = ExecutionLoop(body: RedriveBody<Handler.Work>(ended: ended), type: type, retry: loop.retry)
+            return await loop.run(entry, version: version, claims: claims, worker: worker)
+        }
+        return await loop.run(entry, version: version, claims: claims, worker: worker)
     }
 
     /// Everything it starts from is durable: payload, hand-over and children. So it can be repeated (T4).
@@ -39,11 +43,12 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             report.givenBack = parent.bit
             return report
         }
-        let context = FinalizeContext(
-            id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: parent.run.label,
-            children: children, ticket: worker.buffer.begin(mayRelieve: false), buffer: worker.buffer, core: core)
         var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
         do {
+            let context = FinalizeContext(
+                id: parent.id, parent: parent.run.parent, attempt: parent.attempts + 1, label: parent.run.label,
+                children: try core.withEarlier(children, of: parent),
+                ticket: worker.buffer.begin(mayRelieve: false), buffer: worker.buffer, core: core)
             let handover = try SealedHandover.decode(Handler.Handover.self, from: sealed)
             let memo = try await handler.finalize(try works.work(at: parent.index), handover: handover, in: context)
             outcome.endedAt = core.clock.now
@@ -51,7 +56,10 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
                 report.cancelled = parent.bit
                 return report
             }
-            try worker.buffer.complete { try $0.end(outcome, memo: memo) }
+            // So that the children that failed can be run again all the same.
+            let hasFailures = parent.run.parent == .none && children.counts.failures > 0
+            let remains = hasFailures ? core.remains(of: parent) : []
+            try worker.buffer.complete { try $0.end(outcome, memo: memo, leaving: remains) }
             report.ended.completed = 1
             report.events?.add(.ended(.completed), outcome)
         } catch {
@@ -72,7 +80,8 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         } else {
             let retry = worker.core.retryPolicy(of: parent.run, else: loop.retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
-            worker.buffer.abandon { resolution.record(in: &$0) }
+            let remains = resolution.isFinal ? worker.core.remains(of: parent) : []
+            worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: parent.index, &report)
         }
     }

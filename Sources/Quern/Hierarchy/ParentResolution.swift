@@ -7,7 +7,7 @@ import QuernStore
 /// | | live children | none left, executed | none left, not executed |
 /// |---|---|---|---|
 /// | to be cancelled | cancel them | end as cancelled | wait: its own end is under way |
-/// | fail-fast, and a child failed | cancel them | end as failed | wait for `execute` |
+/// | more children failed than the policy bears | cancel them | end as failed | wait for `execute` |
 /// | `execute` failed for good | cancel them | end as failed | |
 /// | else | wait | finalize | wait for `execute` |
 enum ParentResolution: Equatable {
@@ -25,7 +25,7 @@ enum ParentResolution: Equatable {
     ) -> ParentResolution {
         let isCancelled = isCancelled || status.cancelRequested
         let isFailing =
-            status.phase == TaskPhase.failed || (policy == .failFast && status.counts.failures > 0)
+            status.phase == TaskPhase.failed || policy.isFailed(status.counts, liveChildren: status.liveChildren)
         if status.liveChildren > 0 { return isCancelled || isFailing ? .cancelChildren : .wait }
         if status.phase == TaskPhase.executing { return .wait }
         if isCancelled { return .endCancelled }

@@ -39,6 +39,8 @@ struct CoreState {
     var failure: StoreError?
     var workers: [Dispatcher.WorkerID: WorkerEntry] = [:]
     var watches: [TaskID: RootWatch] = [:]
+    /// The ended trees that retention must leave to live root tasks that redrive them.
+    var redrivenTrees: [TaskID: [TaskID]] = [:]
     /// Resumed when the scheduler stops and nothing runs any more.
     var stopWaiter: CheckedContinuation<Void, Never>?
     /// Resumed when nothing is left to do for now, or the scheduler does not run.
@@ -72,8 +74,8 @@ struct CoreState {
     var isQuiet: Bool {
         guard phase == .running else { return phase != .idle }
         let isDue = nextDue.map { $0 <= dispatcher.now } ?? false
-        return dispatcher.isIdle && dispatcher.uncommittedTransactions == 0 && !dispatcher.isStalled && !isDue
-            && ticksUnderWay == 0
+        return dispatcher.isIdle && dispatcher.uncommittedTransactions == 0 && dispatcher.questionsUnderWay == 0
+            && !dispatcher.isStalled && !isDue && ticksUnderWay == 0
     }
 
     /// Whether everything that was running has come to rest.

@@ -17,13 +17,21 @@ extension Dispatcher {
         var cancellations: [WorkerID] = []
         /// The note on disk of the tasks in flight says something else by now.
         var changesNote = false
+        /// Tasks that are to be cancelled as expired, durably, unless they have ended.
+        var overdue: [TaskID] = []
+        /// Tasks whose ends the dispatcher wants to hear of.
+        var questions: [TaskDependency] = []
     }
 
     /// When ``timePassed()`` is to be called.
     var nextDue: Timestamp? {
         guard isRunning else { return nil }
-        guard let wake = queues.nextWake else { return delayed.min?.due }
-        return delayed.min.map { min($0.due, wake) } ?? wake
+        return Self.earlier(queues.nextWake, Self.earlier(delayed.min?.due, deadlines.nextDue))
+    }
+
+    private static func earlier(_ one: Timestamp?, _ other: Timestamp?) -> Timestamp? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
     }
 
     /// Whether no worker exists.
@@ -41,6 +49,8 @@ extension Dispatcher {
         planPreemptions()
         let taken = effects
         effects = Effects()
+        if !taken.overdue.isEmpty { questionsUnderWay += 1 }
+        if !taken.questions.isEmpty { questionsUnderWay += 1 }
         return taken
     }
 

@@ -45,15 +45,18 @@ extension Dispatcher {
         guard let first = self[place].cancels.popFirst() else { return nil }
         var entries = [first]
         var count = first.count
-        if facts(of: first.run.label)?.hasCancelHook != true {
+        // Their payloads have to be read and written again.
+        let leavesRemains = leavesRemains(first)
+        if facts(of: first.run.label)?.hasCancelHook != true, !leavesRemains {
             while let next = self[place].cancels.first, count + next.count <= limits.cancelledPerPull,
-                facts(of: next.run.label)?.hasCancelHook != true
+                facts(of: next.run.label)?.hasCancelHook != true, !self.leavesRemains(next)
             {
                 entries.append(self[place].cancels.removeFirst())
                 count += next.count
             }
         }
         var pull = Pull(work: .cancel(entries), claims: PullClaims(0))
+        pull.leavesRemains = leavesRemains
         if !cancelKinds.isEmpty {
             for entry in entries {
                 for index in BitIndexes(entry.bits) {

@@ -20,15 +20,18 @@ extension Dispatcher {
         for entry in live.runs {
             var ready = ReadyRun(run: entry.run, bits: entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
-            let isReadable = attributes.isEmpty || read(attributes, into: &ready)
+            let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
             recoverEarly(&ready, executing, details: live.details)
-            recover(ready, isHeld: !isReadable, details: live.details)
+            recover(ready, terms, details: live.details)
         }
         for status in live.parents { touched(status) }
         if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
-    mutating func recover(_ entry: ReadyRun, isHeld: Bool, details: [TaskID: LiveTasks.Detail]) {
+    /// - Parameter attributes: nil when they cannot be understood.
+    mutating func recover(
+        _ entry: ReadyRun, _ attributes: TaskAttributes?, details: [TaskID: LiveTasks.Detail]
+    ) {
         var plain = entry
         if !details.isEmpty {
             for index in BitIndexes(entry.bits) {
@@ -39,14 +42,19 @@ extension Dispatcher {
                 single.crashes = detail.crashes
                 if detail.phase != TaskPhase.executing {
                     recoverParent(single, index, detail)
-                } else if detail.notBefore > now, !isDoomed(id, parent: entry.run.parent), !isHeld {
+                    // What is left is `finalize`, which is no first attempt any more.
+                    if let limit = attributes?.attemptLimit { began(single, limit) }
+                } else if detail.notBefore > now, !isDoomed(id, parent: entry.run.parent), attributes != nil {
                     delay(.tasks(single), until: detail.notBefore)
+                } else if detail.attempts == 0, let attributes {
+                    arrive(single, attributes, isNew: false)
                 } else {
-                    admit(single, isHeld: isHeld)
+                    admit(single, isHeld: attributes == nil)
                 }
             }
         }
-        if plain.bits != 0 { admit(plain, isHeld: isHeld) }
+        guard plain.bits != 0 else { return }
+        if let attributes { arrive(plain, attributes, isNew: false) } else { admit(plain, isHeld: true) }
     }
 
     private mutating func recoverParent(_ entry: ReadyRun, _ index: Int, _ detail: LiveTasks.Detail) {

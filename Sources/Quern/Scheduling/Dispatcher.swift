@@ -14,6 +14,7 @@ import QuernStore
 /// - in a lane: to be cancelled
 /// - in `fails`, as a fail-fast parent whose end is decided
 /// - in `delayed`, until its time comes
+/// - in `dependencies`, until others have ended
 /// - in `held`, because no handler is registered for its type
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
@@ -50,6 +51,14 @@ struct Dispatcher {
         enum Item: Sendable {
             case tasks(ReadyRun)
             case finalize(TaskID)
+
+            /// How many tasks.
+            var count: Int {
+                switch self {
+                case .tasks(let tasks): tasks.count
+                case .finalize: 1
+                }
+            }
         }
         var due: Timestamp
         /// FIFO among equals.
@@ -86,6 +95,8 @@ struct Dispatcher {
     var cooperative = Lane()
     var threads = Lane()
     var delayed = Heap<Delayed>()
+    var dependencies = DependencyTable()
+    var deadlines = DeadlineTable()
     var held: [ReadyRun] = []
     /// On threads.
     var fails: Deque<WaitingParent> = []
@@ -117,6 +128,8 @@ struct Dispatcher {
     var nextNumber: UInt64 = 0
     /// Pulls that are still noted on disk before they run, because a crash may have cost the last process its life.
     var carefulPulls = 0
+    /// How many effects are under way whose results the dispatcher will hear of.
+    var questionsUnderWay = 0
     var effects = Effects()
 
     init(facts: [TypeFacts?], limits: Limits = Limits()) {
@@ -161,20 +174,25 @@ extension Dispatcher {
     ///   - absent: a bit for each number of the run that is no task.
     mutating func spawned(_ run: SpawnRun, attributes: [UInt8] = [], absent: UInt64 = 0) {
         var entry = ReadyRun(run: run, bits: run.allBits & ~absent)
-        let isReadable = attributes.isEmpty || read(attributes, into: &entry)
-        admit(entry, isNew: true, isHeld: !isReadable)
+        if attributes.isEmpty { return admit(entry, isNew: true) }
+        guard let attributes = read(attributes, into: &entry) else { return admit(entry, isNew: true, isHeld: true) }
+        arrive(entry, attributes, isNew: true)
     }
 
     /// What the attributes of tasks mean for where they belong. Call it once when they come.
     ///
-    /// - Returns: false when they cannot be understood.
-    mutating func read(_ bytes: [UInt8], into entry: inout ReadyRun) -> Bool {
-        guard let attributes = try? TaskAttributes(decoding: bytes) else { return false }
+    /// - Returns: nil when they cannot be understood.
+    mutating func read(_ bytes: [UInt8], into entry: inout ReadyRun) -> TaskAttributes? {
+        guard let attributes = try? TaskAttributes(decoding: bytes) else { return nil }
         if let group = attributes.group {
             entry.group = limiters.groups.number(of: group, in: &queues)
             limiters.groups.count(entry.count, in: entry.group)
         }
-        return true
+        entry.isTimedByAttempt = attributes.attemptLimit != nil
+        if let due = attributes.deadline(ofSpawnAt: entry.run.submittedAt) {
+            deadlines.add(entry.bits, of: entry.run.firstID, due: due)
+        }
+        return attributes
     }
 
     /// Puts tasks where they belong now.
@@ -185,17 +203,23 @@ extension Dispatcher {
     ///   - isHeld: whether they cannot run, whatever handlers there are.
     mutating func admit(_ entry: ReadyRun, isNew: Bool = false, atFront: Bool = false, isHeld: Bool = false) {
         var entry = entry
-        if cancelsChildren(of: entry.run.parent) { return enqueueCancel(entry) }
-        if !isNew, !doomed.isEmpty {
-            var mask: UInt64 = 0
-            for index in BitIndexes(entry.bits) where doomed.contains(entry.run.id(at: index)) {
-                mask |= 1 << UInt64(index)
-            }
-            enqueueCancel(entry.take(mask))
-        }
+        cancelDoomed(&entry, isNew: isNew)
         guard entry.bits != 0 else { return }
         guard !isHeld, facts(of: entry.run.label) != nil else { return held.append(entry) }
         enqueue(entry, atFront: atFront)
+    }
+
+    /// Takes out the tasks that are to be cancelled.
+    mutating func cancelDoomed(_ entry: inout ReadyRun, isNew: Bool) {
+        var mask: UInt64 = 0
+        if cancelsChildren(of: entry.run.parent) {
+            mask = entry.bits
+        } else if !isNew, !doomed.isEmpty {
+            for index in BitIndexes(entry.bits) where doomed.contains(entry.run.id(at: index)) {
+                mask |= 1 << UInt64(index)
+            }
+        }
+        if mask != 0 { enqueueCancel(entry.take(mask)) }
     }
 
     /// Has tasks wait for a worker.
@@ -237,6 +261,7 @@ extension Dispatcher {
             case .finalize(let id): if let parent = waiting[id] { decide(parent, fails: false) }
             }
         }
+        takeOverdue()
         queues.timePassed(until: now)
     }
 }

@@ -78,21 +78,33 @@ enum SealedHandover {
 extension Transaction {
     /// Ends a task as completed. A memo that cannot be stored fails it for good (T13).
     mutating func end<Memo: TaskMemo>(_ outcome: Outcome, memo: Memo) throws {
-        try end(outcome) { writer in
-            let start = writer.count
-            do { try memo.encodeMemo(into: &writer) } catch {
-                throw PermanentError(reason: "memo cannot be encoded", detail: String(describing: error))
-            }
-            guard writer.count - start <= Limits.valueBytes else {
-                throw PermanentError(reason: "memo too large", detail: "\(writer.count - start) bytes")
-            }
+        try end(outcome) { try Self.encode(memo, into: &$0) }
+    }
+
+    /// Ends a task as completed that may be run again for the sake of its children (T12a).
+    mutating func end<Memo: TaskMemo>(_ outcome: Outcome, memo: Memo, leaving remains: [UInt8]) throws {
+        try end(outcome, attachment: remains) { try Self.encode(memo, into: &$0) }
+    }
+
+    @inline(__always)
+    private static func encode<Memo: TaskMemo>(_ memo: Memo, into writer: inout ByteWriter) throws {
+        let start = writer.count
+        do { try memo.encodeMemo(into: &writer) } catch {
+            throw PermanentError(reason: "memo cannot be encoded", detail: String(describing: error))
+        }
+        guard writer.count - start <= Limits.valueBytes else {
+            throw PermanentError(reason: "memo too large", detail: "\(writer.count - start) bytes")
         }
     }
 
     /// Ends a task as `kind` says, with the reason why.
-    mutating func end(_ outcome: Outcome, as kind: OutcomeKind, failure: FailureInfo) {
+    ///
+    /// - Parameter remains: what is kept for whoever runs the task again.
+    mutating func end(
+        _ outcome: Outcome, as kind: OutcomeKind, failure: FailureInfo, leaving remains: [UInt8]
+    ) {
         var outcome = outcome
         outcome.kind = kind
-        end(outcome) { failure.encode(into: &$0) }
+        end(outcome, attachment: remains) { failure.encode(into: &$0) }
     }
 }

@@ -22,8 +22,10 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         let began = stopwatch.now
         var now = worker.core.clock.now
         let first = now
+        let limit = entry.isTimedByAttempt ? worker.core.attemptLimit(of: entry.run) : nil
         while let index = claims.claimNext() {
             let started = now
+            if let limit { worker.core.began(entry, index, limit) }
             let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
             report.tried += 1
             if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }
@@ -67,8 +69,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } catch {
             now = worker.core.clock.now
             outcome.endedAt = now
-            failed(index, entry.run, outcome, error, claims, worker, &report)
-            return 0
+            return failed(index, entry.run, outcome, error, claims, worker, &report)
         }
     }
 
@@ -83,11 +84,13 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     }
 
     /// A cold path: what becomes of a task whose handler threw.
+    ///
+    /// - Returns: roughly how large the transaction is now.
     @inline(never)
     private func failed(
         _ index: Int, _ run: SpawnRun, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims,
         _ worker: Worker, _ report: inout PullReport
-    ) {
+    ) -> Int {
         let bit: UInt64 = 1 << UInt64(index)
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
@@ -107,13 +110,15 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
             if Body.advances, resolution.isFinal, worker.core.hasEarlyChildren(outcome.task) {
-                worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
                 report.advanced |= bit
-                return
+                return worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
             }
-            worker.buffer.abandon { resolution.record(in: &$0) }
+            let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
+            let size = worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: index, &report)
+            return size
         }
+        return 0
     }
 }
 
@@ -133,20 +138,22 @@ struct FailedAttempt {
         if case .retry(let delay) = decision { outcome.endedAt.advanced(by: delay) } else { nil }
     }
 
-    /// Whether it is not tried again.
-    var isFinal: Bool { notBefore == nil }
-
     /// How the task ends when it is not tried again.
     private var kind: OutcomeKind { decision == .deadLetter ? .deadLettered : .failed }
 
-    func record(in transaction: inout Transaction) {
+    /// Whether it is not tried again.
+    var isFinal: Bool { notBefore == nil }
+
+    /// - Parameter remains: what the outcome is to leave, when it is one.
+    func record(in transaction: inout Transaction, leaving remains: [UInt8]) {
         if let notBefore {
             var writer = ByteWriter()
             failure.encode(into: &writer)
-            transaction.noteAttempt(
-                outcome.task, attempts: outcome.attempts, notBefore: notBefore, error: writer.bytes)
+            // The error is kept for who looks the task up.
+            transaction.noteAttempt(outcome.task, attempts: outcome.attempts, notBefore: notBefore, error: [])
+            transaction.keep(outcome.task, slot: TaskSlot.lastError, writer.bytes)
         } else {
-            transaction.end(outcome, as: kind, failure: failure)
+            transaction.end(outcome, as: kind, failure: failure, leaving: remains)
         }
     }
 

@@ -27,7 +27,10 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
         guard claims.claimNext() != nil else { return PullReport() }
         let now = worker.core.clock.now
         let failure = FailureInfo(reason: "no finalize", detail: "the handler of \(type) has no finalize any more")
-        worker.buffer.abandon { $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure) }
+        let remains = worker.core.remains(of: parent)
+        worker.buffer.abandon {
+            $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure, leaving: remains)
+        }
         var report = PullReport(events: worker.core.collectEvents(of: type))
         report.ended.failed = 1
         report.events?.add(.ended(.failed), parent.outcome(endedAt: now))

@@ -18,6 +18,8 @@ struct Pull: Sendable {
     let claims: PullClaims
     /// The outcomes of cancelled tasks that are to be told from others.
     var cancelKinds: [TaskID: OutcomeKind] = [:]
+    /// Whether cancelled tasks leave what it takes to run them again.
+    var leavesRemains = false
     /// What it counts against, when it came from the queues.
     var limiters: LimiterSet?
     /// The level that its tasks had when it was given out.

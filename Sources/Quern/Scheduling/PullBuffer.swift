@@ -125,12 +125,16 @@ final class PullBuffer: Sendable {
     }
 
     /// Drops what the running task spawned, and ends its part with what `body` adds instead.
-    func abandon(_ body: (inout Transaction) -> Void = { _ in }) {
+    ///
+    /// - Returns: roughly how large the transaction is now.
+    @discardableResult
+    func abandon(_ body: (inout Transaction) -> Void = { _ in }) -> Int {
         state.withLock { state in
             state.ticket = 0
             state.transaction.rollback(to: state.mark)
             body(&state.transaction)
             state.close()
+            return state.transaction.estimatedBytes
         }
     }
 

@@ -14,6 +14,8 @@ struct ReadyRun: Sendable, Equatable {
     var crashes: UInt8 = 0
     /// Lower goes first.
     var priority: UInt8
+    /// Whether their time to live counts from their first attempt.
+    var isTimedByAttempt = false
 
     init(run: SpawnRun, bits: UInt64, attempts: UInt32 = 0, group: Int32 = 0, crashes: UInt8 = 0) {
         self.run = run

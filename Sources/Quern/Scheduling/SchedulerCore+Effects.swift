@@ -7,6 +7,8 @@ struct FollowUp {
     private var starts: [(Dispatcher.Effects.Start, PullBuffer)] = []
     private var cancellations: [Task<Void, Never>] = []
     private var changesNote = false
+    private var overdue: [TaskID] = []
+    private var questions: [TaskDependency] = []
     private var timer: (due: Timestamp, number: UInt64)?
     private var oldTimer: Task<Void, Never>?
     private var startsTicking = false
@@ -18,6 +20,8 @@ struct FollowUp {
         if !state.roomWaiters.isEmpty { roomWaiters = state.takeRoomWaiters() }
         let effects = state.dispatcher.takeEffects()
         changesNote = effects.changesNote
+        overdue = effects.overdue
+        questions = effects.questions
         for start in effects.starts {
             let entry = CoreState.WorkerEntry()
             state.workers[start.worker] = entry
@@ -55,6 +59,8 @@ struct FollowUp {
         if changesNote { core.noteInFlight() }
         for (start, buffer) in starts { core.startWorker(start, buffer) }
         if startsTicking { core.startTicking() }
+        if !overdue.isEmpty { core.expire(overdue) }
+        if !questions.isEmpty { core.ask(questions) }
         stopWaiter?.resume()
         for waiter in quietWaiters { waiter.resume() }
         for waiter in roomWaiters { waiter.continuation.resume() }

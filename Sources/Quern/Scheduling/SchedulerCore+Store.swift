@@ -79,21 +79,24 @@ extension SchedulerCore {
     func storeDidCommit(_ changes: CommitChanges) {
         // Before a worker can start them.
         if events.isObserved { tellSpawns(changes) }
-        let answers = perform { state -> [(RootWatch, EndedTask)] in
-            guard state.isRecovered else { return [] }
+        let (answers, released) = perform { state -> ([(RootWatch, EndedTask)], [TaskID]) in
+            guard state.isRecovered else { return ([], []) }
             for run in changes.spawned {
                 state.dispatcher.spawned(
                     run, attributes: changes.attributes[run.firstID] ?? [], absent: changes.absent[run.firstID] ?? 0)
             }
             if !changes.cancels.isEmpty { state.dispatcher.cancel(changes.cancels) }
             state.dispatcher.prioritized(changes.priorities)
+            if !changes.endedWatched.isEmpty { state.dispatcher.dependenciesEnded(changes.endedWatched) }
             for status in changes.touched { state.dispatcher.touched(status) }
-            return changes.endedRoots.compactMap { ended in
+            let answers = changes.endedRoots.compactMap { ended in
                 state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
             }
+            return (answers, state.releaseTrees(changes.endedRoots))
         }
         for (watch, ended) in answers { watch.answer(.success(ended)) }
         aggregates.touched(changes.touched, in: self)
+        if !released.isEmpty { store.unpin(released) }
     }
 
     func storeDidFail(_ error: StoreError) { storeFailed(error) }
@@ -129,7 +132,9 @@ extension SchedulerCore {
         let live = store.liveTasks()
         let crashes = Dispatcher.crashCounts(of: live)
         if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
-        let current = crashes.isEmpty ? live : store.liveTasks()
+        let isChanged = try await expireOverdue(live)
+        let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
+        retainTrees(current)
         let held = perform { state in
             state.dispatcher.recover(current, wasClean: store.recovery.wasClean)
             state.isRecovered = true
@@ -163,7 +168,10 @@ extension SchedulerCore {
                 transaction.end(
                     outcome, as: .deadLettered,
                     failure: FailureInfo(
-                        reason: "quarantined", detail: "running \(count) times when the process died"))
+                        reason: "quarantined", detail: "running \(count) times when the process died"),
+                    leaving: live.details[id]?.phase == TaskPhase.children
+                        ? remains(of: WaitingParent(run: entry.run, index: index))
+                        : remains(of: entry.run, 1 << UInt64(index))[index] ?? [])
             }
         }
         transaction.noteInFlight([])

@@ -32,6 +32,8 @@ final class SchedulerCore: CommitObserver {
     private let state: Mutex<CoreState>
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())
+    /// Held while ended tasks are looked at and submitted again, so that each is but once.
+    let resubmissions = Mutex(())
 
     init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
         self.store = store
@@ -138,14 +140,12 @@ final class SchedulerCore: CommitObserver {
         case .failParent(let parent):
             return FailFast(parent: parent, core: self).run(in: worker.buffer)
         case .cancel(let entries):
-            return await cancel(entries, as: pull.cancelKinds, in: worker.buffer)
+            return await cancel(entries, pull, in: worker.buffer)
         }
     }
 
     /// Ends tasks as cancelled: hooks first, then the outcomes, so that a crash in between repeats the hooks.
-    private func cancel(
-        _ entries: [ReadyRun], as kinds: [TaskID: OutcomeKind], in buffer: PullBuffer
-    ) async -> PullReport {
+    private func cancel(_ entries: [ReadyRun], _ pull: Pull, in buffer: PullBuffer) async -> PullReport {
         for entry in entries {
             if let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook {
                 await runner.runCancelHooks(entry, core: self)
@@ -156,13 +156,14 @@ final class SchedulerCore: CommitObserver {
         buffer.abandon { transaction in
             for entry in entries {
                 report.events?.type = types.type(of: entry.run.label)
+                let remains = pull.leavesRemains ? remains(of: entry.run, entry.bits) : [:]
                 for index in BitIndexes(entry.bits) {
                     let id = entry.run.id(at: index)
-                    let kind = kinds[id] ?? .cancelled
+                    let kind = pull.cancelKinds[id] ?? .cancelled
                     let outcome = Transaction.Outcome(
                         task: id, parent: entry.run.parent, label: entry.run.label, kind: kind,
                         attempts: entry.attempts, endedAt: now)
-                    transaction.end(outcome)
+                    transaction.end(cancelled: outcome, leaving: remains[index] ?? [])
                     report.ended[kind] += 1
                     report.events?.add(.ended(kind), outcome)
                 }

@@ -13,13 +13,24 @@ final class SpawnTerms: Sendable {
     /// The key of tasks that say none themselves.
     let key: String?
     let onDuplicate: DuplicatePolicy
+    /// Whether times count from the spawn.
+    let isTimed: Bool
+    /// What the tasks depend on that exists.
+    let dependencies: [TaskDependency]
 
+    /// - Parameter backward: what the task of a graph depends on: see ``TaskAttributes/backward``.
     /// - Throws: `invalidOptions`.
-    init(label: Label, keyLabel: Label, _ options: TaskOptions) throws(SchedulerError) {
+    init(
+        label: Label, keyLabel: Label, _ options: TaskOptions, backward: [UInt64] = []
+    ) throws(SchedulerError) {
         self.label = label
         self.keyLabel = keyLabel
         priority = options.priority ?? 128
-        attributes = try TaskAttributes(options).encoded()
+        var durable = try TaskAttributes(options)
+        if !backward.isEmpty { durable.depend(backward: backward, as: options) }
+        attributes = try durable.encoded()
+        dependencies = durable.dependencies
+        isTimed = durable.countsFromSpawn
         key = options.key
         onDuplicate = options.onDuplicate ?? .skip
     }
@@ -33,6 +44,8 @@ final class SpawnTerms: Sendable {
         priority = other.priority
         key = other.key
         onDuplicate = other.onDuplicate
+        isTimed = other.isTimed
+        dependencies = other.dependencies
         var attributes: TaskAttributes
         do { attributes = try TaskAttributes(decoding: other.attributes) } catch {
             throw SchedulerError(.invalidOptions, "\(error)")

@@ -68,10 +68,13 @@ struct TypeTable: Sendable {
     /// What a spawn of the type with options writes.
     ///
     /// - Throws: `notRegistered`, `invalidOptions`.
-    func terms<Work: DurableTask>(of type: Work.Type, _ options: TaskOptions) throws(SchedulerError) -> SpawnTerms {
+    func terms<Work: DurableTask>(
+        of type: Work.Type, _ options: TaskOptions, backward: [UInt64] = []
+    ) throws(SchedulerError) -> SpawnTerms {
         let entry = entries[try index(of: type)]
         return try SpawnTerms(
-            label: entry.terms.label, keyLabel: entry.terms.keyLabel, options.merged(over: entry.options))
+            label: entry.terms.label, keyLabel: entry.terms.keyLabel, options.merged(over: entry.options),
+            backward: backward)
     }
 
     /// Where the context of traces comes from that tasks carry; nil when nothing is traced.

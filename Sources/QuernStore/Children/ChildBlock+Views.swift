@@ -56,6 +56,13 @@ extension ChildBlock {
         placeUniformRows(uniform.memoLength)
     }
 
+    /// Leaves out the rows of tasks that ended like this. A uniform block has completed ones alone.
+    mutating func removeRows(of kinds: [OutcomeKind]) {
+        guard uniform == nil else { return }
+        rows.removeAll { kinds.contains($0.outcome.kind) }
+        count = rows.count
+    }
+
     /// Leaves out the rows that are no failures.
     mutating func keepFailures() {
         if uniform != nil {

@@ -31,10 +31,11 @@ public struct ChildCursor: Sendable {
         if let failure { throw failure }
         guard done < snapshot.extents.count else { return false }
         let extent = extent
+        let other = snapshot.earlier(at: extent)
         do throws(StoreError) {
             // Hidden rows are found by their sequences, which are facts.
             let mapping = try extent.read(
-                of: snapshot.parent, snapshot.identity,
+                of: other?.parent ?? snapshot.parent, snapshot.identity,
                 columns: extent.hiddenRows > 0 ? columns.union(.facts) : columns, scratch: &scratch, into: &block)
             if let mapping { discardBehind(extent, in: mapping) }
         } catch {
@@ -43,7 +44,9 @@ public struct ChildCursor: Sendable {
             throw error
         }
         if extent.skippedRows > 0 { block.removeFirst(Int(extent.skippedRows)) }
-        if extent.hiddenRows > 0 { block.removeRows(of: snapshot.hidden) }
+        if extent.hiddenRows > 0 {
+            if let other { block.removeRows(of: other.leftOut) } else { block.removeRows(of: snapshot.hidden) }
+        }
         if snapshot.showsFailuresOnly { block.keepFailures() }
         if snapshot.isReversed { block.reverse() }
         done += 1

@@ -10,23 +10,27 @@ struct RetentionWalk {
         let damage: [StoreError]
         let contents: IndexContents
         let live: LiveTable
+        let pinned: Set<TaskID>
 
         init(_ shared: StoreShared) throws(StoreError) {
             self = try shared.lookUpBesideDamage {
-                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none))
+                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none), $0.pinned)
             } _: { (found, setAside) throws(StoreError) in
-                var (contents, live, places) = found
+                var (contents, live, places, pinned) = found
                 contents.setAside = setAside
                 let (roots, damage) = try places.snapshot(shared.files.identity, beside: setAside)
-                return View(roots: roots, damage: damage, contents: contents, live: live)
+                return View(roots: roots, damage: damage, contents: contents, live: live, pinned: pinned)
             }
         }
 
-        private init(roots: ChildSnapshot, damage: [StoreError], contents: IndexContents, live: LiveTable) {
+        private init(
+            roots: ChildSnapshot, damage: [StoreError], contents: IndexContents, live: LiveTable, pinned: Set<TaskID>
+        ) {
             self.roots = roots
             self.damage = damage
             self.contents = contents
             self.live = live
+            self.pinned = pinned
         }
 
         /// Ended root tasks that are not dropped: fewer, never more, where some cannot be read.
@@ -79,7 +83,7 @@ struct RetentionWalk {
             // Sizes cost a pass over the directories: where they decide nothing, only for what is dropped.
             let known = policy.bytes == nil ? [:] : try view.sizes(of: Set(ids))
             let places = (0..<block.count).filter {
-                !view.contents.dropped.contains(ids[$0])
+                !view.contents.dropped.contains(ids[$0]) && !view.pinned.contains(ids[$0])
                     && plan.drops(endedAt: block.endedAt(at: $0), bytes: known[ids[$0]]?.bytes ?? 0)
             }
             if places.isEmpty { continue }

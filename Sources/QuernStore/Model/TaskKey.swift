@@ -52,6 +52,22 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
     var isNone: Bool { first | second == 0 }
 
     static let size = 16
+    package static let byteCount = size
+
+    /// As stored.
+    package var bytes: [UInt8] {
+        var writer = ByteWriter()
+        append(to: &writer)
+        return writer.bytes
+    }
+
+    /// Nil for bytes that no key has.
+    package init?(bytes: [UInt8]) {
+        guard bytes.count == Self.size else { return nil }
+        first = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        second = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)) }
+        if isNone { return nil }
+    }
 
     func append(to writer: inout ByteWriter) {
         writer.append(littleEndian: first)

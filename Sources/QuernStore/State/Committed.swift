@@ -9,6 +9,8 @@ struct Committed: Sendable {
     var tailBlocks: [TaskID: [BlockExtent]] = [:]
     /// Live tasks whose ends somebody waits for. Not durable.
     var watched: Set<TaskID> = []
+    /// Ended root tasks that retention leaves alone. Not durable.
+    var pinned: Set<TaskID> = []
 
     /// Everything without an outcome. O(live).
     func liveTasks() -> LiveTasks {

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernStore
+
+/// An ended task whose failed children another one runs again (T12a), and where its outcome is.
+struct RedrivenTask: Sendable, Hashable {
+    var task: TaskID
+    var parent: TaskID
+    /// The commit position of its outcome.
+    var sequence: UInt64
+}
+
+extension TaskRemains {
+    /// Children that ended like this run again when their parent is redriven.
+    var rerunKinds: [OutcomeKind] {
+        OutcomeKind.allCases.filter { $0.isFailure || (stoppedChildren && $0 == .cancelled) }
+    }
+
+    /// The task that it redrove itself.
+    var redrives: RedrivenTask? { attributes.isEmpty ? nil : (try? TaskAttributes(decoding: attributes))?.redrives }
+
+    /// What a task redrives that takes the place of the ended one which left this: that one, or what it should have
+    /// redriven itself and did not come to; nil when it is to run from the start.
+    func next(after ended: RedrivenTask) -> RedrivenTask? { handover == nil ? redrives : ended }
+
+    /// Attributes for a new run, which begins at once: what the old one waited for is over.
+    ///
+    /// - Throws: `PermanentError` when they were written in a form that this version does not know.
+    static func renewed(_ attributes: [UInt8], redriving ended: RedrivenTask?) throws(PermanentError) -> [UInt8] {
+        if attributes.isEmpty, ended == nil { return [] }
+        do {
+            var renewed = try TaskAttributes(decoding: attributes)
+            renewed.start = nil
+            renewed.dependencies = []
+            renewed.onDependencyFailure = .fail
+            renewed.redrives = ended
+            return try renewed.encoded()
+        } catch { throw PermanentError(reason: "options cannot be taken over", detail: "\(error)") }
+    }
+}
+
+extension SchedulerCore {
+    /// The ended task that the tasks of a run redrive.
+    func redriven(by run: SpawnRun) -> RedrivenTask? {
+        let attributes = store.attributes(of: run)
+        return attributes.isEmpty ? nil : (try? TaskAttributes(decoding: attributes))?.redrives
+    }
+
+    /// Blocking, O(log blocks).
+    ///
+    /// - Throws: `StoreError`; `PermanentError` when its tree was dropped.
+    func remains(of ended: RedrivenTask) throws -> TaskRemains {
+        let bytes = try store.attachment(of: ended.task, under: ended.parent, endedAt: ended.sequence)
+        guard let remains = bytes.flatMap(TaskRemains.init(decoding:)) else {
+            throw PermanentError(reason: "redriven tree is gone", detail: "task \(ended.task)")
+        }
+        return remains
+    }
+
+    /// A parent's children, and before them those of the task that it redrives that do not run again.
+    func withEarlier(_ children: ChildSnapshot, of parent: WaitingParent) throws -> ChildSnapshot {
+        guard let ended = redriven(by: parent.run) else { return children }
+        return try withEarlier(children, of: ended, try remains(of: ended))
+    }
+
+    private func withEarlier(
+        _ children: ChildSnapshot, of ended: RedrivenTask, _ remains: TaskRemains
+    ) throws -> ChildSnapshot {
+        var earlier = try store.children(of: ended.task)
+        if let before = remains.redrives {
+            earlier = try withEarlier(earlier, of: before, try self.remains(of: before))
+        }
+        guard let all = children.preceded(by: earlier, leavingOut: remains.rerunKinds) else {
+            throw PermanentError(reason: "redriven tree is out of order", detail: "task \(ended.task)")
+        }
+        return all
+    }
+
+    // MARK: - Retention
+
+    /// The roots of all trees that a task which redrives `ended` needs.
+    func trees(of ended: RedrivenTask) throws -> [TaskID] {
+        var trees: [TaskID] = []
+        var next: RedrivenTask? = ended
+        while let current = next {
+            trees.append(current.task)
+            next = try remains(of: current).redrives
+        }
+        return trees
+    }
+
+    /// Has retention leave alone what live root tasks redrive.
+    func retainTrees(_ live: LiveTasks) {
+        if live.attributes.isEmpty { return }
+        for entry in live.runs where entry.run.parent == .none {
+            guard let bytes = live.attributes[entry.run.firstID],
+                let ended = (try? TaskAttributes(decoding: bytes))?.redrives,
+                let trees = try? trees(of: ended)
+            else { continue }
+            store.pin(trees)
+            perform { $0.redrivenTrees[entry.run.firstID] = trees }
+        }
+    }
+}
+
+extension CoreState {
+    /// Root tasks have ended.
+    ///
+    /// - Returns: the trees that they redrove, which are subject to retention again.
+    mutating func releaseTrees(_ ended: [EndedTask]) -> [TaskID] {
+        if redrivenTrees.isEmpty { return [] }
+        return ended.flatMap { redrivenTrees.removeValue(forKey: $0.id) ?? [] }
+    }
+}
