@@ -82,7 +82,9 @@ extension TaskContext {
         _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key: String?
     ) throws(SchedulerError) {
         try buffer.spawn(ticket, in: core.store) { transaction throws(SchedulerError) in
-            try add(task, under: parent, terms, key: key, at: startedAt, to: &transaction)
+            // The same time for all, so that they share runs; the true one where it matters.
+            let time = terms.isTimed ? now : startedAt
+            try add(task, under: parent, terms, key: key, at: time, to: &transaction)
         }
     }
 
@@ -101,7 +103,6 @@ extension TaskContext {
                 throw .duplicateKey(text, of: other)
             }
         }
-        // The same time for all of a pull, so that they share runs; the true one where it matters.
-        try transaction.spawn(task, under: parent, terms, key: key, at: terms.isTimed ? now : time)
+        try transaction.spawn(task, under: parent, terms, key: key, at: time)
     }
 }

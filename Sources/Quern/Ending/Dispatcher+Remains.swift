@@ -13,7 +13,7 @@ extension Dispatcher {
         }
         let parent = entry.run.parent
         guard parent != .none, !doomed.contains(parent) else { return false }
-        guard let label = waiting[parent]?.run.label else { return true }
+        guard let label = waiting[parent]?.run.label ?? early[parent]?.label else { return true }
         return facts(of: label)?.policy != .tolerate
     }
 }

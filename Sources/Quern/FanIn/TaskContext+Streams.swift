@@ -163,10 +163,11 @@ private struct SpawnStream {
         let core = context.core
         if core.read({ $0.phase != .running }) { throw ExecutionSuspended() }
         guard let status = core.store.status(of: context.id), status.counts.failures > 0,
-            core.types.runner(of: context.label)?.facts.policy == .failFast
+            let policy = core.types.runner(of: context.label)?.facts.policy,
+            policy.isFailed(status.counts, liveChildren: status.liveChildren)
         else { return }
-        let failure = try await ThreadPool.blocking.run { () throws(StoreError) in
-            try FailFast.firstFailure(below: status.id, status.firstFailure, core.store)
+        let failure = try await ThreadPool.blocking.run { [context] () throws(StoreError) in
+            try core.failureOfChildren(of: status.id, context.label, first: status.firstFailure)
         }
         throw PermanentError(reason: failure.reason, detail: failure.detail)
     }

@@ -56,6 +56,12 @@ extension FinalizeContext {
     public func value<Child: DurableTask, State: Codable & Sendable>(
         of aggregate: Aggregate<Child, State>
     ) async throws -> State {
-        try await core.aggregates.value(of: aggregate, under: id, in: core)
+        // One that redrives another has children of both, in no slot of its own.
+        if let run = core.store.run(of: id), core.redriven(by: run) != nil {
+            return try await self.aggregate(
+                of: Child.self, into: aggregate.initial, every: aggregate.interval, named: aggregate.name,
+                aggregate.update)
+        }
+        return try await core.aggregates.value(of: aggregate, under: id, in: core)
     }
 }

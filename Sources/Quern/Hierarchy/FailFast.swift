@@ -13,22 +13,14 @@ struct FailFast {
         do {
             let sealed = try core.store.handover(of: parent.id)
             var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
-            var kind = OutcomeKind.failed
-            let failure: FailureInfo
-            if core.store.status(of: parent.id)?.phase == TaskPhase.failed,
-                let execution = FailedExecution(decoding: sealed)
-            {
-                (kind, failure) = (execution.kind, execution.failure)
-                outcome.attempts = execution.attempts
-            } else {
-                failure = try describeFailures()
-            }
+            let execution = try failedExecution(sealed)
+            outcome.attempts = execution.attempts
             let remains = core.remains(of: parent, stoppedChildren: true)
-            buffer.abandon { [outcome, kind, failure] in
-                $0.end(outcome, as: kind, failure: failure, leaving: remains)
+            buffer.abandon { [outcome] in
+                $0.end(outcome, as: execution.kind, failure: execution.failure, leaving: remains)
             }
-            report.ended[kind] = 1
-            report.events?.add(.ended(kind), outcome)
+            report.ended[execution.kind] = 1
+            report.events?.add(.ended(execution.kind), outcome)
         } catch {
             core.storeFailed(error)
             report.givenBack = parent.bit
@@ -36,27 +28,32 @@ struct FailFast {
         return report
     }
 
-    private func describeFailures() throws(StoreError) -> FailureInfo {
-        guard case .within? = core.types.runner(of: parent.run.label)?.facts.policy else {
-            return try Self.firstFailure(below: parent.id, parent.firstFailure, core.store)
+    private func failedExecution(_ sealed: [UInt8]) throws(StoreError) -> FailedExecution {
+        if core.store.status(of: parent.id)?.phase == TaskPhase.failed,
+            let execution = FailedExecution(decoding: sealed)
+        {
+            return execution
         }
-        let children = try core.store.children(of: parent.id)
-        let first = try Self.describeFirstFailure(of: children, parent.firstFailure, core.store)
+        let failure = try core.failureOfChildren(of: parent.id, parent.run.label, first: parent.firstFailure)
+        return FailedExecution(kind: .failed, attempts: parent.attempts + 1, failure: failure)
+    }
+}
+
+extension SchedulerCore {
+    /// Why a parent fails that children failed for. Blocking.
+    ///
+    /// - Parameter first: the first child that failed, when it is known.
+    func failureOfChildren(of parent: TaskID, _ label: Label, first: TaskID) throws(StoreError) -> FailureInfo {
+        let children = try store.children(of: parent)
+        let described = try describeFailure(first, of: children)
+        guard case .within? = types.runner(of: label)?.facts.policy else {
+            return FailureInfo(reason: "child failed", detail: described)
+        }
         let counts = "\(children.counts.failures) of \(children.counts.total) children failed, the first of them"
-        return FailureInfo(reason: "failure budget exceeded", detail: "\(counts) \(first)")
+        return FailureInfo(reason: "failure budget exceeded", detail: "\(counts) \(described)")
     }
 
-    /// Why a fail-fast parent fails: its first child that failed, when that is known. Blocking.
-    static func firstFailure(
-        below parent: TaskID, _ child: TaskID, _ store: MemoStore
-    ) throws(StoreError) -> FailureInfo {
-        let first = try describeFirstFailure(of: try store.children(of: parent), child, store)
-        return FailureInfo(reason: "child failed", detail: first)
-    }
-
-    private static func describeFirstFailure(
-        of children: ChildSnapshot, _ child: TaskID, _ store: MemoStore
-    ) throws(StoreError) -> String {
+    private func describeFailure(_ child: TaskID, of children: ChildSnapshot) throws(StoreError) -> String {
         var cursor = children.failuresOnly.makeCursor(columns: [.errors, .facts])
         var block = ChildBlock()
         while try cursor.next(into: &block) {

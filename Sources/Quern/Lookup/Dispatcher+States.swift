@@ -15,6 +15,7 @@ extension Dispatcher {
                 states[entry.run.id(at: index)] = state
             }
         }
+        for id in parents.keys where early[id]?.cancelled != nil { states[id] = .cancelling }
         for id in parents.keys {
             guard let parent = waiting[id] else { continue }
             if facts(of: parent.run.label) == nil {

@@ -109,12 +109,11 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
-            let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
             if Body.advances, resolution.isFinal, worker.core.hasEarlyChildren(outcome.task) {
-                let size = worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
                 report.advanced |= bit
-                return size
+                return worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
             }
+            let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
             let size = worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
             resolution.tell(index: index, &report)
             return size

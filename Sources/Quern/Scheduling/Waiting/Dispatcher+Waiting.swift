@@ -36,7 +36,7 @@ extension Dispatcher {
 
     /// The parent of a task that has children.
     private func parent(of task: TaskID) -> TaskID? {
-        if let parent = waiting[task] { return parent.run.parent }
+        if let parent = waiting[task]?.run.parent ?? early[task]?.parent { return parent }
         for flight in inFlight.values {
             guard case .execute(let entry) = flight.pull.work, entry.run.firstID <= task,
                 task.rawValue - entry.run.firstID.rawValue < UInt64(entry.run.count)
