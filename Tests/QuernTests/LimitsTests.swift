@@ -214,4 +214,16 @@ struct LimitsTests {
         scheduler.setWeight(2, ofGroup: "any")
         try await scheduler.close()
     }
+
+    @Test("T10: a cancel that comes when the outcome of its task is on its way leaves nothing behind")
+    func lateCancel() throws {
+        var dispatcher = Dispatcher(facts: [])
+        dispatcher.isRunning = true
+        dispatcher.cancel([TaskID(5): .superseded])
+        let start = try #require(dispatcher.takeEffects().starts.first)
+        #expect(dispatcher.doomed == [TaskID(5)])
+        #expect(dispatcher.next(for: start.worker, at: start.place, isFirst: true) == nil)
+        _ = dispatcher.takeEffects()
+        #expect(dispatcher.doomed.isEmpty && dispatcher.cancelKinds.isEmpty)
+    }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import QuernStore
+import QuernStore
 
 /// How many children of an orchestrator task may end in failure (T12a).
 public struct FailureBudget: Sendable, Equatable {

@@ -126,6 +126,21 @@ extension Dispatcher {
         effects.cancellations.append(worker)
     }
 
+    /// Whether no task is with a worker, on its way to the store, or to be cancelled.
+    var isAtRest: Bool {
+        workerCount == 0 && uncommittedTransactions == 0 && unswept.isEmpty && cooperative.cancels.isEmpty
+            && threads.cancels.isEmpty && fails.isEmpty
+    }
+
+    /// Forgets cancels that came when the outcome of their task was on its way to the store: at rest, whoever is doomed
+    /// and no parent has ended.
+    mutating func forgetEnded() {
+        for id in doomed where !isParent(id) {
+            doomed.remove(id)
+            cancelKinds[id] = nil
+        }
+    }
+
     // MARK: - Stop
 
     /// Gives out no more pulls; workers end after the task they run. What they have not started stays pending.
