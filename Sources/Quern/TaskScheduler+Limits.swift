@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import QuernStore
+import QuernStore
 
 extension TaskScheduler {
     /// Changes how many handlers run at a time (T16). Those that run finish first.

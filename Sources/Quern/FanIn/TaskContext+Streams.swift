@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import QuernStore
+import QuernStore
 
 /// Says that `execute` goes on another time, as if this attempt had not been: the scheduler stops.
 struct ExecutionSuspended: Error {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import QuernStore
+import QuernStore
 
 /// When a recurring task is due.
 public struct Recurrence: Sendable, Hashable, Codable {
