@@ -159,14 +159,15 @@ extension Dispatcher {
 extension Transaction {
     /// Ends a task as cancelled in some way, with the reason where that is a failure.
     ///
-    /// - Parameter remains: what is kept for whoever runs the task again; none unless it is a failure.
+    /// - Parameter remains: what is kept for whoever runs the task again: of failures, and of what was cancelled for
+    ///   them (``Dispatcher/leavesRemains(_:)``).
     mutating func end(cancelled outcome: Outcome, leaving remains: [UInt8]) {
         switch outcome.kind {
         case .expired: end(outcome, as: .expired, failure: FailureInfo(reason: "expired"), leaving: remains)
         case .dependencyFailed:
             let failure = FailureInfo(reason: "dependency failed")
             end(outcome, as: .dependencyFailed, failure: failure, leaving: remains)
-        default: end(outcome)
+        default: end(outcome, attachment: remains)
         }
     }
 }
