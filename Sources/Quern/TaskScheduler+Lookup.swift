@@ -9,8 +9,8 @@ extension TaskScheduler {
     public func task(_ id: TaskID) async throws(StoreError) -> TaskInfo? {
         try await core.onThread { core throws(StoreError) in
             if let run = core.store.run(of: id) {
-                let attributes = try? TaskAttributes(decoding: core.store.attributes(of: run))
-                var task = LiveTask(run, attributes ?? TaskAttributes(), core.typeName(of: run.label))
+                let attributes = core.attributes(of: run) ?? TaskAttributes()
+                var task = LiveTask(run, attributes, core.typeName(of: run.label))
                 task.id = id
                 if let info = try core.describe([task]).first { return info }
             }

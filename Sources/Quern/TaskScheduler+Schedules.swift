@@ -101,8 +101,6 @@ extension TaskContext {
     ///
     /// - Complexity: O(the task's options).
     public var scheduledFor: Timestamp? {
-        guard let run = core.store.run(of: id) else { return nil }
-        let attributes = core.store.attributes(of: run)
-        return attributes.isEmpty ? nil : (try? TaskAttributes(decoding: attributes))?.scheduledFor
+        core.store.run(of: id).flatMap { core.attributes(of: $0) }?.scheduledFor
     }
 }

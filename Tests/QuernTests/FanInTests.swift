@@ -60,19 +60,7 @@ struct AggregateTests {
         _ files: SimulatedFileSystem, clock: (any WallClock)? = nil, _ register: (inout Registry) throws -> Void,
         _ body: (TaskScheduler) async throws -> Result
     ) async throws -> Result {
-        let scheduler = try await TaskScheduler(
-            storeAt: "/store", configuration: .smallBlocks(files, clock: clock), register)
-        let service = Task { try await scheduler.run() }
-        do {
-            let result = try await body(scheduler)
-            scheduler.core.stop(immediately: false)
-            try await service.value
-            return result
-        } catch {
-            scheduler.core.stop(immediately: true)
-            _ = await service.result
-            throw error
-        }
+        try await withScheduler(.smallBlocks(files, clock: clock), register, body)
     }
 
     private func register(

@@ -32,6 +32,14 @@ func withScheduler<Result>(
 ) async throws -> Result {
     var configuration = TaskScheduler.Configuration.simulated(files, clock: clock, concurrency: concurrency)
     configuration.cancelHookLimit = hookLimit
+    return try await withScheduler(configuration, register, body)
+}
+
+@discardableResult
+func withScheduler<Result>(
+    _ configuration: TaskScheduler.Configuration, _ register: (inout Registry) throws -> Void,
+    _ body: (TaskScheduler) async throws -> Result
+) async throws -> Result {
     let scheduler = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
     let service = Task { try await scheduler.run() }
     do {
@@ -74,6 +82,17 @@ final class Order: Sendable {
 
     func note(_ number: Int) { state.withLock { $0.append(number) } }
     var numbers: [Int] { state.withLock { $0 } }
+}
+
+extension StepHandler {
+    /// Notes each execution's number; steps above 1000 fail.
+    static func noting(in order: Order) -> StepHandler {
+        StepHandler { step, _ in
+            order.note(step.number)
+            if step.number > 1000 { throw Trouble("no") }
+            return Int64(step.number)
+        }
+    }
 }
 
 /// A door that handlers wait at until the test opens it.

@@ -42,10 +42,7 @@ extension TaskRemains {
 
 extension SchedulerCore {
     /// The ended task that the tasks of a run redrive.
-    func redriven(by run: SpawnRun) -> RedrivenTask? {
-        let attributes = store.attributes(of: run)
-        return attributes.isEmpty ? nil : (try? TaskAttributes(decoding: attributes))?.redrives
-    }
+    func redriven(by run: SpawnRun) -> RedrivenTask? { attributes(of: run)?.redrives }
 
     /// Blocking, O(log blocks).
     ///

@@ -57,9 +57,7 @@ extension SchedulerCore {
     /// The context that a task was spawned in.
     func traceContext(of task: TaskID, _ tracer: any Tracer) -> ServiceContext {
         var context = ServiceContext.topLevel
-        guard let run = store.run(of: task) else { return context }
-        let bytes = store.attributes(of: run)
-        guard !bytes.isEmpty, let attributes = try? TaskAttributes(decoding: bytes) else { return context }
+        guard let run = store.run(of: task), let attributes = attributes(of: run) else { return context }
         tracer.extract(attributes.traceContext, into: &context, using: TraceFields())
         return context
     }

@@ -127,13 +127,13 @@ extension Dispatcher {
     }
 
     /// Whether no task is with a worker, on its way to the store, or to be cancelled.
-    var isAtRest: Bool {
+    var hasNothingUnderWay: Bool {
         workerCount == 0 && uncommittedTransactions == 0 && unswept.isEmpty && cooperative.cancels.isEmpty
             && threads.cancels.isEmpty && fails.isEmpty
     }
 
-    /// Forgets cancels that came when the outcome of their task was on its way to the store: at rest, whoever is doomed
-    /// and no parent has ended.
+    /// Forgets cancels that came when the outcome of their task was on its way to the store: with nothing under way,
+    /// whoever is doomed and no parent has ended.
     mutating func forgetEnded() {
         for id in doomed where !isParent(id) {
             doomed.remove(id)

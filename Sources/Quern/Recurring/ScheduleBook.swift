@@ -24,6 +24,8 @@ struct ScheduleBook: Sendable {
         var name: String
         /// As it is to be stored together with what is spawned.
         var schedule: Schedule
+        /// As it was, should that fail.
+        var old: Schedule
         var ticks: [Timestamp]
     }
 
@@ -78,7 +80,7 @@ struct ScheduleBook: Sendable {
             let ticks = schedule.takeDue(source, isBusy: isBusy(first.name), now: now)
             let isLeft = schedule.nextDue(source, now: now).map { $0 <= now } ?? false
             set(first.name, to: schedule, source, now: now)
-            firings.append(Firing(name: first.name, schedule: schedule, ticks: ticks))
+            firings.append(Firing(name: first.name, schedule: schedule, old: entry.schedule, ticks: ticks))
             // The rest of a long list comes with the next look, behind the others.
             if isLeft { break }
         }

@@ -39,7 +39,6 @@ extension SchedulerCore {
     /// Spawns what is due.
     func fireSchedules() {
         schedules.withLock { book in
-            let before = book
             let firings = book.takeDue(at: clock.now) { store.task(forKey: scheduleKey($0)) != nil }
             for firing in firings {
                 let transaction: Transaction
@@ -47,17 +46,16 @@ extension SchedulerCore {
                     logger.error("schedule \"\(firing.name)\" spawned nothing: \(error)")
                     continue
                 }
-                let old = before[firing.name]
-                perform { $0.ticksUnderWay += 1 }
+                perform { $0.dispatcher.questionsUnderWay += 1 }
                 store.enqueue(transaction) { [weak self] result in
-                    if case .failure(let error) = result { self?.tickFailed(firing, old, error) }
-                    self?.perform { $0.ticksUnderWay -= 1 }
+                    if case .failure(let error) = result { self?.tickFailed(firing, error) }
+                    self?.perform { $0.dispatcher.questionsUnderWay -= 1 }
                 }
             }
             let next = book.nextDue
             perform { state in
                 state.nextTick = next
-                state.ticksUnderWay -= 1
+                state.dispatcher.questionsUnderWay -= 1
             }
         }
     }
@@ -79,13 +77,13 @@ extension SchedulerCore {
     }
 
     /// What was not stored is due again, unless the store is at its end.
-    private func tickFailed(_ firing: ScheduleBook.Firing, _ old: Schedule?, _ error: StoreError) {
+    private func tickFailed(_ firing: ScheduleBook.Firing, _ error: StoreError) {
         guard error.isTransient else { return storeFailed(error) }
         logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
         let source = source(of: firing.schedule)
         schedules.withLock { book in
-            guard let old, book[firing.name] == firing.schedule else { return }
-            book.set(firing.name, to: old, source, now: clock.now)
+            guard book[firing.name] == firing.schedule else { return }
+            book.set(firing.name, to: firing.old, source, now: clock.now)
             let later = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay))
             perform { $0.nextTick = later }
         }
@@ -137,7 +135,7 @@ extension CoreState {
     mutating func takeTick() -> Bool {
         guard let nextTick, nextTick <= dispatcher.now else { return false }
         self.nextTick = nil
-        ticksUnderWay += 1
+        dispatcher.questionsUnderWay += 1
         return true
     }
 }

@@ -50,8 +50,6 @@ struct CoreState {
     var lastRoomWaiter: UInt64 = 0
     /// When the next schedule is due.
     var nextTick: Timestamp?
-    /// Looks at the schedules that are due, and what they spawn that is not committed.
-    var ticksUnderWay = 0
     var timer: Task<Void, Never>?
     var timerDue: Timestamp?
     var timerNumber: UInt64 = 0
@@ -75,7 +73,7 @@ struct CoreState {
         guard phase == .running else { return phase != .idle }
         let isDue = nextDue.map { $0 <= dispatcher.now } ?? false
         return dispatcher.isIdle && dispatcher.uncommittedTransactions == 0 && dispatcher.questionsUnderWay == 0
-            && !dispatcher.isStalled && !isDue && ticksUnderWay == 0
+            && !dispatcher.isStalled && !isDue
     }
 
     /// Whether everything that was running has come to rest.

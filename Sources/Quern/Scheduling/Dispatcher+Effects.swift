@@ -47,7 +47,7 @@ extension Dispatcher {
     mutating func takeEffects() -> Effects {
         planWorkers()
         planPreemptions()
-        if !doomed.isEmpty, isAtRest { forgetEnded() }
+        if !doomed.isEmpty, hasNothingUnderWay { forgetEnded() }
         let taken = effects
         effects = Effects()
         if !taken.overdue.isEmpty { questionsUnderWay += 1 }

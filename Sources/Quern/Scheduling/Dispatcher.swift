@@ -128,7 +128,7 @@ struct Dispatcher {
     var nextNumber: UInt64 = 0
     /// Pulls that are still noted on disk before they run, because a crash may have cost the last process its life.
     var carefulPulls = 0
-    /// How many effects are under way whose results the dispatcher will hear of.
+    /// How much is done aside whose results the dispatcher will hear of.
     var questionsUnderWay = 0
     var effects = Effects()
 

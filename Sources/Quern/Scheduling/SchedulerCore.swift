@@ -84,11 +84,15 @@ final class SchedulerCore: CommitObserver {
     /// Whether a task whose `execute` has not committed has children, or may have.
     func hasEarlyChildren(_ id: TaskID) -> Bool { state.withLock { $0.dispatcher.early[id] != nil } }
 
+    /// What live tasks were spawned with; nil when that is nothing, or nothing that this version understands.
+    func attributes(of run: SpawnRun) -> TaskAttributes? {
+        let bytes = store.attributes(of: run)
+        return bytes.isEmpty ? nil : try? TaskAttributes(decoding: bytes)
+    }
+
     /// How often a task that failed is tried: as was said when it was spawned, else as its type says.
     func retryPolicy(of run: SpawnRun, else policy: RetryPolicy) -> RetryPolicy {
-        let attributes = store.attributes(of: run)
-        if attributes.isEmpty { return policy }
-        return (try? TaskAttributes(decoding: attributes))?.retry ?? policy
+        attributes(of: run)?.retry ?? policy
     }
 
     // MARK: - Workers

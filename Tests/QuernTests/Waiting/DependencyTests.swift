@@ -12,12 +12,7 @@ struct DependencyTests {
 
     /// Steps above 1000 fail.
     private func register(_ registry: inout Registry) {
-        registry.register(
-            StepHandler { step, _ in
-                order.note(step.number)
-                if step.number > 1000 { throw Trouble("no") }
-                return Int64(step.number)
-            })
+        registry.register(StepHandler.noting(in: order))
     }
 
     private func after(

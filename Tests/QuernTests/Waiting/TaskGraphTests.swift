@@ -11,12 +11,7 @@ struct TaskGraphTests {
     private let order = Order()
 
     private func register(_ registry: inout Registry) {
-        registry.register(
-            StepHandler { step, _ in
-                order.note(step.number)
-                if step.number > 1000 { throw Trouble("no") }
-                return Int64(step.number)
-            })
+        registry.register(StepHandler.noting(in: order))
         registry.register(PlanHandler())
     }
 

@@ -10,9 +10,7 @@ extension SchedulerCore {
     private static let cancelsAtOnce = 4096
 
     /// The time to live that counts from the first attempt of tasks, if they have one.
-    func attemptLimit(of run: SpawnRun) -> Duration? {
-        (try? TaskAttributes(decoding: store.attributes(of: run)))?.attemptLimit
-    }
+    func attemptLimit(of run: SpawnRun) -> Duration? { attributes(of: run)?.attemptLimit }
 
     /// Tells that an attempt of a task begins.
     func began(_ entry: ReadyRun, _ index: Int, _ limit: Duration) {
