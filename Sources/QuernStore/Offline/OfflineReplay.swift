@@ -69,9 +69,15 @@ struct OfflineReplay {
         if let knownEnd, knownEnd > file.size {
             damage(file.name, at: file.size, "ends before byte \(knownEnd)", "what was committed there is lost")
         }
+        if Int(clamping: end.offset) > min(knownEnd ?? .max, file.size) {
+            damage(
+                file.name, at: file.size, "ends before byte \(end.offset), where the checkpoint stands",
+                "what was committed behind the checkpoint may be lost")
+        }
         var walk = FrameWalk(
             file, from: Int(clamping: end.offset), to: knownEnd, segment: end.segment, seed: raw.identity.seed)
-        var isDurable = successor != nil
+        // Where a successor does not say where this segment ends, only what is vouched for was on disk.
+        var isDurable = knownEnd != nil
         while let item = next(&walk, file) {
             switch item {
             case .frame(let frame) where frame.isIntact && frame.header.isOfLog:
@@ -79,7 +85,10 @@ struct OfflineReplay {
             case .frame(let frame):
                 isDurable = isDurable || vouches(walk, for: frame.offset)
                 guard isDurable else { return endTorn(file, frame.offset..<file.size) }
-                lose(file, at: frame.offset, "wrong checksum of a frame's body", bytes: frame.length)
+                lose(
+                    file, at: frame.offset,
+                    frame.isIntact ? "a frame that no log has" : "wrong checksum of a frame's body",
+                    bytes: frame.length)
             case .gap(let gap):
                 isDurable = isDurable || vouches(walk, for: gap.range.lowerBound)
                 guard isDurable else {
@@ -89,7 +98,8 @@ struct OfflineReplay {
                 lose(file, at: gap.range.lowerBound, gap.reason, bytes: gap.range.count)
             }
         }
-        if !parts.isEmpty { endTorn(file, parts[0].offset..<file.size) }
+        guard let first = parts.first else { return }
+        if knownEnd == nil { endTorn(file, first.offset..<file.size) } else { dropParts(file) }
     }
 
     /// Whether a frame further on says that the file was on disk beyond `offset`.
