@@ -10,8 +10,12 @@ struct OfflineReplay {
     private(set) var findings: [StoreFinding] = []
     private(set) var tail: [TaskID: [OfflineBlock]] = [:]
     private(set) var end = LogPosition(segment: 0, offset: 0, checksum: 0)
+    /// What is known to be missing, by the frames behind it.
+    private(set) var gaps: [LogGap] = []
     /// Whether something is missing before this place, so that what follows may not fit.
-    private var hasGap = false
+    private(set) var hasGap = false
+    /// Where the last damage is that nothing behind it has told the extent of.
+    private var openGap: (file: String, offset: Int)?
     private var misfits = 0
     private var scratch = OutcomeBlockScratch()
     /// The parts of a batch whose commit frame is still to come.
@@ -50,6 +54,7 @@ struct OfflineReplay {
 
     private mutating func reportMissing(_ number: UInt64) {
         hasGap = true
+        openGap = openGap ?? (StoreFiles.name(.log, number), 0)
         damage(StoreFiles.name(.log, number), "is missing", "what was committed in it is lost")
     }
 
@@ -110,6 +115,7 @@ struct OfflineReplay {
 
     private mutating func lose(_ file: RawFile, at offset: Int, _ what: String, bytes: Int) {
         hasGap = true
+        openGap = openGap ?? (file.name, offset)
         damage(file.name, at: offset, what, "what was committed in these \(bytes) bytes is lost")
         dropParts(file)
     }
@@ -141,6 +147,7 @@ struct OfflineReplay {
             hasGap = true
             dropParts(file)
         }
+        if parts.isEmpty { closeGap(frame.header) }
         end.offset = UInt64(frame.offset + frame.length)
         end.checksum = frame.header.checksum
         parts.append(frame)
@@ -151,6 +158,24 @@ struct OfflineReplay {
         for block in state.fullBlocks { keep(block) }
         state.fullBlocks.removeAll(keepingCapacity: true)
     }
+
+    /// The first frame behind damage says what the next id and position were: what is between is missing.
+    private mutating func closeGap(_ header: FrameHeader) {
+        guard hasGap, header.firstSequence <= Limits.number, header.firstID <= Limits.number else { return }
+        if let place = openGap {
+            gaps.append(
+                LogGap(
+                    file: place.file, offset: place.offset,
+                    sequences: state.nextSequence..<max(state.nextSequence, header.firstSequence),
+                    ids: state.nextID..<max(state.nextID, header.firstID)))
+            openGap = nil
+        }
+        state.nextSequence = max(state.nextSequence, header.firstSequence)
+        state.nextID = max(state.nextID, header.firstID)
+    }
+
+    /// Whether the log ends in damage, so that nobody can tell how much is missing.
+    var endsInDamage: Bool { openGap != nil }
 
     private mutating func keep(_ block: OutcomeBlock) {
         tail[block.parent, default: []].append(OfflineBlock(BlockExtent(encoding: block, scratch: &scratch)))
@@ -198,6 +223,16 @@ struct OfflineReplay {
         keep(rows)
         state.nextSequence = max(state.nextSequence, block.lastSequence + 1)
     }
+}
+
+/// Commits that are missing in the log, between what is known before and behind them.
+struct LogGap: Sendable, Equatable {
+    var file: String
+    var offset: Int
+    /// Positions of outcomes that were committed in it.
+    var sequences: Range<UInt64>
+    /// Ids of tasks that were spawned in it.
+    var ids: Range<UInt64>
 }
 
 extension FrameHeader {

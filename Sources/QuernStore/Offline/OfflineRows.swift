@@ -24,6 +24,9 @@ struct OfflineRows {
 
     private let store: OfflineStore
     private let hidden: [DroppedTree]
+    private let hasLog: Bool
+    /// Parents in trees that were dropped, of which the log does not say so.
+    private var droppedParents: Set<UInt64> = []
     /// Which children of the log count that no block has.
     private let holes: RowHoles
     private var walks: [RowSourceWalk] = []
@@ -36,6 +39,8 @@ struct OfflineRows {
     private var scratch = BlockScratch()
     /// Children that came from the log before the checkpoint.
     private(set) var fromLog: UInt64 = 0
+    /// Of these, those that nothing else has.
+    private(set) var recovered: UInt64 = 0
 
     /// - Parameters:
     ///   - log: blocks of the log before the checkpoint.
@@ -45,11 +50,14 @@ struct OfflineRows {
         self.holes = holes
         hidden = store.state.dropped.hiddenRows
         bodies = OfflineBodies(store.raw)
-        walks = [RowSourceWalk(log.sorted(by: <))]
-        walks += store.segments.map { RowSourceWalk($0) }
-        let memory = store.state.openBlocks.values.map { OfflineBlock(BlockExtent($0)) }
+        walks = store.segments.map { RowSourceWalk($0) }
+        let memory =
+            store.state.openBlocks.values.map { OfflineBlock(BlockExtent($0)) }
             + store.state.endedBlocks.map { OfflineBlock(BlockExtent($0)) } + store.tail.values.flatMap(\.self)
         walks.append(RowSourceWalk(memory.map(RowSource.init(_:)).sorted(by: <)))
+        hasLog = !log.isEmpty
+        // The last, so that the others are known to have a parent when its turn comes.
+        walks.append(RowSourceWalk(log.sorted(by: <)))
     }
 
     /// Fills `rows` with the next children of one parent; nil at the end.
@@ -75,14 +83,19 @@ struct OfflineRows {
     private mutating func first() throws(OfflineFailure) -> Int? {
         var best: (walk: Int, source: RowSource)?
         for index in walks.indices {
-            while let source = try walks[index].next, store.state.dropped.contains(TaskID(source.entry.root)) {
-                try walks[index].advance()
-            }
+            while let source = try walks[index].next, isDropped(source) { try walks[index].advance() }
             guard let source = try walks[index].next else { continue }
             if let best, !(source < best.source) { continue }
             best = (index, source)
         }
         return best?.walk
+    }
+
+    private mutating func isDropped(_ source: RowSource) -> Bool {
+        if source.isLog { return droppedParents.contains(source.entry.parent) }
+        guard store.state.dropped.contains(TaskID(source.entry.root)) else { return false }
+        if hasLog { droppedParents.insert(source.entry.parent) }
+        return true
     }
 
     /// Where the next block of the same parent begins.
@@ -117,9 +130,13 @@ struct OfflineRows {
     private mutating func begin(_ source: RowSource) {
         parent = TaskID(source.entry.parent)
         lastSequence = 0
-        let known = store.state.parents.root(of: parent) ?? TaskID(source.entry.root)
-        // Of a parent of which nothing else is known no more can be said.
-        root = parent == .none ? .none : known == .none ? parent : known
+        if parent == .none {
+            root = .none
+            return
+        }
+        // The log does not say. Of a parent of which nothing else is known no more can be said.
+        let roots = walks.lazy.compactMap(\.known).filter { $0.entry.parent == source.entry.parent }.map(\.entry.root)
+        root = store.state.parents.root(of: parent) ?? roots.first { $0 != 0 }.map { TaskID($0) } ?? parent
     }
 
     private mutating func read(_ source: RowSource, into block: inout ChildBlock) throws(OfflineFailure) {
@@ -138,6 +155,7 @@ struct OfflineRows {
                         fields, columns: .stored, scratch: &scratch.section, into: &block)
                 }
             } catch { throw .decoding(error.reason) }
+            (block.hasFacts, block.hasAttachments) = (true, true)
         }
     }
 
@@ -178,7 +196,10 @@ struct OfflineRows {
                 if chosen == nil || isLog { chosen = index }
             }
             if let chosen, isIndexed || holes.contains(sequence, of: parent) {
-                if active[chosen].source.isLog, sequence > lastSequence { fromLog += 1 }
+                if active[chosen].source.isLog, sequence > lastSequence {
+                    fromLog += 1
+                    if !isIndexed { recovered += 1 }
+                }
                 take(active[chosen].block, active[chosen].next, into: &rows)
             }
             for index in active.indices.reversed() where active[index].sequence == sequence {

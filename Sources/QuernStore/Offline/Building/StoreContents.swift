@@ -76,7 +76,7 @@ package struct LiveTaskContents: Sendable {
     package var id: TaskID
     package var payload: [UInt8]
     package var key: TaskKey?
-    /// Nil when there is nothing to tell.
+    /// Nil when nothing was ever noted of it.
     package var detail: LiveTasks.Detail?
 
     package init(id: TaskID, payload: [UInt8], key: TaskKey? = nil, detail: LiveTasks.Detail? = nil) {
