@@ -10,7 +10,19 @@ extension LogBodies {
         let frame = try body(at: .init(segment: run.segment, offset: run.frameOffset))
         let failure = frame.bytes.withUnsafeBytes { bytes -> DecodingFailure? in
             do throws(DecodingFailure) {
-                try SpawnRecord(of: run, in: bytes).forEachPayload(of: indexes, use)
+                let record = try SpawnRecord(of: run, in: bytes)
+                var offset = 0
+                for index in 0..<Int(run.count) {
+                    let length = Int(record.lengths[index])
+                    if indexes & (1 << UInt64(index)) != 0 {
+                        use(
+                            index,
+                            RawSpan(
+                                _unsafeBytes: UnsafeRawBufferPointer(
+                                    rebasing: record.payloads[offset..<(offset + length)])))
+                    }
+                    offset += length
+                }
                 return nil
             } catch { return error }
         }
@@ -22,7 +34,7 @@ extension LogBodies {
         let frame = try body(at: .init(segment: place.segment, offset: place.frameOffset))
         let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
             do throws(DecodingFailure) {
-                return .success([UInt8](try LogRecord.kept(by: task, slot, at: place, in: bytes)))
+                return .success(try LogRecord.kept(by: task, slot, in: bytes, at: Int(place.recordOffset)))
             } catch { return .failure(error) }
         }
         switch result {
@@ -37,27 +49,12 @@ extension LogBodies {
     }
 }
 
-extension SpawnRecord {
-    /// Calls `use` with the index and the payload of each task for which a bit is set, in order.
-    func forEachPayload(of indexes: UInt64, _ use: (Int, RawSpan) -> Void) {
-        var offset = 0
-        for index in 0..<Int(count) {
-            let length = Int(lengths[index])
-            if indexes & (1 << UInt64(index)) != 0 {
-                let payload = UnsafeRawBufferPointer(rebasing: payloads[offset..<(offset + length)])
-                use(index, RawSpan(_unsafeBytes: payload))
-            }
-            offset += length
-        }
-    }
-}
-
 extension LogRecord {
-    /// What a task has in a slot, in the record at `place` of a frame's body.
+    /// What the record at `offset` of a body says that a task has in a slot.
     static func kept(
-        by task: TaskID, _ slot: UInt8, at place: LogPlace, in body: UnsafeRawBufferPointer
-    ) throws(DecodingFailure) -> UnsafeRawBufferPointer {
-        let (kind, fields) = try record(in: body, at: Int(place.recordOffset))
+        by task: TaskID, _ slot: UInt8, in body: UnsafeRawBufferPointer, at offset: Int
+    ) throws(DecodingFailure) -> [UInt8] {
+        let (kind, fields) = try record(in: body, at: offset)
         var reader = ByteReader(fields)
         let found = TaskID(try reader.littleEndian())
         let number = try reader.byte()
@@ -68,6 +65,6 @@ extension LogRecord {
         default: throw DecodingFailure("a record of another kind")
         }
         guard found == task else { throw DecodingFailure("what another task keeps") }
-        return try reader.take(reader.remaining)
+        return [UInt8](try reader.take(reader.remaining))
     }
 }

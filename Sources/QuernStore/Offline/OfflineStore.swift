@@ -21,6 +21,14 @@ package struct OfflineStore: Sendable {
     var segments: [IndexDirectory] = []
     /// Blocks that are in the log behind the checkpoint and in no segment, by parent, in sequence order.
     var tail: [TaskID: [OfflineBlock]] = [:]
+    /// Whether ended children may be missing of which no directory tells.
+    var mayMissChildren = false
+    /// What is known to be missing in the log behind the checkpoint.
+    var logGaps: [LogGap] = []
+    /// Whether commits may be missing at the end of the log, so that ids may be in use of which nothing is known.
+    var mayMissIDs = false
+    /// Where the checkpoint stands in the log; nil when all of the log that is there was applied.
+    var checkpointPosition: LogPosition? { base?.position }
     /// Where the log ends.
     var logEnd = LogPosition(segment: 0, offset: 0, checksum: 0)
 

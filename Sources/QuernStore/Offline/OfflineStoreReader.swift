@@ -10,8 +10,9 @@ struct OfflineStoreReader {
         var reader = OfflineStoreReader(raw: raw, store: OfflineStore(raw))
         reader.readManifest()
         reader.readCheckpoint()
+        reader.store.mayMissChildren = reader.store.findings.contains { $0.severity == .damage }
         reader.readIndex()
-        reader.readLog(from: reader.store.base?.position)
+        reader.readLog(from: reader.store.checkpointPosition)
         return reader.store
     }
 
@@ -131,6 +132,7 @@ struct OfflineStoreReader {
                 damage(
                     StoreFiles.name(.index, UInt64(sealed.number)), "is missing",
                     "the children in \(sealed.entryCount) blocks are lost")
+                store.mayMissChildren = true
                 continue
             }
             check(file)
@@ -143,8 +145,14 @@ struct OfflineStoreReader {
                 survey(file, to: Int(clamping: sealed.directoryOffset), because: error.reason)
             }
         }
+        let named = Set(base.sealed.map { UInt64($0.number) } + (base.open.map { [UInt64($0.number)] } ?? []))
+        // A checkpoint that is damaged may name others too.
+        if store.mayMissChildren {
+            for file in raw.files(.index) where !named.contains(file.number) { survey(file, to: nil, because: nil) }
+        }
         guard let open = base.open else { return }
         guard let file = raw.file(.index, UInt64(open.number)) else {
+            store.mayMissChildren = true
             return damage(
                 StoreFiles.name(.index, UInt64(open.number)), "is missing",
                 "the children in \(open.entries.count) blocks are lost")
@@ -170,9 +178,13 @@ struct OfflineStoreReader {
         do throws(FileError) {
             let survey = try BlockSurvey(of: file, to: end, seed: raw.identity.seed)
             store.findings += survey.findings
+            if !survey.findings.isEmpty { store.mayMissChildren = true }
             store.segments.append(
                 IndexDirectory(file, blocksEnd: min(end ?? file.size, file.size), entries: survey.entries))
-        } catch { damage(file.name, "\(error)", "its children are not read") }
+        } catch {
+            damage(file.name, "\(error)", "its children are not read")
+            store.mayMissChildren = true
+        }
     }
 
     // MARK: Log
@@ -184,6 +196,8 @@ struct OfflineStoreReader {
         store.state = replay.state
         store.tail = replay.tail
         store.logEnd = replay.end
+        store.logGaps = replay.gaps
+        store.mayMissIDs = replay.hasGap && (replay.endsInDamage || position == nil)
     }
 }
 
