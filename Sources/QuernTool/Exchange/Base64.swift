@@ -11,34 +11,24 @@ enum Base64 {
         return values
     }()
 
-    static func encode(_ bytes: some Sequence<UInt8>, to text: inout [UInt8]) {
-        var group: UInt32 = 0
-        var count = 0
-        for byte in bytes {
-            group = group << 8 | UInt32(byte)
-            count += 1
-            guard count == 3 else { continue }
-            append(group, 4, to: &text)
-            (group, count) = (0, 0)
-        }
-        switch count {
-        case 1:
-            append(group << 16, 2, to: &text)
-            text.append(0x3D)
-            text.append(0x3D)
-        case 2:
-            append(group << 8, 3, to: &text)
-            text.append(0x3D)
-        default: break
-        }
-    }
+    /// How long the text of so many bytes is.
+    static func length(of count: Int) -> Int { (count + 2) / 3 * 4 }
 
-    private static func append(_ group: UInt32, _ count: Int, to text: inout [UInt8]) {
+    /// Fills `text`, which has the length that it takes.
+    static func encode(_ bytes: UnsafeRawBufferPointer, to text: UnsafeMutableBufferPointer<UInt8>) {
         digits.withUnsafeBufferPointer { digits in
-            text.append(digits[Int(group >> 18 & 63)])
-            text.append(digits[Int(group >> 12 & 63)])
-            if count > 2 { text.append(digits[Int(group >> 6 & 63)]) }
-            if count > 3 { text.append(digits[Int(group & 63)]) }
+            var (from, to) = (0, 0)
+            while from < bytes.count {
+                let left = bytes.count - from
+                var group = UInt32(bytes[from]) << 16
+                if left > 1 { group |= UInt32(bytes[from + 1]) << 8 }
+                if left > 2 { group |= UInt32(bytes[from + 2]) }
+                text[to] = digits[Int(group >> 18)]
+                text[to + 1] = digits[Int(group >> 12 & 63)]
+                text[to + 2] = left > 1 ? digits[Int(group >> 6 & 63)] : 0x3D
+                text[to + 3] = left > 2 ? digits[Int(group & 63)] : 0x3D
+                (from, to) = (from + 3, to + 4)
+            }
         }
     }
 

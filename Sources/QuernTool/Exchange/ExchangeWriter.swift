@@ -3,30 +3,21 @@ import QuernStore
 
 /// Tells a store as JSON Lines, one thing a line, without loss: an import makes the same store of it.
 ///
-/// Bytes are Base64, times milliseconds since 1970. Memory: a line, and what is gathered for a write.
+/// Bytes are Base64, times milliseconds since 1970. Memory: a line, and what the output gathers for a write.
 struct ExchangeWriter: StoreSink {
-    private static let writeBytes = 256 << 10
     static let format: UInt64 = 1
 
-    private var line = JSONText()
-    private let write: ([UInt8]) throws -> Void
+    var output: Output
     private var children: UInt64 = 0
     private var tasks: UInt64 = 0
 
-    /// - Parameter write: takes what was gathered.
-    init(_ write: @escaping ([UInt8]) throws -> Void) { self.write = write }
+    init(to output: Output) { self.output = output }
 
-    private mutating func add(_ type: ExchangeType, _ fields: (inout JSONText) -> Void) throws {
-        line.begin()
-        line.field(.type, type.text)
-        fields(&line)
-        line.end()
-        if line.bytes.count >= Self.writeBytes { try flush() }
-    }
-
-    mutating func flush() throws {
-        try write(line.bytes)
-        line.removeAll()
+    private mutating func add(_ type: ExchangeType, _ fields: (inout JSONLine) -> Void) throws(OutputFailure) {
+        try output.json {
+            $0.field(.type, type.text)
+            fields(&$0)
+        }
     }
 
     mutating func begin(_ head: StoreHead) throws {
@@ -48,17 +39,17 @@ struct ExchangeWriter: StoreSink {
                 $0.field(.value, value)
             }
         }
-        for task in head.inFlight { try add(.inFlight) { $0.field(.id, task.rawValue) } }
+        for task in head.inFlight { try add(.inFlight) { $0.field(.id, task) } }
     }
 
     mutating func add(_ run: LiveRunContents) throws {
         try add(.run) {
-            $0.field(.id, run.firstID.rawValue)
-            $0.field(.parent, run.parent.rawValue)
+            $0.field(.id, run.firstID)
+            $0.field(.parent, run.parent)
             $0.field(.count, UInt64(run.count))
-            $0.field(.label, UInt64(run.label))
-            $0.field(.priority, UInt64(run.priority))
-            $0.field(.submitted, run.submittedAt.rawValue)
+            $0.field(.label, run.label)
+            $0.field(.priority, run.priority)
+            $0.field(.submitted, run.submittedAt)
             if !run.attributes.isEmpty { $0.field(.attributes, run.attributes) }
         }
         for task in run.tasks { try add(task) }
@@ -67,32 +58,32 @@ struct ExchangeWriter: StoreSink {
 
     private mutating func add(_ task: LiveTaskContents) throws {
         try add(.task) {
-            $0.field(.id, task.id.rawValue)
+            $0.field(.id, task.id)
             $0.field(.payload, task.payload)
             if let key = task.key { $0.field(.key, key.bytes) }
             guard let detail = task.detail else { return }
             let none = LiveTasks.Detail()
-            $0.field(.phase, UInt64(detail.phase))
-            if detail.attempts != none.attempts { $0.field(.attempts, UInt64(detail.attempts)) }
-            if detail.notBefore != none.notBefore { $0.field(.notBefore, detail.notBefore.rawValue) }
+            $0.field(.phase, detail.phase)
+            if detail.attempts != none.attempts { $0.field(.attempts, detail.attempts) }
+            if detail.notBefore != none.notBefore { $0.field(.notBefore, detail.notBefore) }
             if let kind = detail.cancel { $0.field(.cancel, kind.exchangeName) }
-            if detail.crashes != none.crashes { $0.field(.crashes, UInt64(detail.crashes)) }
-            if let priority = detail.priority { $0.field(.newPriority, UInt64(priority)) }
+            if detail.crashes != none.crashes { $0.field(.crashes, detail.crashes) }
+            if let priority = detail.priority { $0.field(.newPriority, priority) }
         }
     }
 
     mutating func add(_ kept: KeptContents) throws {
         try add(.kept) {
-            $0.field(.task, kept.task.rawValue)
-            $0.field(.slot, UInt64(kept.slot))
+            $0.field(.task, kept.task)
+            $0.field(.slot, kept.slot)
             $0.field(.value, kept.value)
         }
     }
 
     mutating func add(_ parent: ParentContents) throws {
         try add(.parent) {
-            $0.field(.id, parent.id.rawValue)
-            $0.field(.firstFailure, parent.firstFailure.rawValue)
+            $0.field(.id, parent.id)
+            $0.field(.firstFailure, parent.firstFailure)
         }
     }
 
@@ -102,15 +93,15 @@ struct ExchangeWriter: StoreSink {
         for row in rows.rows {
             let length = Int(row.valueLength)
             try add(.child) {
-                $0.field(.parent, rows.parent.rawValue)
-                if rows.parent != .none { $0.field(.root, rows.root.rawValue) }
+                $0.field(.parent, rows.parent)
+                if rows.parent != .none { $0.field(.root, rows.root) }
                 $0.field(.id, row.task)
                 $0.field(.sequence, row.sequence)
                 $0.field(.kind, row.kind.exchangeName)
-                $0.field(.label, UInt64(row.label))
-                $0.field(.attempts, UInt64(row.attempts))
-                $0.field(.started, row.startedAt)
-                $0.field(.ended, row.endedAt)
+                $0.field(.label, row.label)
+                $0.field(.attempts, row.attempts)
+                $0.field(.started, Timestamp(milliseconds: row.startedAt))
+                $0.field(.ended, Timestamp(milliseconds: row.endedAt))
                 if row.kind == .completed {
                     $0.field(.memo, rows.memos[memoOffset..<(memoOffset + length)])
                     memoOffset += length
@@ -132,88 +123,27 @@ struct ExchangeWriter: StoreSink {
             $0.field(.tasks, tasks)
             $0.field(.children, children)
         }
-        try flush()
     }
 }
 
-/// Lines of JSON objects with fields of one level.
-struct JSONText {
-    private(set) var bytes: [UInt8] = []
-    private var isFirst = true
+extension JSONLine {
+    fileprivate mutating func field(_ field: ExchangeField, _ number: UInt64) { self.field(field.text, number) }
+    fileprivate mutating func field(_ field: ExchangeField, _ number: UInt32) { self.field(field.text, UInt64(number)) }
+    fileprivate mutating func field(_ field: ExchangeField, _ number: UInt8) { self.field(field.text, UInt64(number)) }
+    fileprivate mutating func field(_ field: ExchangeField, _ task: TaskID) { self.field(field.text, task.rawValue) }
+    fileprivate mutating func field(_ field: ExchangeField, _ time: Timestamp) { self.field(field.text, time.rawValue) }
+    fileprivate mutating func field(_ field: ExchangeField, _ text: String) { self.field(field.text, text) }
 
-    mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
-
-    mutating func begin() {
-        bytes.append(UInt8(ascii: "{"))
-        isFirst = true
+    fileprivate mutating func field(_ field: ExchangeField, _ plain: StaticString) {
+        plain.withUTF8Buffer { text(field.text, UnsafeRawBufferPointer($0)) }
     }
 
-    mutating func end() {
-        bytes.append(UInt8(ascii: "}"))
-        bytes.append(UInt8(ascii: "\n"))
+    fileprivate mutating func field(_ field: ExchangeField, _ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { base64(field.text, $0) }
     }
 
-    private mutating func name(_ field: ExchangeField) {
-        if !isFirst { bytes.append(UInt8(ascii: ",")) }
-        isFirst = false
-        bytes.append(UInt8(ascii: "\""))
-        field.text.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
-    }
-
-    mutating func field(_ field: ExchangeField, _ number: UInt64) {
-        name(field)
-        append(number)
-    }
-
-    mutating func field(_ field: ExchangeField, _ number: Int64) {
-        name(field)
-        if number < 0 { bytes.append(UInt8(ascii: "-")) }
-        append(number.magnitude)
-    }
-
-    private mutating func append(_ number: UInt64) {
-        var rest = number
-        let start = bytes.count
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
-            rest /= 10
-        } while rest > 0
-        bytes[start...].reverse()
-    }
-
-    mutating func field(_ field: ExchangeField, _ value: some Collection<UInt8>) {
-        name(field)
-        bytes.append(UInt8(ascii: "\""))
-        Base64.encode(value, to: &bytes)
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    /// A text without anything that JSON writes in another way.
-    mutating func field(_ field: ExchangeField, _ plain: StaticString) {
-        name(field)
-        bytes.append(UInt8(ascii: "\""))
-        plain.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(ascii: "\""))
-    }
-
-    mutating func field(_ field: ExchangeField, _ text: String) {
-        name(field)
-        bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0..<0x20:
-                bytes.append(contentsOf: Array("\\u00".utf8))
-                bytes.append(Hex.digits[Int(byte >> 4)])
-                bytes.append(Hex.digits[Int(byte & 15)])
-            default: bytes.append(byte)
-            }
-        }
-        bytes.append(UInt8(ascii: "\""))
+    fileprivate mutating func field(_ field: ExchangeField, _ bytes: ArraySlice<UInt8>) {
+        bytes.withUnsafeBytes { base64(field.text, $0) }
     }
 }
 

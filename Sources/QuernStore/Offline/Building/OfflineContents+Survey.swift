@@ -34,6 +34,7 @@ extension OfflineContents {
         var rows = OfflineRows(store, log: log, holes: holes)
         var block = OutcomeBlock(parent: .none)
         var open: (parent: TaskID, start: UInt64)?
+        var children: UInt64 = 0
         func close(at end: UInt64, _ holes: inout RowHoles) {
             if let hole = open { holes.insert(hole.start..<max(hole.start, end), of: hole.parent) }
             open = nil
@@ -50,6 +51,8 @@ extension OfflineContents {
                     close(at: hole.parent == block.parent ? block.rows[0].sequence : .max, &holes)
                 }
                 try end(block)
+                children += UInt64(block.rows.count)
+                progress(children)
             case .lost(let source, _):
                 let parent = TaskID(source.entry.parent)
                 if let hole = open, hole.parent != parent { close(at: .max, &holes) }
