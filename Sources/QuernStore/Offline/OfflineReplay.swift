@@ -74,36 +74,47 @@ struct OfflineReplay {
         if let knownEnd, knownEnd > file.size {
             damage(file.name, at: file.size, "ends before byte \(knownEnd)", "what was committed there is lost")
         }
+        if Int(clamping: end.offset) > min(knownEnd ?? .max, file.size) {
+            damage(
+                file.name, at: file.size, "ends before byte \(end.offset), where the checkpoint stands",
+                "what was committed behind the checkpoint may be lost")
+        }
         var walk = FrameWalk(
             file, from: Int(clamping: end.offset), to: knownEnd, segment: end.segment, seed: raw.identity.seed)
-        var isDurable = successor != nil
+        // Where no successor says where this segment ends, only what is vouched for was on disk.
+        var durableUpTo = knownEnd.map { UInt64($0) }
         while let item = next(&walk, file) {
             switch item {
             case .frame(let frame) where frame.isIntact && frame.header.isOfLog:
                 accept(frame, file)
             case .frame(let frame):
-                isDurable = isDurable || vouches(walk, for: frame.offset)
-                guard isDurable else { return endTorn(file, frame.offset..<file.size) }
-                lose(file, at: frame.offset, "wrong checksum of a frame's body", bytes: frame.length)
+                durableUpTo = durableUpTo ?? vouched(behind: walk)
+                guard frame.header.offset < durableUpTo ?? 0 else { return endTorn(file, frame.offset..<file.size) }
+                lose(
+                    file, at: frame.offset,
+                    frame.isIntact ? "a frame that no log has" : "wrong checksum of a frame's body",
+                    bytes: frame.length)
             case .gap(let gap):
-                isDurable = isDurable || vouches(walk, for: gap.range.lowerBound)
-                guard isDurable else {
+                durableUpTo = durableUpTo ?? vouched(behind: walk)
+                guard gap.range.lowerBound < durableUpTo ?? 0 else {
                     if gap.isZeros, gap.range.upperBound >= file.size { return endTorn(file, nil) }
                     return endTorn(file, gap.range.lowerBound..<file.size)
                 }
                 lose(file, at: gap.range.lowerBound, gap.reason, bytes: gap.range.count)
             }
         }
-        if !parts.isEmpty { endTorn(file, parts[0].offset..<file.size) }
+        guard let first = parts.first else { return }
+        if knownEnd == nil { endTorn(file, first.offset..<file.size) } else { dropParts(file) }
     }
 
-    /// Whether a frame further on says that the file was on disk beyond `offset`.
-    private func vouches(_ walk: FrameWalk, for offset: Int) -> Bool {
+    /// How far frames further on say that the file was on disk.
+    private func vouched(behind walk: FrameWalk) -> UInt64 {
         var ahead = walk
-        while let item = try? ahead.next() {
-            if case .frame(let frame) = item, frame.header.durableUpTo > UInt64(offset) { return true }
+        var durableUpTo: UInt64 = 0
+        while let step = try? ahead.step() {
+            if case .frame(let header) = step { durableUpTo = max(durableUpTo, header.durableUpTo) }
         }
-        return false
+        return durableUpTo
     }
 
     private mutating func next(_ walk: inout FrameWalk, _ file: RawFile) -> FrameWalk.Item? {

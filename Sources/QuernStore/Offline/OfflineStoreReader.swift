@@ -9,11 +9,10 @@ struct OfflineStoreReader {
     static func read(_ raw: RawStore) -> OfflineStore {
         var reader = OfflineStoreReader(raw: raw, store: OfflineStore(raw))
         reader.readManifest()
-        let checkpoint = reader.readCheckpoint()
-        reader.store.checkpointPosition = checkpoint?.position
+        reader.readCheckpoint()
         reader.store.mayMissChildren = reader.store.findings.contains { $0.severity == .damage }
-        reader.readIndex(checkpoint)
-        reader.readLog(from: checkpoint?.position)
+        reader.readIndex()
+        reader.readLog(from: reader.store.checkpointPosition)
         return reader.store
     }
 
@@ -41,30 +40,23 @@ struct OfflineStoreReader {
 
     // MARK: Checkpoint
 
-    private struct Base {
-        var position: LogPosition?
-        var sealed: [Checkpoint.Sealed]
-        var open: Checkpoint.Open?
-    }
-
     /// That of the manifest; without one the newest that says where the log goes on.
-    private mutating func readCheckpoint() -> Base? {
+    private mutating func readCheckpoint() {
         if let manifest = store.manifest {
             guard let file = raw.file(.checkpoint, manifest.checkpointNumber) else {
-                damage(
+                return damage(
                     StoreFiles.name(.checkpoint, manifest.checkpointNumber), "is missing",
                     "what is live is read off the log that is there")
-                return nil
             }
             return read(file, checksum: manifest.checkpointChecksum)
         }
         for file in raw.files(.checkpoint).reversed() {
-            if let base = read(file, checksum: nil), base.position != nil { return base }
+            read(file, checksum: nil)
+            if store.base != nil { return }
         }
-        return nil
     }
 
-    private mutating func read(_ file: RawFile, checksum: UInt32?) -> Base? {
+    private mutating func read(_ file: RawFile, checksum: UInt32?) {
         var decoder = CheckpointDecoder()
         decoder.isPartial = true
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
@@ -75,24 +67,34 @@ struct OfflineStoreReader {
         while let item = next(&walk, file) {
             switch item {
             case .gap(let gap):
-                damage(file.name, at: gap.range.lowerBound, gap.reason, "live tasks and parents may be missing")
+                damage(file.name, at: gap.range.lowerBound, gap.reason, Self.incomplete)
             case .frame(let frame):
-                if frame.header.previousChecksum != last?.checksum ?? 0 {
-                    damage(file.name, at: frame.offset, "frames are missing", "live tasks and parents may be missing")
+                let follows = last?.kind != .commit && frame.header.previousChecksum == last?.checksum ?? 0
+                if !follows || frame.header.kind != .state && frame.header.kind != .commit {
+                    damage(file.name, at: frame.offset, "a frame that does not follow here", Self.incomplete)
                 }
                 last = frame.header
                 apply(frame, of: file, to: &decoder)
             }
         }
         if last?.kind != .commit {
-            damage(file.name, at: file.size, "ends early", "live tasks and parents may be missing")
+            damage(file.name, at: file.size, "ends early", Self.incomplete)
         } else if let checksum, last?.checksum != checksum {
             damage(file.name, "is not the checkpoint that the manifest names", "the store may be of two moments")
         }
         store.checkpointFile = file
         store.state = decoder.state
-        return Base(position: decoder.position, sealed: decoder.sealed, open: decoder.open)
+        store.base = nil
+        guard let position = decoder.position else {
+            return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
+        }
+        do throws(DecodingFailure) { try decoder.check(position) } catch {
+            damage(file.name, error.reason, "a writer refuses the store")
+        }
+        store.base = OfflineStore.Base(position: position, sealed: decoder.sealed, open: decoder.open)
     }
+
+    private static let incomplete = "live tasks and parents may be missing"
 
     private mutating func apply(_ frame: RawFrame, of file: RawFile, to decoder: inout CheckpointDecoder) {
         var failures: [String] = []
@@ -107,7 +109,7 @@ struct OfflineStoreReader {
             }
         } catch { failures.append(error.reason) }
         for failure in failures {
-            damage(file.name, at: frame.offset, failure, "live tasks and parents may be missing")
+            damage(file.name, at: frame.offset, failure, Self.incomplete)
         }
     }
 
@@ -121,8 +123,8 @@ struct OfflineStoreReader {
     // MARK: Index
 
     /// The segments that the checkpoint names; without one all that are there.
-    private mutating func readIndex(_ base: Base?) {
-        guard let base, base.position != nil else {
+    private mutating func readIndex() {
+        guard let base = store.base else {
             for file in raw.files(.index) { survey(file, to: nil, because: nil) }
             return
         }

@@ -41,7 +41,7 @@ struct CheckpointDecoder {
     }
 
     /// Checks what no record can check by itself.
-    private func check(_ position: LogPosition) throws(DecodingFailure) {
+    func check(_ position: LogPosition) throws(DecodingFailure) {
         guard state.nextID <= Limits.number, state.nextSequence <= Limits.number, position.segment <= Limits.segments,
             nextIndexNumber <= Limits.segments, (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
         else { throw DecodingFailure("base record") }
