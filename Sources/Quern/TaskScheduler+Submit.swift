@@ -7,6 +7,8 @@ public enum Submission: Sendable, Equatable {
     case inserted
     /// A live task has the key, or a later task of the same batch: that is what the handle stands for (T11).
     case duplicate
+    /// As ``duplicate``, and the live task got its priority, which is better than the one it had.
+    case upgraded
     /// It is a new task, and the live one that had the key is being cancelled, to end as ``OutcomeKind/superseded``.
     case replaced(TaskID)
     /// As ``duplicate``, where ``TaskOptions/onDuplicate`` says that it is an error.
@@ -96,6 +98,7 @@ extension SchedulerCore {
             switch commit.disposition(of: index) {
             case .inserted(let id): entries.append((id, .inserted))
             case .duplicate(let other): entries.append((other, rejects ? .rejected : .duplicate))
+            case .upgraded(let other): entries.append((other, .upgraded))
             case .replaced(let old, let id): entries.append((id, .replaced(old)))
             }
         }

@@ -110,6 +110,7 @@ extension TaskContext {
             switch commit.disposition(of: index) {
             case .inserted(let id): SpawnedTask(id: id, submission: .inserted)
             case .duplicate(let other): SpawnedTask(id: other, submission: .duplicate)
+            case .upgraded(let other): SpawnedTask(id: other, submission: .upgraded)
             case .replaced(let old, let id): SpawnedTask(id: id, submission: .replaced(old))
             }
         }

@@ -66,10 +66,13 @@ extension Batch {
     /// What has a key in a stage, and in what this batch adds to it, in the order of the positions.
     private func keyed(ofStage stage: UInt64, commit: Int, _ state: StoreState) -> [BatchKeys.Entry] {
         var entries: [BatchKeys.Entry] = []
-        func add(_ keys: [TaskKey], _ policy: DuplicatePolicy, under parent: TaskID, from position: UInt64) {
+        func add(
+            _ keys: [TaskKey], _ policy: DuplicatePolicy, _ priority: UInt8, under parent: TaskID,
+            from position: UInt64
+        ) {
             for (index, key) in keys.enumerated() {
                 let place = (commit: commit, position: position + UInt64(index))
-                entries.append(.init(key: key, policy: policy, parent: parent, staged: place))
+                entries.append(.init(key: key, policy: policy, priority: priority, parent: parent, staged: place))
             }
         }
         let staged = state.stages[stage]
@@ -77,13 +80,15 @@ extension Batch {
             for run in staged.runs {
                 let position = run.firstID.rawValue
                 if let found = staged.keys[position] {
-                    add(found.keys, found.policy, under: run.parent, from: position)
+                    add(found.keys, found.policy, run.priority, under: run.parent, from: position)
                 }
             }
         }
         var position = staged?.count ?? 0
         for group in spawnGroups where group.key.stage == stage {
-            if let policy = group.key.policy { add(group.keys, policy, under: group.key.parent, from: position) }
+            if let policy = group.key.policy {
+                add(group.keys, policy, group.key.priority, under: group.key.parent, from: position)
+            }
             position += UInt64(group.lengths.count)
         }
         return entries
@@ -96,7 +101,9 @@ extension Batch {
             guard let policy = group.policy else { continue }
             for _ in 0..<group.count {
                 entries.append(
-                    .init(key: transaction.keys[entries.count], policy: policy, parent: group.parent, staged: nil))
+                    .init(
+                        key: transaction.keys[entries.count], policy: policy, priority: group.priority,
+                        parent: group.parent, staged: nil))
             }
         }
         return entries
@@ -107,10 +114,8 @@ extension Batch {
     mutating func gatherSpawns(_ transaction: borrowing Transaction, _ plan: BatchKeys.Plan) {
         for (entry, decision) in zip(plan.entries, plan.decisions) {
             guard let staged = entry.staged else { break }
-            if decision.isSpawned {
-                let holder = BatchKeys.Holder.staged(commit: staged.commit, position: staged.position)
-                keys.give(entry.key, to: holder, decision, behind: notes.count)
-            }
+            let holder = BatchKeys.Holder.staged(commit: staged.commit, position: staged.position)
+            keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
         }
         for (commit, absent) in plan.absent { stages.leaveOut(absent, of: commit) }
         let ownEntries = plan.entries.count - transaction.keys.count
@@ -174,7 +179,7 @@ extension Batch {
         }
         for _ in 0..<part.count {
             let length = transaction.payloadLengths[cursor.index]
-            let key = transaction.keys[cursor.key]
+            let entry = plan.entries[ownEntries + cursor.key]
             let decision = plan.decisions[ownEntries + cursor.key]
             let payload = cursor.offset..<(cursor.offset + Int(length))
             cursor.index += 1
@@ -184,20 +189,21 @@ extension Batch {
             let holder = BatchKeys.Holder.spawned(group: group, index: spawnGroups[group].lengths.count)
             switch decision {
             case .skip(let other): keys.add(.duplicate(other))
+            case .upgrade(let other): keys.add(.upgraded(other))
             case .yield(let later):
                 cursor.yields.append((keys.fates.count, later))
                 keys.add(.duplicate(holder))
             case .insert: keys.add(.inserted(holder))
             case .replace(let old): keys.add(.replaced(old, by: holder))
             }
+            keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
             guard decision.isSpawned else {
                 addStretch(&self)
                 continue
             }
             spawnGroups[group].lengths.append(length)
             spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[payload])
-            spawnGroups[group].keys.append(key)
-            keys.give(key, to: holder, decision, behind: notes.count)
+            spawnGroups[group].keys.append(entry.key)
         }
         addStretch(&self)
     }

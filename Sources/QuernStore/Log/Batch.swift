@@ -202,6 +202,9 @@ struct Batch: Sendable {
                 definitions.append((Label(rawValue: state.labels.last + UInt32(definitions.count) + 1), name))
             case .commitStage: break
             case .abortStage(let stage): stages.abort(stage, state)
+            case .priority(let task, let priority):
+                keys.prioritize(task, priority)
+                notes.append(note)
             default: notes.append(note)
             }
         }

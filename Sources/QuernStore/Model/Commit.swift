@@ -47,6 +47,8 @@ public enum SpawnDisposition: Sendable, Equatable {
     case inserted(TaskID)
     /// It is none: a live task has its key, or a later spawn of the same transaction.
     case duplicate(of: TaskID)
+    /// It is none: the live task that has its key got its priority, which is better than the one it had.
+    case upgraded(TaskID)
     /// It is a new task, and the live one that had its key is to be cancelled as ``OutcomeKind/superseded``.
     case replaced(TaskID, by: TaskID)
 }
