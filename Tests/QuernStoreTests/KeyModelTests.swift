@@ -162,7 +162,7 @@ import Testing
                     let stage = store.makeStage()
                     // A stage's positions go by group: one of its appends is one group here.
                     for spawn in plan.staged { try await stage.append(spawns: Self.transaction([spawn])) }
-                    transaction.commit(stage)
+                    transaction.commit(stage, tellingEach: true)
                 }
                 plans.append(plan)
                 transactions.append(transaction)
@@ -177,8 +177,19 @@ import Testing
                     let fate = Self.fate(commit.disposition(of: index))
                     #expect(fate == model.fates[spawn.number], "seed \(seed), round \(round), \(spawn)")
                 }
-                let staged = commit.staged.reduce(0) { $0 + $1.count } - commit.absent.count
-                #expect(staged <= plan.staged.count)
+                for (position, spawn) in plan.staged.enumerated() {
+                    let fate = Self.fate(commit.disposition(ofStaged: UInt64(position)))
+                    #expect(fate == model.fates[spawn.number], "seed \(seed), round \(round), \(spawn)")
+                }
+                let fates = (plan.staged + plan.spawns).map { model.fates[$0.number] }
+                func count(_ fate: String) -> UInt64 { UInt64(fates.count { $0 == fate }) }
+                var counts = SpawnCounts()
+                counts.inserted = count("inserted")
+                counts.duplicates = count("duplicate")
+                counts.upgraded = count("upgraded")
+                counts.replaced = count("replaced")
+                #expect(commit.counts == counts, "seed \(seed), round \(round)")
+                #expect(UInt64(commit.absent.count) <= counts.duplicates + counts.upgraded)
             }
             guard random.chance(1, in: 4) else { continue }
             if random.coin() {

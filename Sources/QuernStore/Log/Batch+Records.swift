@@ -122,8 +122,13 @@ extension Batch {
             spawned: stretches[receipt.spawns].map { spawn in
                 let first = firstID[spawn.group] + UInt64(spawn.start)
                 return first..<(first + UInt64(spawn.count))
-            }, staged: staged.map { $0.firstID..<($0.firstID + $0.count) },
-            absent: staged.flatMap { commit in commit.absent.positions.map { TaskID(commit.firstID + $0) } },
-            dispositions: keys.fates[receipt.fates].map(disposition))
+            }, staged: staged.map { $0.firstID..<($0.firstID + $0.count) }, counts: receipt.counts,
+            absentPositions: staged.map(\.absent), dispositions: keys.fates[receipt.fates].map(disposition),
+            stagedDispositions: receipt.stagedFates.isEmpty
+                ? [:]
+                : Dictionary(
+                    uniqueKeysWithValues: keys.stagedFates[receipt.stagedFates].map {
+                        (id(of: $0.holder), disposition($0.fate))
+                    }))
     }
 }

@@ -13,12 +13,16 @@ extension Batch {
         if transaction.stage != 0 {
             // Parents and keys are checked when the stage is committed.
             try stages.add(transaction.spawnCount, to: transaction.stage, state)
-            return BatchKeys.Plan()
+            var plan = BatchKeys.Plan()
+            plan.counts.inserted = UInt64(transaction.spawnCount)
+            return plan
         }
         var arrivals: [(parent: TaskID, children: UInt64)] = []
         var entries: [BatchKeys.Entry] = []
-        for case .commitStage(let stage) in transaction.notes {
-            try stages.commit(stage.number, state)
+        var count = UInt64(transaction.spawnCount)
+        for case .commitStage(let stage, let tellsEach) in transaction.notes {
+            try stages.commit(stage.number, tellsEach: tellsEach, state)
+            count += stages.commits[stages.commits.count - 1].count
             arrivals += self.arrivals(ofStage: stage.number, state)
             entries += keyed(ofStage: stage.number, commit: stages.commits.count - 1, state)
         }
@@ -28,6 +32,7 @@ extension Batch {
         if !entries.isEmpty || !transaction.keys.isEmpty {
             plan = try keys.plan(entries + Self.keyed(transaction), state)
         }
+        plan.counts.inserted += count - UInt64(plan.entries.count)
         var fewer = plan.fewer
         for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent, &fewer) }
         for arrival in arrivals { expect(arrival.children, under: arrival.parent, &fewer) }
@@ -112,11 +117,7 @@ extension Batch {
     // MARK: Gathering
 
     mutating func gatherSpawns(_ transaction: borrowing Transaction, _ plan: BatchKeys.Plan) {
-        for (entry, decision) in zip(plan.entries, plan.decisions) {
-            guard let staged = entry.staged else { break }
-            let holder = BatchKeys.Holder.staged(commit: staged.commit, position: staged.position)
-            keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
-        }
+        let told = gatherStaged(plan)
         for (commit, absent) in plan.absent { stages.leaveOut(absent, of: commit) }
         let ownEntries = plan.entries.count - transaction.keys.count
         var cursor = SpawnCursor()
@@ -130,6 +131,33 @@ extension Batch {
             }
         }
         for (earlier, later) in cursor.yields { keys.yield(earlier, to: cursor.fates[later - ownEntries]) }
+        for (holder, later) in told {
+            let fate =
+                later < ownEntries
+                ? plan.entries[later].staged.flatMap { plan.decisions[later].fate(of: .init($0)) }
+                : keys.fates[cursor.fates[later - ownEntries]]
+            if let fate { keys.add(fate.forEarlier, ofStaged: holder) }
+        }
+    }
+
+    /// Carries out what was decided on the tasks of stages.
+    ///
+    /// - Returns: those to tell of that yield to later ones, of which it is not known yet what becomes.
+    private mutating func gatherStaged(_ plan: BatchKeys.Plan) -> [(BatchKeys.Holder, later: Int)] {
+        var told: [(BatchKeys.Holder, later: Int)] = []
+        for (entry, decision) in zip(plan.entries, plan.decisions) {
+            guard let staged = entry.staged else { break }
+            let holder = BatchKeys.Holder(staged)
+            keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
+            guard stages.commits[staged.commit].tellsEach else { continue }
+            switch decision {
+            case .insert: break
+            case .yield(let later): told.append((holder, later))
+            case .replace, .skip, .upgrade:
+                if let fate = decision.fate(of: holder) { keys.add(fate, ofStaged: holder) }
+            }
+        }
+        return told
     }
 
     /// How far the spawns of a transaction are gathered.
@@ -187,15 +215,8 @@ extension Batch {
             cursor.offset = payload.upperBound
             cursor.fates.append(keys.fates.count)
             let holder = BatchKeys.Holder.spawned(group: group, index: spawnGroups[group].lengths.count)
-            switch decision {
-            case .skip(let other): keys.add(.duplicate(other))
-            case .upgrade(let other): keys.add(.upgraded(other))
-            case .yield(let later):
-                cursor.yields.append((keys.fates.count, later))
-                keys.add(.duplicate(holder))
-            case .insert: keys.add(.inserted(holder))
-            case .replace(let old): keys.add(.replaced(old, by: holder))
-            }
+            if case .yield(let later) = decision { cursor.yields.append((keys.fates.count, later)) }
+            keys.add(decision.fate(of: holder) ?? .duplicate(holder))
             keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
             guard decision.isSpawned else {
                 addStretch(&self)

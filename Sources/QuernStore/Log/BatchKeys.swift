@@ -9,6 +9,10 @@ struct BatchKeys: Sendable {
         case task(TaskID)
         case spawned(group: Int, index: Int)
         case staged(commit: Int, position: UInt64)
+
+        init(_ staged: (commit: Int, position: UInt64)) {
+            self = .staged(commit: staged.commit, position: staged.position)
+        }
     }
 
     /// A spawn with a key: one of the transaction's own, or one of a stage that it commits.
@@ -34,6 +38,18 @@ struct BatchKeys: Sendable {
             switch self {
             case .insert, .replace: true
             case .skip, .upgrade, .yield: false
+            }
+        }
+
+        /// - Parameter holder: the task, when it is spawned.
+        /// - Returns: nil when it is as with a later entry.
+        func fate(of holder: Holder) -> Fate? {
+            switch self {
+            case .insert: .inserted(holder)
+            case .replace(let old): .replaced(old, by: holder)
+            case .skip(let other): .duplicate(other)
+            case .upgrade(let other): .upgraded(other)
+            case .yield: nil
             }
         }
     }
@@ -69,6 +85,17 @@ struct BatchKeys: Sendable {
         var absent: [Int: AbsentPositions] = [:]
         /// How many children fewer than it says each parent gets.
         var fewer: [TaskID: UInt64] = [:]
+        /// Of all spawns, those too that have no keys.
+        var counts = SpawnCounts()
+
+        mutating func count(_ decision: Decision) {
+            switch decision {
+            case .insert: counts.inserted += 1
+            case .replace: counts.replaced += 1
+            case .skip, .yield: counts.duplicates += 1
+            case .upgrade: counts.upgraded += 1
+            }
+        }
     }
 
     /// Who got a key in this batch, with the priority that it has.
@@ -81,6 +108,8 @@ struct BatchKeys: Sendable {
     /// Keys that went from one task of the batch to another: ids do not tell which of the two came later.
     private(set) var moved: [(key: TaskKey, holder: Holder)] = []
     private(set) var fates: [Fate] = []
+    /// The same of the tasks of stages, by what they would have been; not of those that are new and nothing else.
+    private(set) var stagedFates: [(holder: Holder, fate: Fate)] = []
 
     // MARK: Checking
 
@@ -93,6 +122,7 @@ struct BatchKeys: Sendable {
         for (index, entry) in entries.enumerated() {
             let decision = try decide(entry, index, last: last[entry.key], state)
             plan.decisions.append(decision)
+            plan.count(decision)
             if decision.isSpawned { continue }
             plan.fewer[entry.parent, default: 0] += 1
             if let staged = entry.staged { plan.absent[staged.commit, default: .init()].insert(staged.position) }
@@ -156,6 +186,8 @@ struct BatchKeys: Sendable {
     mutating func prioritize(_ task: TaskID, _ priority: UInt8) { priorities[task] = priority }
 
     mutating func add(_ fate: Fate) { fates.append(fate) }
+
+    mutating func add(_ fate: Fate, ofStaged holder: Holder) { stagedFates.append((holder, fate)) }
 
     /// An earlier call yields to a later one.
     mutating func yield(_ earlier: Int, to later: Int) { fates[earlier] = fates[later].forEarlier }
