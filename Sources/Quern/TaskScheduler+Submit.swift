@@ -42,9 +42,9 @@ extension TaskScheduler {
 
     /// Submits root tasks that have options in common, all or none, and tells what became of them in numbers.
     ///
-    /// As ``submit(contentsOf:options:key:)``, in constant memory beside what is kept of pending tasks: four bytes or so
-    /// for each without a key. With keys it is some 250 bytes each until they are committed, and 90 while their tasks
-    /// are live.
+    /// As ``submit(contentsOf:options:key:)``, in constant memory beside what is kept of pending tasks: four bytes or
+    /// so for each without a key. With keys it is some 250 bytes each until they are committed, and 90 while their
+    /// tasks are live.
     ///
     /// ```swift
     /// let batch = try await scheduler.submit(all: files.lazy.map(Import.init))

@@ -3,8 +3,8 @@ import Synchronization
 
 /// Spawns that go to the log ahead of their transaction, so that a transaction may spawn more than fits in memory (T6).
 ///
-/// Nobody sees them before the transaction is committed that ``Transaction/commit(_:tellingEach:)`` adds them to, and then
-/// all at once, whole or not at all. Memory holds 64 bytes for up to 64 of them.
+/// Nobody sees them before the transaction is committed that ``Transaction/commit(_:tellingEach:)`` adds them to, and
+/// then all at once, whole or not at all. Memory holds 64 bytes for up to 64 of them.
 ///
 /// ```swift
 /// let stage = store.makeStage()

@@ -174,8 +174,8 @@ struct StreamSubmissionTests {
         let scheduler = try await TaskScheduler.forCargo(files) { $0.use { Tagging(seen: seen) } }
         let submissions = Mutex<[Submission?]>([])
         let counts = try await scheduler.submit(
-            stream: Deliveries(numbers: 0..<6), key: { "\($0.number % 2)" }, chunk: 3
-        ) { handles in submissions.withLock { $0 += handles.map(\.submission) } }
+            stream: Deliveries(numbers: 0..<6), key: { "\($0.number % 2)" }, chunk: 3,
+            onChunk: { handles in submissions.withLock { $0 += handles.map(\.submission) } })
         #expect(counts.inserted == 2 && counts.duplicates == 4 && seen.numbers == Array(0..<6))
         let expected: [Submission?] = [.duplicate, .inserted, .inserted, .duplicate, .duplicate, .duplicate]
         #expect(submissions.withLock { $0 } == expected)
