@@ -30,16 +30,31 @@ struct MiddlewareChain: Sendable {
     func submit(
         _ submission: TaskSubmission, _ body: @escaping (TaskSubmission) async throws(SchedulerError) -> Void
     ) async throws(SchedulerError) {
-        var isSubmitted = false
+        var (isPassed, isSubmitted) = (false, false)
         do {
             try await pass(0, submission) { submission in
+                if isPassed { throw SchedulerError(.refused, "a middleware passed the tasks on twice") }
+                isPassed = true
                 try await body(submission)
                 isSubmitted = true
             }
         } catch {
-            throw error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
+            throw Self.refusal(error)
         }
         if !isSubmitted { throw SchedulerError(.refused, "a middleware did not pass the task on") }
+    }
+
+    /// Shows a root task to all.
+    ///
+    /// - Throws: `refused` when one throws.
+    func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws(SchedulerError) {
+        for middleware in all {
+            do { try middleware.inspect(task, in: submission) } catch { throw Self.refusal(error) }
+        }
+    }
+
+    private static func refusal(_ error: any Error) -> SchedulerError {
+        error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
     }
 
     private func pass(

@@ -218,6 +218,11 @@ struct OfflineReplay {
             segment: UInt32(truncatingIfNeeded: file.number), frameOffset: frame.header.offset,
             recordOffset: UInt32(offset))
         var changes = ChangeCollector()
+        if hasGap, kind == .define {
+            var reader = ByteReader(fields)
+            let label: UInt32 = try reader.littleEndian()
+            if label > 0 { try state.labels.assume(upTo: label - 1) }
+        }
         do throws(DecodingFailure) { try state.apply(kind, fields, at: place, changes: &changes) } catch {
             if kind == .outcomes { try keepStray(fields) }
             throw error

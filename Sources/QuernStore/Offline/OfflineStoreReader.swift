@@ -58,6 +58,7 @@ struct OfflineStoreReader {
 
     private mutating func read(_ file: RawFile, checksum: UInt32?) {
         var decoder = CheckpointDecoder()
+        decoder.isPartial = true
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
             damage(file.name, at: 0, error.reason, "it is read all the same, where its frames are this store's")
         }

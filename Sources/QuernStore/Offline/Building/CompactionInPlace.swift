@@ -14,10 +14,17 @@ package struct CompactionInPlace {
 
     package struct Report: Sendable {
         /// Bytes of all files of the store.
-        package var bytesBefore = 0
-        package var bytesAfter = 0
-        package var children: UInt64 = 0
-        package var liveTasks: UInt64 = 0
+        package var bytesBefore: Int
+        package var bytesAfter: Int
+        package var children: UInt64
+        package var liveTasks: UInt64
+
+        package init(bytesBefore: Int, bytesAfter: Int = 0, children: UInt64 = 0, liveTasks: UInt64 = 0) {
+            self.bytesBefore = bytesBefore
+            self.bytesAfter = bytesAfter
+            self.children = children
+            self.liveTasks = liveTasks
+        }
     }
 
     package init(
@@ -56,7 +63,7 @@ package struct CompactionInPlace {
     }
 
     private func size() throws(StoreError) -> Int {
-        try RawStore(at: directory, fileSystem: fileSystem).files.reduce(0) { $0 + $1.size }
+        try RawStore(at: directory, fileSystem: fileSystem).bytes
     }
 }
 

@@ -20,6 +20,9 @@ extension OfflineContents {
         try look()
         if !holes.isEmpty || purpose == .rebuiltIndex { try readOldLog() }
         if !log.isEmpty { try look() }
+        for entry in store.state.live.runs where entry.live != 0 {
+            store.state.nextID = max(store.state.nextID, entry.run.firstID.rawValue + UInt64(entry.run.count))
+        }
         if store.mayMissIDs {
             store.state.nextID = min(store.state.nextID + Self.idsOfABatch, Limits.number)
             store.state.nextSequence = min(store.state.nextSequence + Self.idsOfABatch, Limits.number)
@@ -31,6 +34,7 @@ extension OfflineContents {
         var rows = OfflineRows(store, log: log, holes: holes)
         var block = OutcomeBlock(parent: .none)
         var open: (parent: TaskID, start: UInt64)?
+        var children: UInt64 = 0
         func close(at end: UInt64, _ holes: inout RowHoles) {
             if let hole = open { holes.insert(hole.start..<max(hole.start, end), of: hole.parent) }
             open = nil
@@ -46,7 +50,9 @@ extension OfflineContents {
                 if let hole = open {
                     close(at: hole.parent == block.parent ? block.rows[0].sequence : .max, &holes)
                 }
-                end(block)
+                try end(block)
+                children += UInt64(block.rows.count)
+                progress(children)
             case .lost(let source, _):
                 let parent = TaskID(source.entry.parent)
                 if let hole = open, hole.parent != parent { close(at: .max, &holes) }
@@ -56,7 +62,11 @@ extension OfflineContents {
         close(at: .max, &holes)
     }
 
-    private mutating func end(_ block: OutcomeBlock) {
+    private mutating func end(_ block: OutcomeBlock) throws(StoreError) {
+        let label = block.rows.reduce(0) { max($0, $1.label) }
+        do throws(DecodingFailure) { try store.state.labels.assume(upTo: label) } catch {
+            throw damaged("children of \(block.parent): \(error.reason)", "", nil)
+        }
         let last = block.rows[block.rows.count - 1].sequence
         store.state.nextSequence = max(store.state.nextSequence, last + 1)
         for row in block.rows {

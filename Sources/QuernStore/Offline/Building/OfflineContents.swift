@@ -9,7 +9,9 @@ package struct OfflineContents {
     package enum Purpose: Sendable {
         /// All of a store: what cannot be read is an error.
         case whole
-        /// What can still be read.
+        /// What can be read, for those who only look.
+        case look
+        /// What can still be read, so that a store can be made of it.
         case salvage
         /// As `salvage`; where log and index have the same children, the log's are taken.
         case rebuiltIndex
@@ -24,14 +26,28 @@ package struct OfflineContents {
     /// Of these, from the log and not from the index; without those behind the checkpoint.
     package private(set) var childrenFromLog: UInt64 = 0
     package private(set) var liveTasks: UInt64 = 0
+    /// Is told now and then how many ended children were read, in each of the passes over them.
+    let progress: (UInt64) -> Void
     private var bodies: OfflineBodies
     var log: [RowSource] = []
     var holes = RowHoles()
     private var lostTasks: Set<TaskID> = []
 
+    /// How many times the ended children are read for a purpose.
+    package static func passes(over store: OfflineStore, for purpose: Purpose) -> UInt64 {
+        switch purpose {
+        case .whole: 1
+        case .look: store.findings.contains { $0.severity == .damage } ? 2 : 1
+        case .salvage, .rebuiltIndex: 2
+        }
+    }
+
     /// - Throws: ``StoreError/Code/damaged`` when all was to be told and something is damaged.
-    package init(of store: OfflineStore, for purpose: Purpose) throws(StoreError) {
+    package init(
+        of store: OfflineStore, for purpose: Purpose, progress: @escaping (UInt64) -> Void = { _ in }
+    ) throws(StoreError) {
         self.purpose = purpose
+        self.progress = progress
         self.store = store
         bodies = OfflineBodies(store.raw)
         if purpose == .whole {
@@ -40,9 +56,19 @@ package struct OfflineContents {
                     .damaged, "\(damage.what): \(damage.consequence)", file: store.raw.directory.appending(damage.file),
                     offset: damage.offset)
             }
-        } else {
+        } else if Self.passes(over: store, for: purpose) > 1 {
             try survey()
         }
+    }
+
+    /// Ended children as the directories say. O(blocks).
+    package static func expectedChildren(in store: OfflineStore) -> UInt64 {
+        var children: UInt64 = 0
+        for segment in store.segments { try? segment.forEach { children += $0.outcomeCounts.total } }
+        for block in store.tail.values.joined() { children += block.entry.outcomeCounts.total }
+        for block in store.state.openBlocks.values { children += UInt64(block.rows.count) }
+        for block in store.state.endedBlocks { children += UInt64(block.rows.count) }
+        return children
     }
 
     /// Tells everything. Blocking.
@@ -167,6 +193,7 @@ package struct OfflineContents {
                     counts.modify(block.parent, default: 0) { $0 += UInt64(block.rows.count) }
                 }
                 try sink.add(block)
+                progress(children)
             case .lost(let source, let failure):
                 let (file, offset) = source.location
                 if purpose == .whole { throw damaged(failure.reason, file, offset) }
