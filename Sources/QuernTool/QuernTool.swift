@@ -23,7 +23,16 @@ struct QuernTool: ParsableCommand {
                 subcommands: [
                     Children.self,
                     Info.self,
-                ])
+                ]),
+            CommandGroup(
+                name: "Make a store of another",
+                subcommands: [
+                    Compact.self,
+                    Export.self,
+                    Import.self,
+                    Index.self,
+                    Repair.self,
+                ]),
         ])
 
     static func main() {
