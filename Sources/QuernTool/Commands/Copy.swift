@@ -39,9 +39,8 @@ struct Copy: ToolCommand {
                 json.field("live_tasks", report.liveTasks)
             }
         } else {
-            try output.line(
-                "\(Numbers.bytes(report.bytes)) in \(report.files) files, \(Numbers.grouped(report.liveTasks)) live tasks"
-            )
+            let live = Numbers.grouped(report.liveTasks)
+            try output.line("\(Numbers.bytes(report.bytes)) in \(report.files) files, \(live) live tasks")
         }
         return .fine
     }

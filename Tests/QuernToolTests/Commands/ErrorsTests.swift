@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Testing
+
 @testable import QuernStore
 @testable import QuernTool
 
