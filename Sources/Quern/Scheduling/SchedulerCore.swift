@@ -43,11 +43,11 @@ final class SchedulerCore: CommitObserver {
         logger = configuration.logger
         cancelHookLimit = configuration.cancelHookLimit
         crashLimit = configuration.crashLimit
-        concurrency = configuration.isSequential ? 1 : max(1, configuration.concurrency)
+        concurrency = configuration.isSequential ? 1 : Self.places(configuration.concurrency)
         threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
         var limits = Dispatcher.Limits(
             concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency),
-            aging: configuration.aging, preemption: configuration.preemption)
+            aging: configuration.aging.map { max($0, .milliseconds(1)) }, preemption: configuration.preemption)
         if configuration.isSequential {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
@@ -57,6 +57,9 @@ final class SchedulerCore: CommitObserver {
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
+
+    /// How many workers that makes at most: "no limit" may come as any number.
+    static func places(_ concurrency: Int) -> Int { min(max(1, concurrency), 1 << 20) }
 
     /// Passes an event to the dispatcher, and carries out what follows from it.
     @discardableResult
@@ -108,9 +111,13 @@ final class SchedulerCore: CommitObserver {
                 perform { $0.dispatcher.advanced(entry, advanced) }
             }
             let transaction = buffer.take()
+            let told = report.events?.events ?? []
             if !transaction.isEmpty {
                 report.transactionBytes = transaction.estimatedBytes
-                commit(transaction, bytes: report.transactionBytes, events: report.events?.events ?? [])
+                commit(transaction, bytes: report.transactionBytes, events: told)
+            } else if !told.isEmpty {
+                // What they tell of went to the store while the pull's last task still ran.
+                publishBehindCommits(told)
             }
             observe(current, report)
             // A Swift task stays cancelled, so that the next pull needs another.
