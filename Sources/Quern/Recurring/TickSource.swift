@@ -9,7 +9,7 @@ struct TickSource: Sendable {
     private let start: Timestamp
 
     init(_ recurrence: Recurrence, zone: TimeZoneRules, start: Timestamp) {
-        rule = recurrence.rule
+        rule = recurrence.rule.inRange
         self.zone = zone
         self.start = start
     }

@@ -28,7 +28,9 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             if let limit { worker.core.began(entry, index, limit) }
             let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
             report.tried += 1
-            if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }
+            if now.rawValue.subtractingSaturating(first.rawValue) >= Self.longestWait || size >= Self.mostBytes {
+                break
+            }
         }
         report.elapsed = stopwatch.now - began
         return report
