@@ -33,7 +33,7 @@ final class SchedulerCore: CommitObserver {
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())
     /// Held while ended tasks are looked at and submitted again, so that each is but once.
-    let resubmissions = Mutex(())
+    let resubmissions = Mutex(ResubmissionMarks())
 
     init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
         self.store = store
@@ -66,7 +66,7 @@ final class SchedulerCore: CommitObserver {
     func perform<Result: Sendable>(_ event: (inout CoreState) -> Result) -> Result {
         let now = clock.now
         let (result, followUp) = state.withLock { state in
-            state.dispatcher.now = now
+            state.setTime(now)
             let result = event(&state)
             return (result, FollowUp(&state))
         }
