@@ -39,6 +39,7 @@ extension DispatcherModel {
             throw ModelError(description: "\(dispatcher.queues.count) ready, not \(count)")
         }
         for entry in dispatcher.held { try own(entry, "held") }
+        for id in dispatcher.heldParents { try own(id, "held parents") }
         for entry in dispatcher.dependencies.all { try own(entry.tasks, "dependencies") }
         for entry in dispatcher.delayed.unordered {
             switch entry.item {

@@ -51,6 +51,7 @@ extension Dispatcher {
         sweepQueues(mask)
         sweepFails()
         sweepHeld(mask)
+        sweepHeldParents()
         sweepDelayed(mask)
         sweepDependencies(mask)
         sweepInFlight(mask)
@@ -81,6 +82,14 @@ extension Dispatcher {
             if entry.bits != 0 { kept.append(entry) }
         }
         held = kept
+    }
+
+    private mutating func sweepHeldParents() {
+        for id in heldParents.sorted() {
+            guard let parent = waiting[id], isDoomed(id, parent: parent.run.parent) else { continue }
+            heldParents.remove(id)
+            enqueueCancel(of: parent)
+        }
     }
 
     private mutating func sweepDelayed(_ mask: SweepMask) {
@@ -142,6 +151,23 @@ extension Dispatcher {
     }
 
     // MARK: - Stop
+
+    /// The root tasks that workers have, with whatever they do about them.
+    var rootsInFlight: Set<TaskID> {
+        var roots: Set<TaskID> = []
+        func add(_ entry: ReadyRun) {
+            guard entry.run.parent == .none else { return }
+            for index in BitIndexes(entry.bits) { roots.insert(entry.run.id(at: index)) }
+        }
+        for flight in inFlight.values {
+            switch flight.pull.work {
+            case .execute(let entry): add(entry)
+            case .finalize(let parent), .failParent(let parent): add(parent.ready)
+            case .cancel(let entries): for entry in entries { add(entry) }
+            }
+        }
+        return roots
+    }
 
     /// Gives out no more pulls; workers end after the task they run. What they have not started stays pending.
     ///

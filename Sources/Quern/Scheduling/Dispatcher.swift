@@ -15,7 +15,7 @@ import QuernStore
 /// - in `fails`, as a fail-fast parent whose end is decided
 /// - in `delayed`, until its time comes
 /// - in `dependencies`, until others have ended
-/// - in `held`, because no handler is registered for its type
+/// - in `held`, because no handler is registered for its type, or in `heldParents`, when that is so of a parent
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
 /// - in `early`, as a parent that is to be cancelled once its children have ended
@@ -98,6 +98,8 @@ struct Dispatcher {
     var dependencies = DependencyTable()
     var deadlines = DeadlineTable()
     var held: [ReadyRun] = []
+    /// Parents of types without a handler, all of whose children have ended. They are in `waiting`, too.
+    var heldParents: Set<TaskID> = []
     /// On threads.
     var fails: Deque<WaitingParent> = []
     var inFlight: [WorkerID: InFlight] = [:]

@@ -97,7 +97,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
             report.cancelled |= bit
-        } else if Task.isCancelled || error is ExecutionSuspended {
+        } else if Task.isCancelled || worker.core.isStop(error) {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit
