@@ -66,9 +66,8 @@ struct EdgeTests {
         arguments: [Duration.zero, .seconds(-1), .seconds(Int64.min), .nanoseconds(1), .seconds(Int64.max)])
     func aging(interval: Duration) async throws {
         let journal = Journal()
-        let test = try await TestScheduler(configure: { $0.aging = interval }) {
-            $0.register(StepHandler.noting(in: journal))
-        }
+        let test = try await TestScheduler(
+            configure: { $0.aging = interval }, { $0.register(StepHandler.noting(in: journal)) })
         try await test.scheduler.pause(.everything)
         _ = try await test.scheduler.submit(Step(number: 1))
         await test.runUntilIdle()

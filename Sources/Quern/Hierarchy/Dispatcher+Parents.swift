@@ -26,8 +26,8 @@ extension Dispatcher {
     mutating func cancelChildren(of parent: TaskID, isCancelled: Bool) {
         if isCancelled {
             cancel([parent])
-        } else if failing.insert(parent).inserted {
-            sweep([parent], sparing: parent)
+        } else {
+            cancelChildren(ofFailing: parent)
         }
     }
 

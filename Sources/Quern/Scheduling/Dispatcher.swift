@@ -113,8 +113,11 @@ struct Dispatcher {
     var cancelKinds: [TaskID: OutcomeKind] = [:]
     /// Tasks that got another priority than they were spawned with, as long as they have no outcome.
     var priorities: [TaskID: UInt8] = [:]
-    /// Doomed tasks that may still be in a queue: what takes them out is one pass for all of them.
+    /// Doomed tasks, and parents of doomed tasks, that may still be in a queue: what takes them out is one pass for all.
     var unswept: [TaskID] = []
+    var unsweptFailing: [TaskID] = []
+    /// What the pulls since the last such pass make up for.
+    var sweepCredit = 0
     /// Fail-fast parents of which a child failed: their children are to be cancelled.
     var failing: Set<TaskID> = []
 

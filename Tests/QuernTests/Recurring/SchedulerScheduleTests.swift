@@ -158,8 +158,7 @@ struct SchedulerScheduleTests {
     func notStored() async throws {
         let ticks = Ticks()
         let first = try await TestScheduler(
-            now: Self.start, configure: { $0.store.logReserveBytes = 0 }
-        ) { $0.register(handler(ticks)) }
+            now: Self.start, configure: { $0.store.logReserveBytes = 0 }, { $0.register(handler(ticks)) })
         var faults = FaultPlan()
         faults.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "log-")
         first.files.faults = faults
