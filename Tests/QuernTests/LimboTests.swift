@@ -103,6 +103,31 @@ struct LimboTests {
         try await again.value
     }
 
+    @Test("After a crash a scheduler opens a store on a full disk too, and judges its tasks at the next start (T14)")
+    func fullAfterCrash() async throws {
+        let files = SimulatedFileSystem()
+        let test = try await TestScheduler(files: files) { $0.register(StepHandler()) }
+        try await test.scheduler.pause(.everything)
+        let id = try await test.scheduler.submit(Step(number: 1)).id
+        var note = Transaction()
+        note.noteInFlight([id])
+        try await test.scheduler.core.store.append(note)
+        let image = files.crash(keeping: .keepAll)
+        try await test.stop()
+        func open(_ files: SimulatedFileSystem) async throws -> TaskScheduler {
+            try await TaskScheduler(storeAt: "/store", configuration: .simulated(files)) { $0.register(StepHandler()) }
+        }
+        var faults = FaultPlan()
+        faults.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "log-0000000002")
+        image.faults = faults
+        let full = try await open(image)
+        #expect(full.core.store.detail(of: id)?.crashes == nil)
+        let second = try await open(image.crash(keeping: .keepAll))
+        try? await full.close()
+        #expect(second.core.store.detail(of: id)?.crashes == 1)
+        try await second.close()
+    }
+
     @Test("A graceful stop ends, though a handler waits for a task that does not start any more (T3)")
     func stopWhileAHandlerWaits() async throws {
         let known = Mutex<TaskScheduler?>(nil)

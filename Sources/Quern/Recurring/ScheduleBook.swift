@@ -26,6 +26,7 @@ struct ScheduleBook: Sendable {
         var schedule: Schedule
         /// As it was, should that fail.
         var old: Schedule
+        var source: TickSource
         var ticks: [Timestamp]
     }
 
@@ -115,7 +116,8 @@ struct ScheduleBook: Sendable {
             let ticks = schedule.takeDue(source, isBusy: isBusy(first.name), now: now)
             let isLeft = schedule.nextDue(source, now: now).map { $0 <= now } ?? false
             set(first.name, to: schedule, source, now: now)
-            firings.append(Firing(name: first.name, schedule: schedule, old: entry.schedule, ticks: ticks))
+            firings.append(
+                Firing(name: first.name, schedule: schedule, old: entry.schedule, source: source, ticks: ticks))
             // The rest of a long list comes with the next look, behind the others.
             if isLeft { break }
         }

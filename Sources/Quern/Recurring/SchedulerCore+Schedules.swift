@@ -100,10 +100,9 @@ extension SchedulerCore {
         guard error.isTransient || isRefused else { return storeFailed(error) }
         logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
         if isRefused { return }
-        let source = source(of: firing.schedule)
         schedules.withLock { book in
             guard book[firing.name] == firing.schedule else { return }
-            book.set(firing.name, to: firing.old, source, now: clock.now)
+            book.set(firing.name, to: firing.old, firing.source, now: clock.now)
             let later = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay))
             perform { $0.nextTick = later }
         }

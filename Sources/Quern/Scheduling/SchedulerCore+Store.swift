@@ -148,7 +148,13 @@ extension SchedulerCore {
         // Before the first commit, which may have retention begin.
         retainTrees(live)
         let crashes = Dispatcher.crashCounts(of: live)
-        if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
+        if !crashes.isEmpty {
+            do throws(StoreError) { try await store.append(judge(crashes, live: live)) } catch {
+                // What was in flight is still noted, in case this process dies as well.
+                guard error.isTransient else { throw error }
+                logger.error("which tasks ran when the process died cannot be stored: \(error)")
+            }
+        }
         let isChanged = try await expireOverdue(live)
         let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
         releaseEndedTrees()

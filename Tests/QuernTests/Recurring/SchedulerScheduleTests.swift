@@ -150,6 +150,11 @@ struct SchedulerScheduleTests {
             await code { () throws(SchedulerError) in
                 try await scheduler.schedule("s", Plan(children: 1), .every(.seconds(1)))
             } == .notRegistered)
+        #expect(
+            await code { () throws(SchedulerError) in
+                let options = TaskOptions(dependencies: [TaskDependency(TaskID(999))])
+                try await scheduler.schedule("s", step, .every(.seconds(1)), options: options)
+            } == .invalidOptions)
         #expect(scheduler.schedules.isEmpty)
         try await test.stop()
     }
