@@ -36,7 +36,7 @@ extension Batch {
                 id += UInt64(count)
                 start += count
                 offset += bytes
-                emitIfFull(&body)
+                if body.count >= Limits.spawnFrameTarget { emit(&body, false) }
             }
         }
         stages.encode(nextID: &nextID, to: &body, emitIfFull)

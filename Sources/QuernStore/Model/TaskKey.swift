@@ -49,6 +49,11 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
         self.init(first: hash.first, second: hash.first | hash.second == 0 ? 1 : hash.second)
     }
 
+    /// A key is a keyed hash already, which nobody can foresee: hashing it once more would only take time.
+    public func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: second) ^ seed }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(second) }
+
     var isNone: Bool { first | second == 0 }
 
     static let size = 16
