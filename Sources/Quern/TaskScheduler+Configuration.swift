@@ -21,6 +21,12 @@ extension TaskScheduler {
         /// to have the running one give way (T16): its Swift task is cancelled, it is pending again, and the attempt
         /// does not count. At least 1; nil, the default, for never.
         public var preemption: UInt8?
+        /// What tells how loaded what tasks need is (T16). None by default: nobody is asked, and nothing is held back.
+        public var pressureSources: [any PressureSource] = []
+        /// How often they are asked, on the scheduler's clock. A millisecond to a day.
+        public var pressureInterval = Duration.seconds(1)
+        /// What is not started under pressure.
+        public var throttle = ThrottlePolicy.default
         /// How long the cancel hook of a task may take before its outcome is committed without it.
         public var cancelHookLimit = Duration.seconds(5)
         /// A task that ran each time when the process died, as often as this, is not run again: it is dead-lettered

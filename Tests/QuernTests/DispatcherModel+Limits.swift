@@ -21,6 +21,11 @@ extension DispatcherModel {
     /// Limits of labels 0 to 2, of everything, and of the groups.
     static let everything = 3
 
+    static let throttle = ThrottlePolicy([
+        .init(from: 0.5, downTo: 0.3, priority: 128), .init(from: 0.7, priority: 105, concurrency: 0.5),
+        .init(from: 0.9, priority: 100),
+    ])
+
     mutating func limiter(_ number: Int) -> Int {
         let scope: LimitScope =
             switch number {
@@ -38,6 +43,10 @@ extension DispatcherModel {
     }
 
     mutating func changeLimits() {
+        if chance(30) {
+            _ = dispatcher.pressureChanged(to: Double(random.below(11)) / 10)
+            return
+        }
         let number = Int.random(in: limits.indices, using: &random)
         switch Int.random(in: 0..<6, using: &random) {
         case 0: limits[number].pausedUntil = Timestamp(milliseconds: .max)
@@ -62,6 +71,7 @@ extension DispatcherModel {
     }
 
     mutating func liftLimits() {
+        _ = dispatcher.pressureChanged(to: 0)
         for number in limits.indices {
             limits[number].pausedUntil = nil
             if limits[number].concurrency == 0 { limits[number].concurrency = 1 }
@@ -94,6 +104,7 @@ extension DispatcherModel {
                 throw ModelError(description: "task \(id) is given out although it was cancelled before")
             }
             try checkWaited(id)
+            if isThrottled(id) { throw ModelError(description: "task \(id) is given out under pressure") }
             if nodes[id.rawValue]?.attempts != entry.attempts {
                 throw ModelError(description: "task \(id) is at attempt \(entry.attempts) by mistake")
             }
@@ -126,9 +137,14 @@ extension DispatcherModel {
     }
 
     private func isFree(_ entry: ReadyRun) -> Bool {
-        limiters(of: entry.run.id(at: entry.bits.trailingZeroBitCount), entry.run.label).allSatisfy {
-            limits[$0].isFree
-        }
+        let id = entry.run.id(at: entry.bits.trailingZeroBitCount)
+        return !isThrottled(id) && limiters(of: id, entry.run.label).allSatisfy { limits[$0].isFree }
+    }
+
+    /// Whether the pressure holds a task back: by the priority that it has, however long it waits.
+    private func isThrottled(_ id: TaskID) -> Bool {
+        guard let held = dispatcher.throttle.heldPriority, let node = nodes[id.rawValue] else { return false }
+        return node.priority >= held
     }
 
     /// Tasks of a pull that did not start give back what they took of the rates.

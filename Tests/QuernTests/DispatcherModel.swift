@@ -84,6 +84,7 @@ struct DispatcherModel {
         var limits = Dispatcher.Limits(concurrency: concurrency, cancelledPerPull: 10)
         if seed % 3 == 1 { limits.aging = .milliseconds(50) }
         if seed % 4 == 1 { limits.preemption = 5 }
+        if seed % 2 == 1 { limits.throttle = Self.throttle }
         dispatcher = Dispatcher(facts: Self.facts, limits: limits)
         dispatcher.isRunning = true
     }

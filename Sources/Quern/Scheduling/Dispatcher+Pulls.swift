@@ -17,7 +17,7 @@ extension Dispatcher {
             startWorker(at: place.other)
             return nil
         }
-        guard isRunning, !isThrottled, busyWorkers <= limits.concurrency,
+        guard isRunning, !isThrottled, busyWorkers <= concurrency,
             let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place)
         else {
             self[place].workers -= 1
@@ -37,7 +37,7 @@ extension Dispatcher {
     /// started does one pull first.
     private mutating func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
         let other = place.other
-        return isRunning && !isThrottled && busyWorkers >= limits.concurrency
+        return isRunning && !isThrottled && busyWorkers >= concurrency
             && pullCount(at: other) > self[other].starting && !goesFirst(place)
     }
 
@@ -74,7 +74,7 @@ extension Dispatcher {
     }
 
     private mutating func takeReady(at place: HandlerPlace) -> Pull? {
-        let (sizes, workers) = (sizes, limits.concurrency)
+        let (sizes, workers) = (sizes, concurrency)
         let grant = queues.take(at: place, now: now) { sizes.size(for: $0, ready: $1, workers: workers) }
         guard let grant else { return nil }
         let entry = grant.entry

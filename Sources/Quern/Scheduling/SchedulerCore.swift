@@ -25,6 +25,7 @@ final class SchedulerCore: CommitObserver {
     let observers: TypeObservers
     let progress = ProgressBoard()
     let aggregates: LiveAggregates
+    let gauge: PressureGauge
     /// Nil when nothing is traced.
     let tracer: (any Tracer)?
     /// Held while what schedules spawn is handed to the store; taken before ``state``.
@@ -52,6 +53,8 @@ final class SchedulerCore: CommitObserver {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
         }
+        gauge = PressureGauge(configuration)
+        if gauge.isUsed { limits.throttle = configuration.throttle }
         aggregates = LiveAggregates(types.maintained)
         tracer = types.tracer
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)

@@ -15,6 +15,8 @@ struct Flow: Sendable {
         var finalizes = false
         /// Tasks that were in flight when the process died (T14).
         var isSuspect = false
+        /// What of the pressure holds them back: see ``Throttle``.
+        var throttle: UInt16 = 0
 
         /// Whether its tasks are pulled one at a time.
         var isSingle: Bool { finalizes || isSuspect }

@@ -61,6 +61,8 @@ struct LimiterSet: Sendable, Equatable, Hashable, Sequence {
     var everything: Int32 = -1
     /// That of tasks under suspicion, one of which may run at a time (T14).
     var suspects: Int32 = -1
+    /// That of tasks that wait under some pressure.
+    var throttle: Int32 = -1
 
     struct Iterator: IteratorProtocol {
         private let set: LimiterSet
@@ -69,14 +71,15 @@ struct LimiterSet: Sendable, Equatable, Hashable, Sequence {
         init(_ set: LimiterSet) { self.set = set }
 
         mutating func next() -> Int? {
-            while position < 5 {
+            while position < 6 {
                 let number =
                     switch position {
                     case 0: set.type
                     case 1: set.domain
                     case 2: set.group
                     case 3: set.everything
-                    default: set.suspects
+                    case 4: set.suspects
+                    default: set.throttle
                     }
                 position += 1
                 if number >= 0 { return Int(number) }

@@ -6,14 +6,17 @@ struct LimiterTable: Sendable {
     let everything: Int
     /// For tasks that were in flight when the process died: one at a time, so that only the culprit is blamed (T14).
     let suspects: Int
+    /// Those of the classes that pressure holds back, from class 1 on.
+    let throttles: [Int]
     /// By the raw value of the label; without group.
     private var types: [LimiterSet] = []
     private var domains: [String: Int32] = [:]
     var groups = GroupTable()
 
-    init(_ facts: [TypeFacts?], in queues: inout ReadyQueues) {
+    init(_ facts: [TypeFacts?], _ throttle: Throttle, in queues: inout ReadyQueues) {
         everything = queues.addLimiter()
         suspects = queues.addLimiter()
+        throttles = throttle.bounds.map { _ in queues.addLimiter() }
         // Full buckets have nothing to do with the time.
         let now = Timestamp(milliseconds: 0)
         queues.update(suspects, now: now) { $0.concurrency = 1 }
@@ -46,6 +49,7 @@ struct LimiterTable: Sendable {
         var set = index < types.count ? types[index] : LimiterSet(type: -1, everything: Int32(everything))
         set.group = groups.limiter(of: key.group)
         if key.isSuspect { set.suspects = Int32(suspects) }
+        if key.throttle > 0 { set.throttle = Int32(throttles[Int(key.throttle) - 1]) }
         return set
     }
 
