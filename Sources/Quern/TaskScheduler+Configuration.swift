@@ -13,6 +13,9 @@ extension TaskScheduler {
         public var concurrency = 32
         /// What holds for all tasks unless their domain, their type or the call says otherwise. Nothing by default.
         public var options = TaskOptions()
+        /// How many bytes tasks read and write in a time (T16), of all types together; nil, the default, for no limit. See
+        /// ``TaskScheduler/setIOBudget(_:for:)``.
+        public var ioBudget: ByteBudget?
         /// A task that has waited this long is treated as if its priority were one level better, after twice as long
         /// two levels, and so on (T16): so it runs some day however much comes in that is better. Nil, the default,
         /// for never. Each interval costs a pass over the types and groups that have tasks waiting.

@@ -10,6 +10,20 @@ import Testing
 
 @Suite("Pressure and what is held back for it (T16)", .timeLimit(.minutes(10)))
 struct ThrottleTests {
+    private func makeTest(
+        _ sources: [any PressureSource], interval: Duration = .seconds(1), aging: Duration? = nil,
+        metrics: any MetricsFactory = MetricsSystem.factory, _ register: (inout Registry) throws -> Void
+    ) async throws -> TestScheduler {
+        func configure(_ configuration: inout TaskScheduler.Configuration) {
+            configuration.pressureSources = sources
+            configuration.pressureInterval = interval
+            configuration.aging = aging
+            configuration.name = "q"
+            configuration.metrics = metrics
+        }
+        return try await TestScheduler(configure: configure, register)
+    }
+
     @Test("A step holds from its pressure on, and until the pressure has fallen further")
     func hysteresis() {
         var throttle = Throttle(
@@ -79,10 +93,8 @@ struct ThrottleTests {
     func throttles() async throws {
         let order = Order()
         let (disk, queue) = (ManualPressure("disk", 0.95), ManualPressure("queue", 0.1))
-        let test = try await TestScheduler(configure: {
-            $0.pressureSources = [queue, disk, ComputedPressure("broken") { nil }]
-            $0.pressureInterval = .seconds(5)
-        }) { $0.register(StepHandler.noting(in: order)) }
+        let sources: [any PressureSource] = [queue, disk, ComputedPressure("broken") { nil }]
+        let test = try await makeTest(sources, interval: .seconds(5)) { $0.register(StepHandler.noting(in: order)) }
         let scheduler = test.scheduler
         for (number, priority) in [(1, 200), (2, 128), (3, 127), (4, 0)] as [(Int, UInt8)] {
             _ = try await scheduler.submit(Step(number: number), options: TaskOptions(priority: priority))
@@ -113,10 +125,7 @@ struct ThrottleTests {
     func ownPriority() async throws {
         let order = Order()
         let source = ManualPressure("disk", 0.6)
-        let test = try await TestScheduler(configure: {
-            $0.pressureSources = [source]
-            $0.aging = .seconds(1)
-        }) { $0.register(StepHandler.noting(in: order)) }
+        let test = try await makeTest([source], aging: .seconds(1)) { $0.register(StepHandler.noting(in: order)) }
         let handles = try await test.scheduler.submit(
             contentsOf: (0..<3).map { Step(number: $0) }, options: TaskOptions(priority: 200))
         await test.advance(by: .seconds(300))
@@ -133,7 +142,7 @@ struct ThrottleTests {
     func parents() async throws {
         let source = ManualPressure("disk")
         let journal = Journal()
-        let test = try await TestScheduler(configure: { $0.pressureSources = [source] }) {
+        let test = try await makeTest([source]) {
             $0.register(
                 StepHandler { step, context in
                     if step.number == 0 {
@@ -205,11 +214,8 @@ struct ThrottleTests {
     @Test("Metrics tell the readings and what is held back")
     func metrics() async throws {
         let metrics = TestMetrics()
-        let test = try await TestScheduler(configure: {
-            $0.metrics = metrics
-            $0.name = "q"
-            $0.pressureSources = [ManualPressure("disk", 0.8), ManualPressure("lost")]
-        }) { $0.register(StepHandler()) }
+        let sources = [ManualPressure("disk", 0.8), ManualPressure("lost")]
+        let test = try await makeTest(sources, metrics: metrics) { $0.register(StepHandler()) }
         await test.runUntilIdle()
         let disk = try metrics.expectGauge("quern.pressure", [("queue", "q"), ("source", "disk")])
         #expect(disk.lastValue == 0.8)

@@ -130,7 +130,7 @@ extension Dispatcher {
 
     /// The pull with the worst level, the youngest of them.
     private func worstPull() -> WorkerID? {
-        inFlight.filter { !$0.value.isPreempted && $0.value.pull.limiters != nil }
+        inFlight.filter { !$0.value.isPreempted && $0.value.pull.charge != nil }
             .max { ($0.value.pull.level, $0.key) < ($1.value.pull.level, $1.key) }?.key
     }
 

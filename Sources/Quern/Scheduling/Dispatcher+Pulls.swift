@@ -80,11 +80,11 @@ extension Dispatcher {
         let entry = grant.entry
         var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
         if grant.finalizes {
-            var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount, group: entry.group)
+            var parent = WaitingParent(entry, index: entry.bits.trailingZeroBitCount)
             parent = waiting[parent.id] ?? parent
             pull.work = .finalize(parent)
         }
-        pull.limiters = grant.limiters
+        pull.charge = grant.charge
         pull.level = grant.level
         pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
         return pull
@@ -96,7 +96,7 @@ extension Dispatcher {
     /// that the commit finds the parents.
     mutating func advanced(_ entry: ReadyRun, _ bits: UInt64) {
         for index in BitIndexes(bits) {
-            let parent = WaitingParent(run: entry.run, index: index, group: entry.group)
+            let parent = WaitingParent(entry, index: index)
             waiting[parent.id] = parent
             early[parent.id] = nil
             if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
@@ -108,8 +108,9 @@ extension Dispatcher {
         guard let flight = inFlight.removeValue(forKey: worker) else { return }
         var report = report
         let unstarted = flight.pull.claims.takeBack(.max)
-        if let limiters = flight.pull.limiters {
-            queues.finish(limiters, unstarted: unstarted.nonzeroBitCount, now: now)
+        if let charge = flight.pull.charge {
+            queues.finish(charge, unstarted: unstarted.nonzeroBitCount, now: now)
+            if report.io.tasks > 0 { settle(flight.pull.work, report.io, charge) }
         }
         // Not started, or started for nothing: the same to who waits.
         report.givenBack |= unstarted
@@ -129,6 +130,19 @@ extension Dispatcher {
             }
         }
         if !flight.noted.isEmpty { effects.changesNote = true }
+    }
+
+    /// Budgets get what handlers took instead of what was expected of them.
+    private mutating func settle(_ work: Pull.Work, _ io: RecordedIO, _ charge: Charge) {
+        let (label, group): (Label, Int32)
+        switch work {
+        case .execute(let entry): (label, group) = (entry.run.label, entry.group)
+        case .finalize(let parent): (label, group) = (parent.run.label, parent.group)
+        case .failParent, .cancel: return
+        }
+        let budgets = limiters.budgets(of: label, group: group, in: &queues)
+        let expected = io.tasks * Int(charge.taskBytes)
+        queues.settle(Int(io.total) - expected, with: budgets, now: now)
     }
 
     private mutating func finished(_ entry: ReadyRun, _ report: PullReport) {
@@ -166,7 +180,7 @@ extension Dispatcher {
         guard let pull = inFlight[worker]?.pull, case .execute(var entry) = pull.work else { return nil }
         let taken = entry.take(pull.claims.takeBack(bits))
         inFlight[worker]?.pull.work = .execute(entry)
-        if let limiters = pull.limiters, taken.bits != 0 { queues.giveBack(taken.count, to: limiters, now: now) }
+        if let charge = pull.charge, taken.bits != 0 { queues.giveBack(taken.count, of: charge, now: now) }
         return taken
     }
 

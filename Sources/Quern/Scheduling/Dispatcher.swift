@@ -37,6 +37,8 @@ struct Dispatcher {
         var preemption: UInt8?
         /// What is not started under pressure.
         var throttle = ThrottlePolicy([])
+        /// Of all tasks.
+        var ioBudget: ByteBudget?
     }
 
     typealias WorkerID = UInt64
@@ -141,7 +143,7 @@ struct Dispatcher {
         sizes = PullSizes(count: facts.count, target: limits.pullTarget)
         queues = ReadyQueues(aging: limits.aging.map(Aging.init(interval:)))
         throttle = Throttle(limits.throttle)
-        limiters = LimiterTable(facts, throttle, in: &queues)
+        limiters = LimiterTable(facts, throttle, limits.ioBudget, in: &queues)
     }
 
     func facts(of label: Label) -> TypeFacts? {
@@ -177,10 +179,15 @@ extension Dispatcher {
     ///   - attributes: what they were spawned with.
     ///   - absent: a bit for each number of the run that is no task.
     mutating func spawned(_ run: SpawnRun, attributes: [UInt8] = [], absent: UInt64 = 0) {
-        var entry = ReadyRun(run: run, bits: run.allBits & ~absent)
+        var entry = makeReady(run, run.allBits & ~absent)
         if attributes.isEmpty { return admit(entry, isNew: true) }
         guard let attributes = read(attributes, into: &entry) else { return admit(entry, isNew: true, isHeld: true) }
         arrive(entry, attributes, isNew: true)
+    }
+
+    /// Tasks as their type says that they are.
+    func makeReady(_ run: SpawnRun, _ bits: UInt64) -> ReadyRun {
+        ReadyRun(run: run, bits: bits, ioBytes: facts(of: run.label)?.ioBytes ?? 0)
     }
 
     /// What the attributes of tasks mean for where they belong. Call it once when they come.
@@ -192,6 +199,7 @@ extension Dispatcher {
             entry.group = limiters.groups.number(of: group, in: &queues)
             limiters.groups.count(entry.count, in: entry.group)
         }
+        if let expected = attributes.expectedIO { entry.ioBytes = expected.total }
         entry.isTimedByAttempt = attributes.attemptLimit != nil
         if let due = attributes.deadline(ofSpawnAt: entry.run.submittedAt) {
             deadlines.add(entry.bits, of: entry.run.firstID, due: due)
@@ -245,8 +253,8 @@ extension Dispatcher {
         let key = Flow.Key(
             place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
             group: entry.group, finalizes: finalizes, isSuspect: entry.crashes > 0,
-            throttle: throttle.level(of: entry.priority))
-        queues.add(entry, to: key, limiters.set(of: key), atFront: atFront, now: now)
+            throttle: throttle.level(of: entry.priority), takesBytes: entry.ioBytes > 0)
+        queues.add(entry, to: key, limiters.set(of: key, in: &queues), atFront: atFront, now: now)
     }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {

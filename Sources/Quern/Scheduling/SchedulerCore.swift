@@ -48,7 +48,7 @@ final class SchedulerCore: CommitObserver {
         threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
         var limits = Dispatcher.Limits(
             concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency),
-            aging: configuration.aging, preemption: configuration.preemption)
+            aging: configuration.aging, preemption: configuration.preemption, ioBudget: configuration.ioBudget)
         if configuration.isSequential {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
@@ -110,7 +110,8 @@ final class SchedulerCore: CommitObserver {
                 let advanced = report.advanced
                 perform { $0.dispatcher.advanced(entry, advanced) }
             }
-            let transaction = buffer.take()
+            let (transaction, io) = buffer.take()
+            report.io = io
             if !transaction.isEmpty {
                 report.transactionBytes = transaction.estimatedBytes
                 commit(transaction, bytes: report.transactionBytes, events: report.events?.events ?? [])
