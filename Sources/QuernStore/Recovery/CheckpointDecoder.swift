@@ -3,10 +3,10 @@
 /// Reads a checkpoint back from its whole file. Anything that is not as written is damage: the file was synced before
 /// the manifest named it.
 struct CheckpointDecoder {
-    private var state = StoreState()
-    private var position: LogPosition?
-    private var sealed: [Checkpoint.Sealed] = []
-    private var open: Checkpoint.Open?
+    private(set) var state = StoreState()
+    private(set) var position: LogPosition?
+    private(set) var sealed: [Checkpoint.Sealed] = []
+    private(set) var open: Checkpoint.Open?
     private var nextIndexNumber: UInt32 = 1
 
     static func decode(
@@ -72,7 +72,8 @@ struct CheckpointDecoder {
         if let failure { throw failure }
     }
 
-    private mutating func apply(_ kind: UInt8, _ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
+    /// Takes one record. After an error it is as before, or has a part of the record.
+    mutating func apply(_ kind: UInt8, _ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
         var reader = ByteReader(fields)
         guard let record = CheckpointRecord(rawValue: kind) else {
             return try state.restore(kind, fields)
