@@ -286,6 +286,29 @@ struct ReadyQueuesTests {
         #expect(taken == [false: 100, true: 300])
     }
 
+    @Test("T16: when the best of those that were let in is cancelled, the next best goes first, whoever was let in")
+    func removedHead() {
+        var queues = ReadyQueues()
+        let limiter = Int32(queues.addLimiter())
+        var now = Timestamp(milliseconds: 0)
+        let bucket = TokenBucket(RateLimit(1, per: .seconds(1)), now: now)
+        queues.update(Int(limiter), now: now) { $0.bucket = bucket }
+        for (id, label, priority) in [(9, 3, 50), (1, 1, 100), (2, 1, 102), (3, 2, 101)] as [(UInt64, UInt32, UInt8)] {
+            var entry = ReadyRun(run: .test(id, count: 1, parent: 0, label: label), bits: 1)
+            entry.priority = priority
+            queues.add(
+                entry, to: Flow.Key(place: .threads, label: entry.run.label), LimiterSet(type: limiter), now: now)
+        }
+        func take() -> UInt64? { queues.take(at: .threads, now: now, size: { _, _ in 1 })?.entry.run.firstID.rawValue }
+        var taken = [take(), take()]
+        #expect(taken == [9, nil])
+        now = now.advanced(by: .seconds(1))
+        queues.timePassed(until: now)
+        queues.remove(now: now, { $0.run.firstID == TaskID(1) ? 1 : 0 }, { _ in })
+        taken = [take(), take()]
+        #expect(taken == [3, nil])
+    }
+
     @Test("T16: a task that waits rises above better ones that came later")
     func agesWaitingTasks() {
         var queues = ReadyQueues(aging: Aging(interval: .seconds(1)))

@@ -240,14 +240,10 @@ extension ReadyQueues {
             flows[id]!.remove(select, removed)
             count -= before - flows[id]!.count
             guard flows[id]!.count != before else { continue }
-            if flows[id]!.isEmpty {
-                let set = flows[id]!.limiters
-                removeFlow(id)
-                // It may have been let in for room that nobody uses now.
-                for limiter in set { unpark(limiter, most: 1, now: now) }
-            } else {
-                enter(id, flows[id]!.home, now: now)
-            }
+            let set = flows[id]!.limiters
+            if flows[id]!.isEmpty { removeFlow(id) } else { enter(id, flows[id]!.home, now: now) }
+            // It may have been let in for room that nobody uses now, or that is for better tasks than those it has left.
+            for limiter in set { unpark(limiter, most: 1, now: now) }
         }
     }
 
