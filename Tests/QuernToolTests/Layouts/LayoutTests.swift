@@ -18,12 +18,14 @@ struct LayoutTests {
 
     @Test("Every type is read little-endian at its place, names may be left out")
     func types() throws {
-        let memo: [UInt8] =
-            [1, 2, 0, 0xFE, 0xFF, 0xFF, 0xFF, 1]
-            + withUnsafeBytes(of: UInt64.max.littleEndian) { Array($0) }
-            + withUnsafeBytes(of: Int64.min.littleEndian) { Array($0) }
-            + withUnsafeBytes(of: (1.5 as Float).bitPattern.littleEndian) { Array($0) }
-            + withUnsafeBytes(of: (-0.25).bitPattern.littleEndian) { Array($0) } + [0xAB, 0xCD] + Array("é\n".utf8)
+        var memo: [UInt8] = [1, 2, 0, 0xFE, 0xFF, 0xFF, 0xFF, 1]
+        for bits in [UInt64.max, UInt64(bitPattern: .min)] {
+            withUnsafeBytes(of: bits.littleEndian) { memo += $0 }
+        }
+        withUnsafeBytes(of: Float(1.5).bitPattern.littleEndian) { memo += $0 }
+        withUnsafeBytes(of: Double(-0.25).bitPattern.littleEndian) { memo += $0 }
+        memo += [0xAB, 0xCD]
+        memo += Array("é\n".utf8)
         let layout = "u8,u16 b,i32,bool d,u64 e, i64 f,f32 g,f64 h,bytes2 i,utf8 j"
         let decoded = try decoded(layout, memo)
         #expect(
