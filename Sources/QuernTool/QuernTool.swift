@@ -22,7 +22,16 @@ struct QuernTool: ParsableCommand {
                 name: "Look into a store",
                 subcommands: [
                     Info.self
-                ])
+                ]),
+            CommandGroup(
+                name: "Make a store of another",
+                subcommands: [
+                    Compact.self,
+                    Export.self,
+                    Import.self,
+                    Index.self,
+                    Repair.self,
+                ]),
         ])
 
     static func main() {

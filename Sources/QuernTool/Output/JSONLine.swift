@@ -57,6 +57,12 @@ struct JSONLine {
         quoted { $0.append(hex: bytes) }
     }
 
+    /// Bytes, as Base64.
+    mutating func base64(_ name: StaticString, _ bytes: UnsafeRawBufferPointer) {
+        key(name)
+        quoted { $0.append(base64: bytes) }
+    }
+
     /// Bytes that are meant to be UTF-8.
     mutating func text(_ name: StaticString, _ bytes: UnsafeRawBufferPointer) {
         key(name)

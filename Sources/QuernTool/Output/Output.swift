@@ -21,6 +21,11 @@ struct Output {
     /// To the process' own streams.
     static func standard() -> Output { Output(target: .descriptor(.standardOutput), style: .ofStandardOutput) }
 
+    /// To another file than standard output.
+    static func writing(to descriptor: FileDescriptor) -> Output {
+        Output(target: .descriptor(descriptor), style: .plain)
+    }
+
     /// To memory: see ``text`` and ``warnings``.
     static func captured(style: Style = .plain) -> Output { Output(target: .memory, style: style) }
 

@@ -95,6 +95,17 @@ struct TextBuffer: Sendable {
         count += 2 * bytes.count
     }
 
+    /// Four digits for three bytes.
+    mutating func append(base64 bytes: UnsafeRawBufferPointer) {
+        let length = Base64.length(of: bytes.count)
+        reserve(length)
+        let start = count
+        storage.withUnsafeMutableBufferPointer { storage in
+            Base64.encode(bytes, to: UnsafeMutableBufferPointer(rebasing: storage[start..<(start + length)]))
+        }
+        count += length
+    }
+
     /// As a text of people, with what would move a terminal's cursor or change its colours escaped. Bytes that are no
     /// UTF-8 become U+FFFD.
     mutating func append(printable bytes: UnsafeRawBufferPointer) {
