@@ -132,11 +132,12 @@ extension SchedulerCore {
         let live = store.liveTasks()
         let crashes = Dispatcher.crashCounts(of: live)
         if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
-        let isChanged = try await expireOverdue(live)
+        let firstStarts = try await firstStarts(live)
+        let isChanged = try await expireOverdue(live, firstStarts)
         let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
         retainTrees(current)
         let held = perform { state in
-            state.dispatcher.recover(current, wasClean: store.recovery.wasClean)
+            state.dispatcher.recover(current, firstStarts: firstStarts, wasClean: store.recovery.wasClean)
             state.isRecovered = true
             return state.dispatcher.heldCounts
         }
