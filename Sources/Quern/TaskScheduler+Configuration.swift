@@ -6,7 +6,7 @@ public import QuernStore
 extension TaskScheduler {
     /// How a scheduler runs tasks.
     public struct Configuration: Sendable {
-        /// How many handlers run at a time, of all types together. 32 by default.
+        /// How many handlers run at a time, of all types together: 1 to about a million. 32 by default.
         ///
         /// A handler that waits for another task (`submit(_:).memo()`) keeps its place meanwhile: when all places wait
         /// like that, nothing moves. Spawn children and wait for them in `finalize` instead.
@@ -18,8 +18,8 @@ extension TaskScheduler {
         /// ``TaskScheduler/setIOBudget(_:for:)``.
         public var ioBudget: ByteBudget?
         /// A task that has waited this long is treated as if its priority were one level better, after twice as long
-        /// two levels, and so on (T16): so it runs some day however much comes in that is better. Nil, the default,
-        /// for never. Each interval costs a pass over the types and groups that have tasks waiting.
+        /// two levels, and so on (T16): so it runs some day however much comes in that is better. At least a
+        /// millisecond; nil, the default, for never. Each interval costs a pass over the types and groups that have tasks waiting.
         public var aging: Duration?
         /// How many levels better than a running task's a waiting task's priority must be, when all places are taken,
         /// to have the running one give way (T16): its Swift task is cancelled, it is pending again, and the attempt

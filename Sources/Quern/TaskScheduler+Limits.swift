@@ -11,7 +11,7 @@ extension TaskScheduler {
     public func setConcurrency(_ most: Int?, for scope: LimitScope) throws(SchedulerError) {
         try core.update(scope) { dispatcher, limiter in
             if scope == .everything {
-                dispatcher.limits.concurrency = max(1, most ?? self.core.concurrency)
+                dispatcher.limits.concurrency = SchedulerCore.places(most ?? self.core.concurrency)
                 self.core.threads.setLimit(dispatcher.limits.concurrency + 1)
             } else {
                 dispatcher.queues.update(limiter, now: dispatcher.now) { $0.concurrency = most.map { max(0, $0) } }

@@ -18,7 +18,8 @@ public struct TaskOptions: Sendable, Equatable {
     /// What no other live task may have: among the children of its parent, or the root tasks of its type (T11). It is
     /// free again when the task has ended.
     public var key: String?
-    /// What is to happen when a live task has the key; ``DuplicatePolicy/skip`` by default.
+    /// What is to happen when a live task has the key; ``DuplicatePolicy/skip`` by default, which gives that task the
+    /// priority of this one where it is better (``Submission/upgraded``).
     public var onDuplicate: DuplicatePolicy?
     /// Lower goes first (T16); 128 by default.
     public var priority: UInt8?

@@ -30,6 +30,13 @@ extension SchedulerCore {
         ])
     }
 
+    /// Tells events when what was handed to the store so far is durable.
+    func publishBehindCommits(_ events: [TaskEvent]) {
+        store.enqueue(Transaction()) { [weak self] result in
+            if case .success = result { self?.events.publish(events) }
+        }
+    }
+
     /// Tells what a batch spawned.
     func tellSpawns(_ changes: CommitChanges) {
         let now = clock.now

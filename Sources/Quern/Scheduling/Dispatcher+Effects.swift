@@ -86,7 +86,7 @@ extension Dispatcher {
     /// How many pulls can start in a place, up to about the number of workers; 0 only when there is nothing to do.
     mutating func pullCount(at place: HandlerPlace) -> Int {
         var count = self[place].cancels.isEmpty ? 0 : 1
-        if place == .threads { count += fails.count } else if !unswept.isEmpty { count += 1 }
+        if place == .threads { count += fails.count } else if isUnswept { count += 1 }
         return count + openings(at: place)
     }
 

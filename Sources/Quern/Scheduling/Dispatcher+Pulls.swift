@@ -10,15 +10,14 @@ extension Dispatcher {
     /// Cancels go first, since they are quick and somebody waits; then fail-fast parents; then what the queues say.
     mutating func next(for worker: WorkerID, at place: HandlerPlace, isFirst: Bool = false) -> Pull? {
         if isFirst { self[place].starting -= 1 }
-        // So that nothing is started that was to be cancelled before.
-        if !unswept.isEmpty { sweep() }
+        sweepIfDue()
         if !isFirst, yieldsToOtherLane(place) {
             self[place].workers -= 1
             startWorker(at: place.other)
             return nil
         }
         guard isRunning, !isThrottled, busyWorkers <= concurrency,
-            let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place)
+            let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place) ?? takeSwept(at: place)
         else {
             self[place].workers -= 1
             return nil
@@ -69,25 +68,48 @@ extension Dispatcher {
     }
 
     private mutating func takeFailed(at place: HandlerPlace) -> Pull? {
-        guard place == .threads, let parent = fails.popFirst() else { return nil }
-        return Pull(work: .failParent(parent), claims: PullClaims(0))
+        guard place == .threads else { return nil }
+        while let parent = fails.popFirst() {
+            if !isUnswept || !(doomed.contains(parent.id) || isDoomed(below: parent.run.parent)) {
+                return Pull(work: .failParent(parent), claims: PullClaims(0))
+            }
+            enqueueCancel(of: parent)
+        }
+        return nil
     }
 
+    /// Nothing is started that was to be cancelled before.
     private mutating func takeReady(at place: HandlerPlace) -> Pull? {
         let (sizes, workers) = (sizes, concurrency)
-        let grant = queues.take(at: place, now: now) { sizes.size(for: $0, ready: $1, workers: workers) }
-        guard let grant else { return nil }
-        let entry = grant.entry
-        var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
-        if grant.finalizes {
-            var parent = WaitingParent(entry, index: entry.bits.trailingZeroBitCount)
-            parent = waiting[parent.id] ?? parent
-            pull.work = .finalize(parent)
+        while let grant = queues.take(at: place, now: now, size: { sizes.size(for: $0, ready: $1, workers: workers) }) {
+            var entry = grant.entry
+            if isUnswept {
+                divertDoomed(&entry, finalizes: grant.finalizes)
+                let diverted = grant.entry.count - entry.count
+                guard entry.bits != 0 else {
+                    queues.finish(grant.charge, unstarted: diverted, now: now)
+                    continue
+                }
+                if diverted > 0 { queues.giveBack(diverted, of: grant.charge, now: now) }
+            }
+            var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
+            if grant.finalizes {
+                var parent = WaitingParent(entry, index: entry.bits.trailingZeroBitCount)
+                parent = waiting[parent.id] ?? parent
+                pull.work = .finalize(parent)
+            }
+            pull.charge = grant.charge
+            pull.level = grant.level
+            pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
+            return pull
         }
-        pull.charge = grant.charge
-        pull.level = grant.level
-        pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
-        return pull
+        return nil
+    }
+
+    /// With nothing else to do, what is to be cancelled is looked for at once.
+    private mutating func takeSwept(at place: HandlerPlace) -> Pull? {
+        if isUnswept { sweep() }
+        return takeCancels(at: place) ?? takeFailed(at: place)
     }
 
     // MARK: - Workers report

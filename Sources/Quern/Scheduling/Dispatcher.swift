@@ -15,7 +15,7 @@ import QuernStore
 /// - in `fails`, as a fail-fast parent whose end is decided
 /// - in `delayed`, until its time comes
 /// - in `dependencies`, until others have ended
-/// - in `held`, because no handler is registered for its type
+/// - in `held`, because no handler is registered for its type, or in `heldParents`, when that is so of a parent
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
 /// - in `early`, as a parent that is to be cancelled once its children have ended
@@ -103,6 +103,8 @@ struct Dispatcher {
     var dependencies = DependencyTable()
     var deadlines = DeadlineTable()
     var held: [ReadyRun] = []
+    /// Parents of types without a handler, all of whose children have ended. They are in `waiting`, too.
+    var heldParents: Set<TaskID> = []
     /// On threads.
     var fails: Deque<WaitingParent> = []
     var inFlight: [WorkerID: InFlight] = [:]
@@ -116,8 +118,11 @@ struct Dispatcher {
     var cancelKinds: [TaskID: OutcomeKind] = [:]
     /// Tasks that got another priority than they were spawned with, as long as they have no outcome.
     var priorities: [TaskID: UInt8] = [:]
-    /// Doomed tasks that may still be in a queue: what takes them out is one pass for all of them.
+    /// Doomed tasks, and parents of doomed tasks, that may still be in a queue: what takes them out is one pass for all.
     var unswept: [TaskID] = []
+    var unsweptFailing: [TaskID] = []
+    /// What the pulls since the last such pass make up for.
+    var sweepCredit = 0
     /// Fail-fast parents of which a child failed: their children are to be cancelled.
     var failing: Set<TaskID> = []
 

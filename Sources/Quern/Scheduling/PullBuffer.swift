@@ -99,6 +99,11 @@ final class PullBuffer: Sendable {
         }
     }
 
+    /// Calls `body` unless the task has ended, which it cannot meanwhile.
+    func whileRunning(_ ticket: UInt64, _ body: () -> Void) {
+        state.withLock { state in if state.ticket == ticket { body() } }
+    }
+
     /// Ends the running task's part with what `body` adds. When `body` throws, what the task spawned is dropped and
     /// its part is still open.
     ///
