@@ -13,7 +13,8 @@ extension TaskScheduler {
         public var concurrency = 32
         /// What holds for all tasks unless their domain, their type or the call says otherwise. Nothing by default.
         public var options = TaskOptions()
-        /// How many bytes tasks read and write in a time (T16), of all types together; nil, the default, for no limit. See
+        /// How many bytes tasks read and write in a time (T16), of all types together; nil, the default, for no limit.
+        /// See
         /// ``TaskScheduler/setIOBudget(_:for:)``.
         public var ioBudget: ByteBudget?
         /// A task that has waited this long is treated as if its priority were one level better, after twice as long
