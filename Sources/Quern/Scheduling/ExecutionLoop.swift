@@ -28,7 +28,9 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             if let limit { worker.core.began(entry, index, limit) }
             let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
             report.tried += 1
-            if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }
+            if now.rawValue.subtractingSaturating(first.rawValue) >= Self.longestWait || size >= Self.mostBytes {
+                break
+            }
         }
         report.elapsed = stopwatch.now - began
         return report
@@ -96,7 +98,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
             report.cancelled |= bit
-        } else if Task.isCancelled || error is ExecutionSuspended {
+        } else if Task.isCancelled || worker.core.isStop(error) {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit

@@ -46,6 +46,7 @@ extension SchedulerCore {
             do throws(StoreError) {
                 if !part.isEmpty { try await store.append(transaction) }
                 tasks.removeLast(min(size, tasks.count))
+                size = min(Self.cancelsAtOnce, 2 * size)
             } catch {
                 guard error.code == .rejected else { throw error }
                 // One of them has just ended.
