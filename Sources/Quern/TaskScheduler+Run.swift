@@ -17,6 +17,8 @@ extension TaskScheduler {
     /// - Throws: ``SchedulerError`` with `alreadyRunning` or `stopped` when it was called before, and with the store's
     ///   error as its cause when the store fails. `CancellationError`.
     public func run() async throws {
+        // So that nothing starts that is to be held back.
+        if core.gauge.isUsed { await readPressure() }
         try core.start()
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {

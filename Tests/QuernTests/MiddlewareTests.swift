@@ -20,9 +20,13 @@ private struct Noting: TaskMiddleware {
     func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws {
         var submission = submission
         submission.options.tags.append(name)
-        log.add("+\(name) submit \(submission.tasks.count)")
+        log.add("+\(name) submit")
         try await next(submission)
         log.add("-\(name) submit")
+    }
+
+    func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws {
+        log.add("\(name) submit \(type(of: task).type) \(submission.options.tags)")
     }
 
     func execute(_ task: some DurableTask, in context: TaskContext, next: () async throws -> Void) async throws {
@@ -80,7 +84,11 @@ struct MiddlewareTests {
         }
         // The caller hears of its task while that runs.
         let (submit, run) = (log.all.filter { $0.contains("submit") }, log.all.filter { !$0.contains("submit") })
-        #expect(submit == ["+a submit 1", "+b submit 1", "-b submit", "-a submit"])
+        #expect(
+            submit == [
+                "+a submit", "+b submit", "a submit test.plan [\"x\", \"a\", \"b\"]",
+                "b submit test.plan [\"x\", \"a\", \"b\"]", "-b submit", "-a submit",
+            ])
         #expect(
             run == [
                 "+a test.plan", "+b test.plan", "-b test.plan", "-a test.plan",
@@ -98,7 +106,7 @@ struct MiddlewareTests {
         let handles = try await scheduler.submit(contentsOf: [Step(number: 1), Step(number: 2)])
         let run = try #require(scheduler.core.store.run(of: handles[1].id))
         #expect(try TaskAttributes(decoding: scheduler.core.store.attributes(of: run)).tags == ["a"])
-        #expect(log.all.first == "+a submit 2")
+        #expect(log.all == ["+a submit", "a submit test.step [\"a\"]", "a submit test.step [\"a\"]", "-a submit"])
         try await scheduler.close()
     }
 

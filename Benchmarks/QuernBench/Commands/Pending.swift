@@ -38,6 +38,8 @@ struct Pending: AsyncParsableCommand {
         while scheduler.progress(of: parent.id)?.liveChildren != UInt64(children) {
             try await Task.sleep(for: .milliseconds(20))
         }
+        // A checkpoint is under way that the spawns made due.
+        try await Task.sleep(for: .seconds(3))
         ProcessMemory.giveBack()
         let pending = ProcessMemory.resident
         let tables = try store.sizes().liveMemoryBytes

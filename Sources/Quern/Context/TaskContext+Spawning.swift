@@ -14,9 +14,9 @@ extension TaskContext {
 
     /// Spawns a task below this one, with options of its own.
     ///
-    /// A task whose key a live child has when `execute` commits is left out, or replaces that child, as
-    /// ``TaskOptions/onDuplicate`` says. Of several tasks with one key that the same `execute` spawns the last one
-    /// counts alone.
+    /// A task whose key a live child has when `execute` commits is left out, gives that child its better priority, or
+    /// replaces it, as ``TaskOptions/onDuplicate`` says. Of several tasks with one key that the same `execute` spawns
+    /// the last one counts alone.
     ///
     /// - Throws: as ``spawnChild(_:)``; `invalidOptions`; `duplicateKey` when a live child has the key now and that is
     ///   to be rejected.

@@ -55,7 +55,7 @@ extension SchedulerCore {
         let now = clock.now
         let summary = PullSummary(
             tried: report.tried, elapsed: report.elapsed, queued: pull.queued, ended: report.ended,
-            retried: report.retries.count)
+            retried: report.retries.count, io: report.io)
         switch pull.work {
         case .execute(let entry):
             observers[entry.run.label]?.add(summary, at: now)

@@ -88,7 +88,7 @@ extension SchedulerCore {
             attributes.scheduledFor = tick
             transaction.spawn(
                 under: .none, label: label, priority: definition.priority, attributes: try attributes.encoded(),
-                key: definition.overlaps ? nil : scheduleKey(firing.name), onDuplicate: .skip, at: clock.now
+                key: definition.overlaps ? nil : scheduleKey(firing.name), onDuplicate: .ignore, at: clock.now
             ) { $0.append(contentsOf: definition.payload) }
         }
         return transaction

@@ -50,6 +50,8 @@ struct CoreState {
     var lastRoomWaiter: UInt64 = 0
     /// When the next schedule is due.
     var nextTick: Timestamp?
+    /// When the sources of pressure are asked next.
+    var nextReading: Timestamp?
     var timer: Task<Void, Never>?
     var timerDue: Timestamp?
     var timerNumber: UInt64 = 0
@@ -90,8 +92,8 @@ struct CoreState {
 
     /// When something is to be done that nobody calls for.
     var nextDue: Timestamp? {
-        guard dispatcher.isRunning, let nextTick else { return dispatcher.nextDue }
-        return dispatcher.nextDue.map { min($0, nextTick) } ?? nextTick
+        guard dispatcher.isRunning else { return nil }
+        return Dispatcher.earlier(dispatcher.nextDue, Dispatcher.earlier(nextTick, nextReading))
     }
 
     /// Whether nothing can happen before the next time that something waits for, or somebody calls.

@@ -37,7 +37,8 @@ extension Dispatcher {
     /// It goes on, beside who has taken its places meanwhile.
     mutating func unpark(isSuspect: Bool) {
         parked -= 1
-        if isSuspect { queues.update(limiters.suspects, now: now) { $0.start(0) } }
+        let now = now
+        if isSuspect { queues.update(limiters.suspects, now: now) { $0.start(0, 0, at: now) } }
     }
 
     func tasks(of pull: Pull) -> [TaskID] {

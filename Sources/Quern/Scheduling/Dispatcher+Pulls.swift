@@ -16,7 +16,7 @@ extension Dispatcher {
             startWorker(at: place.other)
             return nil
         }
-        guard isRunning, !isThrottled, busyWorkers <= limits.concurrency,
+        guard isRunning, !isThrottled, busyWorkers <= concurrency,
             let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place) ?? takeSwept(at: place)
         else {
             self[place].workers -= 1
@@ -36,7 +36,7 @@ extension Dispatcher {
     /// started does one pull first.
     private mutating func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
         let other = place.other
-        return isRunning && !isThrottled && busyWorkers >= limits.concurrency
+        return isRunning && !isThrottled && busyWorkers >= concurrency
             && pullCount(at: other) > self[other].starting && !goesFirst(place)
     }
 
@@ -80,25 +80,25 @@ extension Dispatcher {
 
     /// Nothing is started that was to be cancelled before.
     private mutating func takeReady(at place: HandlerPlace) -> Pull? {
-        let (sizes, workers) = (sizes, limits.concurrency)
+        let (sizes, workers) = (sizes, concurrency)
         while let grant = queues.take(at: place, now: now, size: { sizes.size(for: $0, ready: $1, workers: workers) }) {
             var entry = grant.entry
             if isUnswept {
                 divertDoomed(&entry, finalizes: grant.finalizes)
                 let diverted = grant.entry.count - entry.count
                 guard entry.bits != 0 else {
-                    queues.finish(grant.limiters, unstarted: diverted, now: now)
+                    queues.finish(grant.charge, unstarted: diverted, now: now)
                     continue
                 }
-                if diverted > 0 { queues.giveBack(diverted, to: grant.limiters, now: now) }
+                if diverted > 0 { queues.giveBack(diverted, of: grant.charge, now: now) }
             }
             var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
             if grant.finalizes {
-                var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount, group: entry.group)
+                var parent = WaitingParent(entry, index: entry.bits.trailingZeroBitCount)
                 parent = waiting[parent.id] ?? parent
                 pull.work = .finalize(parent)
             }
-            pull.limiters = grant.limiters
+            pull.charge = grant.charge
             pull.level = grant.level
             pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
             return pull
@@ -118,7 +118,7 @@ extension Dispatcher {
     /// that the commit finds the parents.
     mutating func advanced(_ entry: ReadyRun, _ bits: UInt64) {
         for index in BitIndexes(bits) {
-            let parent = WaitingParent(run: entry.run, index: index, group: entry.group)
+            let parent = WaitingParent(entry, index: index)
             waiting[parent.id] = parent
             early[parent.id] = nil
             if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
@@ -130,8 +130,9 @@ extension Dispatcher {
         guard let flight = inFlight.removeValue(forKey: worker) else { return }
         var report = report
         let unstarted = flight.pull.claims.takeBack(.max)
-        if let limiters = flight.pull.limiters {
-            queues.finish(limiters, unstarted: unstarted.nonzeroBitCount, now: now)
+        if let charge = flight.pull.charge {
+            queues.finish(charge, unstarted: unstarted.nonzeroBitCount, now: now)
+            if report.io.tasks > 0 { settle(flight.pull.work, report.io, charge) }
         }
         // Not started, or started for nothing: the same to who waits.
         report.givenBack |= unstarted
@@ -151,6 +152,19 @@ extension Dispatcher {
             }
         }
         if !flight.noted.isEmpty { effects.changesNote = true }
+    }
+
+    /// Budgets get what handlers took instead of what was expected of them.
+    private mutating func settle(_ work: Pull.Work, _ io: RecordedIO, _ charge: Charge) {
+        let (label, group): (Label, Int32)
+        switch work {
+        case .execute(let entry): (label, group) = (entry.run.label, entry.group)
+        case .finalize(let parent): (label, group) = (parent.run.label, parent.group)
+        case .failParent, .cancel: return
+        }
+        let budgets = limiters.budgets(of: label, group: group, in: &queues)
+        let expected = io.tasks * Int(charge.taskBytes)
+        queues.settle(Int(io.total) - expected, with: budgets, now: now)
     }
 
     private mutating func finished(_ entry: ReadyRun, _ report: PullReport) {
@@ -188,7 +202,7 @@ extension Dispatcher {
         guard let pull = inFlight[worker]?.pull, case .execute(var entry) = pull.work else { return nil }
         let taken = entry.take(pull.claims.takeBack(bits))
         inFlight[worker]?.pull.work = .execute(entry)
-        if let limiters = pull.limiters, taken.bits != 0 { queues.giveBack(taken.count, to: limiters, now: now) }
+        if let charge = pull.charge, taken.bits != 0 { queues.giveBack(taken.count, of: charge, now: now) }
         return taken
     }
 

@@ -18,7 +18,7 @@ extension Dispatcher {
         // Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
         let executing = ExecutingParents(live.parents)
         for entry in live.runs {
-            var ready = ReadyRun(run: entry.run, bits: entry.live)
+            var ready = makeReady(entry.run, entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
             recoverEarly(&ready, executing, details: live.details)
@@ -58,7 +58,7 @@ extension Dispatcher {
     }
 
     private mutating func recoverParent(_ entry: ReadyRun, _ index: Int, _ detail: LiveTasks.Detail) {
-        var parent = WaitingParent(run: entry.run, index: index, group: entry.group)
+        var parent = WaitingParent(entry, index: index)
         parent.attempts = detail.attempts
         parent.crashes = detail.crashes
         if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }

@@ -38,20 +38,35 @@ struct MiddlewareChain: Sendable {
     func submit(
         _ submission: TaskSubmission, _ body: @escaping (TaskSubmission) async throws(SchedulerError) -> Void
     ) async throws(SchedulerError) {
+        var isPassed = false
         var result: Result<Void, SchedulerError>?
         do {
             try await pass(0, submission) { submission in
-                if result != nil { throw SchedulerError(.refused, "a middleware passed the task on twice") }
+                if isPassed { throw SchedulerError(.refused, "a middleware passed the tasks on twice") }
+                isPassed = true
                 do throws(SchedulerError) { result = .success(try await body(submission)) } catch {
                     result = .failure(error)
                     throw error
                 }
             }
         } catch {
-            throw error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
+            throw Self.refusal(error)
         }
-        guard let result else { throw SchedulerError(.refused, "a middleware did not pass the task on") }
+        guard let result else { throw SchedulerError(.refused, "a middleware did not pass the tasks on") }
         try result.get()
+    }
+
+    /// Shows a root task to all.
+    ///
+    /// - Throws: `refused` when one throws.
+    func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws(SchedulerError) {
+        for middleware in all {
+            do { try middleware.inspect(task, in: submission) } catch { throw Self.refusal(error) }
+        }
+    }
+
+    private static func refusal(_ error: any Error) -> SchedulerError {
+        error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
     }
 
     private func pass(

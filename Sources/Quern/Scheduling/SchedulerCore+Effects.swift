@@ -91,14 +91,15 @@ extension SchedulerCore {
     func startTimer(due: Timestamp, number: UInt64) {
         let task = Task.detached { [weak self, clock] in
             try? await clock.sleep(until: due)
-            let ticks = self?.perform { state in
-                guard state.timerNumber == number else { return false }
+            let due = self?.perform { state in
+                guard state.timerNumber == number else { return (ticks: false, reads: false) }
                 state.timer = nil
                 state.timerDue = nil
                 state.dispatcher.timePassed()
-                return state.takeTick()
+                return (ticks: state.takeTick(), reads: state.takeReading())
             }
-            if ticks == true { self?.fireSchedules() }
+            if due?.ticks == true { self?.fireSchedules() }
+            if due?.reads == true { await self?.readPressure() }
         }
         let isCurrent = perform { state in
             guard state.timerNumber == number, state.timerDue != nil else { return false }

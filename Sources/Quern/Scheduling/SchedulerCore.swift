@@ -25,6 +25,7 @@ final class SchedulerCore: CommitObserver {
     let observers: TypeObservers
     let progress = ProgressBoard()
     let aggregates: LiveAggregates
+    let gauge: PressureGauge
     /// Nil when nothing is traced.
     let tracer: (any Tracer)?
     /// Held while what schedules spawn is handed to the store; taken before ``state``.
@@ -47,11 +48,14 @@ final class SchedulerCore: CommitObserver {
         threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
         var limits = Dispatcher.Limits(
             concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency),
-            aging: configuration.aging.map { max($0, .milliseconds(1)) }, preemption: configuration.preemption)
+            aging: configuration.aging.map { max($0, .milliseconds(1)) }, preemption: configuration.preemption,
+            ioBudget: configuration.ioBudget)
         if configuration.isSequential {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
         }
+        gauge = PressureGauge(configuration)
+        if gauge.isUsed { limits.throttle = configuration.throttle }
         aggregates = LiveAggregates(types.maintained)
         tracer = types.tracer
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
@@ -110,7 +114,8 @@ final class SchedulerCore: CommitObserver {
                 let advanced = report.advanced
                 perform { $0.dispatcher.advanced(entry, advanced) }
             }
-            let transaction = buffer.take()
+            let (transaction, io) = buffer.take()
+            report.io = io
             let told = report.events?.events ?? []
             if !transaction.isEmpty {
                 report.transactionBytes = transaction.estimatedBytes

@@ -88,10 +88,13 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
 
 /// What becomes of a spawn whose key a live task has.
 public enum DuplicatePolicy: UInt8, Sendable, CaseIterable, BitwiseCopyable {
-    /// It is left out; the live task stays as it is.
+    /// It is left out. A live task of a worse priority gets that of the spawn, as by
+    /// ``Transaction/setPriority(_:_:)``.
     case skip = 1
     /// It is spawned and gets the key; the live task is to be cancelled, and to end as ``OutcomeKind/superseded``.
     case replace = 2
     /// Its whole transaction is refused with ``StoreError/Code/duplicateKey``.
     case reject = 3
+    /// It is left out; the live task stays as it is, its priority too.
+    case ignore = 4
 }
