@@ -134,6 +134,20 @@ public final class MemoStore: Sendable {
         shared.observer.withLock { $0.value = observer }
     }
 
+    /// Sets who is told of each batch, unless somebody is told already.
+    ///
+    /// - Returns: false when somebody is.
+    package func setFirstObserver(_ observer: any CommitObserver) -> Bool {
+        shared.observer.withLock { known in
+            if known.value != nil { return false }
+            known.value = observer
+            return true
+        }
+    }
+
+    /// Whether somebody is told of each batch.
+    package var isObserved: Bool { shared.currentObserver != nil }
+
     // MARK: Labels
 
     /// The number of a name that the store has already.

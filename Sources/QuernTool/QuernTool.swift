@@ -21,7 +21,8 @@ struct QuernTool: ParsableCommand {
             CommandGroup(
                 name: "Look into a store",
                 subcommands: [
-                    Info.self
+                    Children.self,
+                    Info.self,
                 ]),
             CommandGroup(
                 name: "Make a store of another",

@@ -154,6 +154,58 @@ struct MiddlewareTests {
         }
     }
 
+    /// Calls what is inside as often as the test says, and lets no error pass.
+    private struct Repeating: TaskMiddleware {
+        var count: Int
+
+        func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws {
+            for _ in 0..<count { try? await next(submission) }
+        }
+
+        func execute(
+            _ task: some DurableTask, in context: TaskContext, next: () async throws -> Void
+        ) async throws {
+            for _ in 0..<count { try? await next() }
+        }
+    }
+
+    @Test("A handler is called once, and a task submitted once, whatever a middleware does (T6)")
+    func twice() async throws {
+        let journal = Journal()
+        let memo = try await withScheduler {
+            $0.use { Repeating(count: 2) }
+            $0.register(StepHandler.noting(in: journal))
+            $0.register(PlanHandler())
+        } _: { scheduler in
+            let memo = try await scheduler.submit(Plan(children: 3)).memo()
+            #expect(scheduler.core.store.totals.endedRoots == 1)
+            return memo
+        }
+        #expect(memo.completed == 3 && journal.count("step") == 3)
+    }
+
+    @Test("An error that a middleware does not let pass is the task's all the same, with its retries (T15)")
+    func swallowed() async throws {
+        try await withScheduler {
+            $0.use { Repeating(count: 1) }
+            $0.register(
+                StepHandler { _, context in
+                    if context.attempt < 3 { throw Trouble("not yet") }
+                    throw Trouble("never")
+                }, retry: .constant(.zero, attempts: 3))
+        } _: { scheduler in
+            let outcome = try await scheduler.submit(Step(number: 1)).outcome()
+            #expect(outcome.kind == .deadLettered && outcome.attempts == 3)
+            guard case .failure(.ended(_, let failure)) = outcome.result else { throw Trouble("\(outcome)") }
+            #expect(failure.detail == "never")
+            await #expect {
+                try await scheduler.submit(Step(number: 1), options: TaskOptions(group: ""))
+            } throws: {
+                ($0 as? SchedulerError)?.code == .invalidOptions
+            }
+        }
+    }
+
     @Test("A scheduler without middleware calls its handlers directly")
     func none() async throws {
         let scheduler = try await idleScheduler {

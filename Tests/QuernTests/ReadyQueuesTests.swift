@@ -20,6 +20,9 @@ private struct QueuesModel {
         var running = 0
         var isPaused = false
         var bucket: TokenBucket?
+        var countsBytes = false
+
+        func cost(of tasks: Int, _ bytes: Int) -> Int { tasks * (countsBytes ? bytes : 1) }
     }
 
     var random: SeededGenerator
@@ -36,17 +39,32 @@ private struct QueuesModel {
     init(seed: UInt64, places: [HandlerPlace]) {
         random = SeededGenerator(seed: seed)
         self.places = places
-        // Four types, two domains, three groups.
+        // Four types, two domains, three groups, and the budgets of each.
         for _ in 0..<9 {
             limiters.append(ModelLimiter())
             _ = queues.addLimiter()
         }
+        for _ in 0..<9 {
+            limiters.append(ModelLimiter(countsBytes: true))
+            _ = queues.addLimiter(counting: .bytes)
+        }
     }
 
     func set(of key: Flow.Key) -> LimiterSet {
-        LimiterSet(
-            type: Int32(key.label.rawValue), domain: 4 + Int32(key.label.rawValue % 2),
-            group: key.group == 0 ? -1 : 5 + key.group)
+        let type = Int32(key.label.rawValue)
+        var set = LimiterSet(type: type, domain: 4 + type % 2, group: key.group == 0 ? -1 : 5 + key.group)
+        if key.takesBytes {
+            set.budgets = .init(
+                type: 9 + set.type, domain: 9 + set.domain, group: key.group == 0 ? -1 : 9 + set.group)
+        }
+        return set
+    }
+
+    /// What tasks of a type and group read and write counts against, whether it was expected or not.
+    func budgets(of key: Flow.Key) -> LimiterSet {
+        var key = key
+        key.takesBytes = true
+        return LimiterSet(type: -1, budgets: set(of: key).budgets)
     }
 
     mutating func isHeldBack(_ limiter: Int) -> Bool {
@@ -64,7 +82,8 @@ private struct QueuesModel {
     }
 
     mutating func step() {
-        switch random.below(10) {
+        switch random.below(11) {
+        case 10: settle()
         case 0...2: add()
         case 3...5: take(at: random.pick(places))
         case 6, 7: finish()
@@ -75,11 +94,14 @@ private struct QueuesModel {
     }
 
     private mutating func add() {
+        let bytes = random.coin() ? 0 : 1 + random.below(100)
         let key = Flow.Key(
-            place: random.pick(places), label: Label(rawValue: UInt32(random.below(4))), group: Int32(random.below(4)))
+            place: random.pick(places), label: Label(rawValue: UInt32(random.below(4))), group: Int32(random.below(4)),
+            takesBytes: bytes > 0)
         let count = 1 + random.below(8)
         var entry = ReadyRun(run: .test(nextID, count: count, parent: 0, label: key.label.rawValue), bits: 0)
         entry.bits = entry.run.allBits
+        entry.ioBytes = Float(bytes)
         entry.priority = UInt8(100 + random.below(3))
         for index in 0..<count {
             waiting.append(
@@ -116,11 +138,14 @@ private struct QueuesModel {
             }
             #expect(isFirst, "tasks of one priority are first come, first served (T16)")
         }
-        for limiter in grant.limiters {
+        for limiter in grant.charge.limiters {
             limiters[limiter].running += 1
             if limiters[limiter].bucket != nil {
-                #expect(limiters[limiter].bucket!.available(at: now) >= grant.entry.count, "too fast")
-                limiters[limiter].bucket!.take(grant.entry.count)
+                let cost = limiters[limiter].cost(of: grant.entry.count, Int(grant.entry.ioBytes))
+                let room = limiters[limiter].bucket!.available(at: now)
+                // A task of any size runs, once there is anything, and then alone.
+                #expect(room >= cost || (room > 0 && grant.entry.count == 1), "too fast")
+                limiters[limiter].bucket!.take(cost, at: now)
             }
         }
         running.append(grant)
@@ -130,13 +155,16 @@ private struct QueuesModel {
         guard !running.isEmpty else { return }
         var grant = running.remove(at: random.below(running.count))
         let back = random.chance(1, in: 4) ? grant.entry.takeFirst(random.below(grant.entry.count + 1)) : nil
-        for limiter in grant.limiters {
+        for limiter in grant.charge.limiters {
             limiters[limiter].running -= 1
-            limiters[limiter].bucket?.giveBack(back?.count ?? 0)
+            let cost = limiters[limiter].cost(of: back?.count ?? 0, Int(grant.entry.ioBytes))
+            limiters[limiter].bucket?.giveBack(cost)
         }
-        queues.finish(grant.limiters, unstarted: back?.count ?? 0, now: now)
+        queues.finish(grant.charge, unstarted: back?.count ?? 0, now: now)
         guard let back, back.bits != 0 else { return }
-        let key = Flow.Key(place: random.pick(places), label: back.run.label, group: max(0, grant.limiters.group - 5))
+        let key = Flow.Key(
+            place: random.pick(places), label: back.run.label, group: max(0, grant.charge.limiters.group - 5),
+            takesBytes: back.ioBytes > 0)
         for index in BitIndexes(back.bits) {
             waiting.append(
                 Waiting(
@@ -145,13 +173,32 @@ private struct QueuesModel {
         queues.add(back, to: key, set(of: key), atFront: true, now: now)
     }
 
+    /// Tasks took more or less than was expected.
+    private mutating func settle() {
+        let difference = random.below(400) - 200
+        let key = Flow.Key(
+            place: .threads, label: Label(rawValue: UInt32(random.below(4))), group: Int32(random.below(4)))
+        for limiter in budgets(of: key) {
+            if difference < 0 {
+                limiters[limiter].bucket?.giveBack(-difference)
+            } else {
+                limiters[limiter].bucket?.take(difference, at: now)
+            }
+        }
+        queues.settle(difference, with: budgets(of: key), now: now)
+    }
+
     private mutating func change() {
         let limiter = random.below(limiters.count)
         switch random.below(6) {
         case 0: limiters[limiter].isPaused = true
+        case 1 where limiters[limiter].countsBytes:
+            let budget = ByteBudget(
+                bytesPerSecond: UInt64(1 + random.below(1000)), burst: UInt64(1 + random.below(200)))
+            limiters[limiter].bucket = TokenBucket(budget, now: now)
         case 1:
             limiters[limiter].bucket = TokenBucket(RateLimit(UInt32(1 + random.below(20)), per: .seconds(1)), now: now)
-        case 2: limiters[limiter].concurrency = random.below(3)
+        case 2 where !limiters[limiter].countsBytes: limiters[limiter].concurrency = random.below(3)
         case 3:
             let mask: UInt64 = random.next()
             let key = waiting.isEmpty ? nil : random.pick(waiting).key
@@ -237,6 +284,29 @@ struct ReadyQueuesTests {
             taken[(grant?.entry.run.firstID.rawValue ?? 0) > 100_000, default: 0] += 1
         }
         #expect(taken == [false: 100, true: 300])
+    }
+
+    @Test("T16: when the best of those that were let in is cancelled, the next best goes first, whoever was let in")
+    func removedHead() {
+        var queues = ReadyQueues()
+        let limiter = Int32(queues.addLimiter())
+        var now = Timestamp(milliseconds: 0)
+        let bucket = TokenBucket(RateLimit(1, per: .seconds(1)), now: now)
+        queues.update(Int(limiter), now: now) { $0.bucket = bucket }
+        for (id, label, priority) in [(9, 3, 50), (1, 1, 100), (2, 1, 102), (3, 2, 101)] as [(UInt64, UInt32, UInt8)] {
+            var entry = ReadyRun(run: .test(id, count: 1, parent: 0, label: label), bits: 1)
+            entry.priority = priority
+            queues.add(
+                entry, to: Flow.Key(place: .threads, label: entry.run.label), LimiterSet(type: limiter), now: now)
+        }
+        func take() -> UInt64? { queues.take(at: .threads, now: now, size: { _, _ in 1 })?.entry.run.firstID.rawValue }
+        var taken = [take(), take()]
+        #expect(taken == [9, nil])
+        now = now.advanced(by: .seconds(1))
+        queues.timePassed(until: now)
+        queues.remove(now: now, { $0.run.firstID == TaskID(1) ? 1 : 0 }, { _ in })
+        taken = [take(), take()]
+        #expect(taken == [3, nil])
     }
 
     @Test("T16: a task that waits rises above better ones that came later")

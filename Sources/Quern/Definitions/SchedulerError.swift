@@ -16,6 +16,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let invalidTypeName = Code("invalid type name")
         /// `run()` was called before.
         public static let alreadyRunning = Code("already running")
+        /// Another scheduler has the open store.
+        public static let storeTaken = Code("store taken")
         /// The scheduler stopped; the store keeps what it was given.
         public static let stopped = Code("stopped")
         /// A root task asked for a sibling: it has no parent to spawn it under. It may go on (T7).

@@ -18,7 +18,8 @@
 /// }
 /// ```
 ///
-/// Each has to call `next` once, or to throw. What it throws has the same consequences as if the handler had thrown it.
+/// Each has to call `next` once, or to throw. What it throws has the same consequences as if the handler had thrown it;
+/// what `next` throws has them, too, when it is caught. A second call of `next` throws and does nothing else.
 /// A scheduler that uses none calls its handlers directly.
 public protocol TaskMiddleware: Sendable {
     /// Around the commit of root tasks of one type that are submitted together: one, a batch, or a chunk of a stream.

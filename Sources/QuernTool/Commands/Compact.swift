@@ -20,7 +20,8 @@ struct Compact: ToolCommand {
             """)
 
     @OptionGroup var store: StoreArgument
-    @Option(help: "Write the compacted store into this directory, which must be empty or missing.", completion: .directory)
+    @Option(
+        help: "Write the compacted store into this directory, which must be empty or missing.", completion: .directory)
     var into: String?
     @Flag(help: "Say what it would free, and change nothing.")
     var dryRun = false
@@ -72,7 +73,8 @@ struct Compact: ToolCommand {
         table.add(dryRun ? "would be" : "after", "\(Numbers.bytes(report.bytesAfter))")
         table.add(
             dryRun ? "would free" : "freed",
-            "\(Numbers.bytes(max(freed, 0))) (\(Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))))")
+            "\(Numbers.bytes(max(freed, 0))) (\(Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))))"
+        )
         table.add("ended children", .number(report.children))
         table.add("live tasks", .number(report.liveTasks))
         try table.write(to: &output)

@@ -33,7 +33,9 @@ struct Export: ToolCommand {
     @OptionGroup var progress: ProgressOptions
 
     func validate() throws {
-        if format == .csv, parent == nil { throw ValidationError("CSV has the children of one parent: name it with --parent.") }
+        if format == .csv, parent == nil {
+            throw ValidationError("CSV has the children of one parent: name it with --parent.")
+        }
     }
 
     func run(into output: inout Output) throws -> ExitStatus {

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// The lines of a file, one in memory at a time.
 struct LineSource {
     /// A memo and an attachment of the largest size as Base64, and what is beside them.
@@ -9,6 +15,8 @@ struct LineSource {
     /// Fills a buffer with what comes next, and returns how much; 0 at the end.
     private let read: (UnsafeMutableRawBufferPointer) throws -> Int
     private var buffer: [UInt8] = []
+    /// Room for a read.
+    private var zeros: [UInt8] = []
     private var start = 0
     /// Bytes behind ``start`` in which there is no end of a line.
     private var searched = 0
@@ -48,9 +56,11 @@ struct LineSource {
 
     private var endOfLine: Int? {
         buffer.withUnsafeBytes { bytes in
-            var place = start + searched
-            while place < bytes.count, bytes[place] != 0x0A { place += 1 }
-            return place < bytes.count ? place : nil
+            let place = start + searched
+            guard place < bytes.count, let base = bytes.baseAddress,
+                let found = memchr(base + place, 0x0A, bytes.count - place)
+            else { return nil }
+            return UnsafeRawPointer(found) - base
         }
     }
 
@@ -60,7 +70,8 @@ struct LineSource {
             start = 0
         }
         let count = buffer.count
-        buffer.append(contentsOf: repeatElement(0, count: Self.pieceBytes))
+        if zeros.isEmpty { zeros = [UInt8](repeating: 0, count: Self.pieceBytes) }
+        buffer.append(contentsOf: zeros)
         let found = try buffer.withUnsafeMutableBytes { bytes in
             try read(UnsafeMutableRawBufferPointer(rebasing: bytes[count...]))
         }

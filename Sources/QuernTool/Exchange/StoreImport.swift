@@ -180,7 +180,8 @@ struct StoreImport<Sink: StoreSink> {
             throw ExchangeLine.Malformed(reason: "a memo of a task that did not complete, or an error of one that did")
         }
         if let last = rows.rows.last, last.sequence >= row.sequence {
-            throw ExchangeLine.Malformed(reason: "the child at position \(row.sequence) behind that at \(last.sequence)")
+            throw ExchangeLine.Malformed(
+                reason: "the child at position \(row.sequence) behind that at \(last.sequence)")
         }
         if row.kind == .completed {
             let before = rows.memos.count

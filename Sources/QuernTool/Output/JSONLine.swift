@@ -69,6 +69,18 @@ struct JSONLine {
         quoted { $0.append(jsonEscaped: bytes) }
     }
 
+    /// A field of a text that needs no escape.
+    mutating func text(_ name: StaticString, _ value: StaticString) {
+        key(name)
+        quoted { $0.append(value) }
+    }
+
+    /// A field whose value comes next, as the value of an array would.
+    mutating func beginField(_ name: StaticString) {
+        key(name)
+        needsComma = false
+    }
+
     mutating func object(_ name: StaticString, _ body: (inout JSONLine) -> Void) {
         key(name)
         nest("{", "}", body)
