@@ -19,7 +19,8 @@ extension TaskScheduler {
         public var ioBudget: ByteBudget?
         /// A task that has waited this long is treated as if its priority were one level better, after twice as long
         /// two levels, and so on (T16): so it runs some day however much comes in that is better. At least a
-        /// millisecond; nil, the default, for never. Each interval costs a pass over the types and groups that have tasks waiting.
+        /// millisecond; nil, the default, for never. Each interval costs a pass over the types and groups that have
+        /// tasks waiting.
         public var aging: Duration?
         /// How many levels better than a running task's a waiting task's priority must be, when all places are taken,
         /// to have the running one give way (T16): its Swift task is cancelled, it is pending again, and the attempt

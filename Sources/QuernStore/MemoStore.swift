@@ -103,7 +103,7 @@ public final class MemoStore: Sendable {
         }
     }
 
-    private static func acquireLock(
+    static func acquireLock(
         _ directory: FilePath, _ fileSystem: any FileSystem
     ) throws(StoreError) -> any FileLock {
         let path = directory.appending(StoreFiles.lockName)

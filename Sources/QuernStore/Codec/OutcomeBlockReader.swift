@@ -46,7 +46,8 @@ enum OutcomeBlockReader {
         return reader.offset
     }
 
-    private static func sections(
+    /// The header and the sections as they are stored.
+    static func sections(
         _ reader: inout ByteReader
     ) throws(DecodingFailure) -> (
         OutcomeBlockHeader, facts: UnsafeRawBufferPointer, memos: UnsafeRawBufferPointer, AttachmentSection?
@@ -142,7 +143,7 @@ enum OutcomeBlockReader {
     }
 
     /// The attachments of a block as they are stored: decoded and stored length (4 bytes each), bytes.
-    private struct AttachmentSection {
+    struct AttachmentSection {
         let codec: FrameHeader.Codec
         let raw: Int
         let stored: UnsafeRawBufferPointer

@@ -70,6 +70,20 @@ struct IndexDirectory: Sendable {
         }
     }
 
+    /// Some entries in order.
+    func entries(in range: Range<Int>) throws(OfflineFailure) -> [DirectoryEntry] {
+        switch entries {
+        case .memory(let entries): return Array(entries[range])
+        case .sealed(let start, _):
+            let offset = start + range.lowerBound * DirectoryEntry.size
+            let bytes = try file.bytes(offset..<(offset + range.count * DirectoryEntry.size))
+            var found: [DirectoryEntry] = []
+            found.reserveCapacity(range.count)
+            for index in 0..<range.count { found.append(try Self.entry(in: bytes, at: index)) }
+            return found
+        }
+    }
+
     /// The blocks of a parent in sequence order. A binary search in the file.
     func entries(of parent: TaskID) throws(OfflineFailure) -> [DirectoryEntry] {
         var (low, high) = (0, count)

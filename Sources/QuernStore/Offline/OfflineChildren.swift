@@ -69,6 +69,21 @@ package struct OfflineChildren {
     }
 }
 
+extension ChildBlock {
+    /// The children that are shown, also when the block has others. Needs all columns.
+    package func shownRows() -> OutcomeBlock {
+        var shown = OutcomeBlock(parent: parent, root: root)
+        for index in 0..<count {
+            let row = rows[index].outcome
+            withValue(at: index) { value in value.withUnsafeBytes { shown.append(row, value: $0) } }
+            withAttachment(at: index) { bytes in
+                bytes.withUnsafeBytes { shown.attachments.append($0, of: row.sequence) }
+            }
+        }
+        return shown
+    }
+}
+
 extension OfflineBlock {
     func finding(_ failure: OfflineFailure) -> StoreFinding {
         let children = "\(entry.outcomeCounts.total) children of parent \(entry.parent) are lost"

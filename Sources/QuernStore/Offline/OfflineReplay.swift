@@ -10,8 +10,12 @@ struct OfflineReplay {
     private(set) var findings: [StoreFinding] = []
     private(set) var tail: [TaskID: [OfflineBlock]] = [:]
     private(set) var end = LogPosition(segment: 0, offset: 0, checksum: 0)
+    /// What is known to be missing, by the frames behind it.
+    private(set) var gaps: [LogGap] = []
     /// Whether something is missing before this place, so that what follows may not fit.
-    private var hasGap = false
+    private(set) var hasGap = false
+    /// Where the last damage is that nothing behind it has told the extent of.
+    private var openGap: (file: String, offset: Int)?
     private var misfits = 0
     private var scratch = OutcomeBlockScratch()
     /// The parts of a batch whose commit frame is still to come.
@@ -50,6 +54,7 @@ struct OfflineReplay {
 
     private mutating func reportMissing(_ number: UInt64) {
         hasGap = true
+        openGap = openGap ?? (StoreFiles.name(.log, number), 0)
         damage(StoreFiles.name(.log, number), "is missing", "what was committed in it is lost")
     }
 
@@ -69,36 +74,47 @@ struct OfflineReplay {
         if let knownEnd, knownEnd > file.size {
             damage(file.name, at: file.size, "ends before byte \(knownEnd)", "what was committed there is lost")
         }
+        if Int(clamping: end.offset) > min(knownEnd ?? .max, file.size) {
+            damage(
+                file.name, at: file.size, "ends before byte \(end.offset), where the checkpoint stands",
+                "what was committed behind the checkpoint may be lost")
+        }
         var walk = FrameWalk(
             file, from: Int(clamping: end.offset), to: knownEnd, segment: end.segment, seed: raw.identity.seed)
-        var isDurable = successor != nil
+        // Where no successor says where this segment ends, only what is vouched for was on disk.
+        var durableUpTo = knownEnd.map { UInt64($0) }
         while let item = next(&walk, file) {
             switch item {
             case .frame(let frame) where frame.isIntact && frame.header.isOfLog:
                 accept(frame, file)
             case .frame(let frame):
-                isDurable = isDurable || vouches(walk, for: frame.offset)
-                guard isDurable else { return endTorn(file, frame.offset..<file.size) }
-                lose(file, at: frame.offset, "wrong checksum of a frame's body", bytes: frame.length)
+                durableUpTo = durableUpTo ?? vouched(behind: walk)
+                guard frame.header.offset < durableUpTo ?? 0 else { return endTorn(file, frame.offset..<file.size) }
+                lose(
+                    file, at: frame.offset,
+                    frame.isIntact ? "a frame that no log has" : "wrong checksum of a frame's body",
+                    bytes: frame.length)
             case .gap(let gap):
-                isDurable = isDurable || vouches(walk, for: gap.range.lowerBound)
-                guard isDurable else {
+                durableUpTo = durableUpTo ?? vouched(behind: walk)
+                guard gap.range.lowerBound < durableUpTo ?? 0 else {
                     if gap.isZeros, gap.range.upperBound >= file.size { return endTorn(file, nil) }
                     return endTorn(file, gap.range.lowerBound..<file.size)
                 }
                 lose(file, at: gap.range.lowerBound, gap.reason, bytes: gap.range.count)
             }
         }
-        if !parts.isEmpty { endTorn(file, parts[0].offset..<file.size) }
+        guard let first = parts.first else { return }
+        if knownEnd == nil { endTorn(file, first.offset..<file.size) } else { dropParts(file) }
     }
 
-    /// Whether a frame further on says that the file was on disk beyond `offset`.
-    private func vouches(_ walk: FrameWalk, for offset: Int) -> Bool {
+    /// How far frames further on say that the file was on disk.
+    private func vouched(behind walk: FrameWalk) -> UInt64 {
         var ahead = walk
-        while let item = try? ahead.next() {
-            if case .frame(let frame) = item, frame.header.durableUpTo > UInt64(offset) { return true }
+        var durableUpTo: UInt64 = 0
+        while let step = try? ahead.step() {
+            if case .frame(let header) = step { durableUpTo = max(durableUpTo, header.durableUpTo) }
         }
-        return false
+        return durableUpTo
     }
 
     private mutating func next(_ walk: inout FrameWalk, _ file: RawFile) -> FrameWalk.Item? {
@@ -110,6 +126,7 @@ struct OfflineReplay {
 
     private mutating func lose(_ file: RawFile, at offset: Int, _ what: String, bytes: Int) {
         hasGap = true
+        openGap = openGap ?? (file.name, offset)
         damage(file.name, at: offset, what, "what was committed in these \(bytes) bytes is lost")
         dropParts(file)
     }
@@ -141,6 +158,7 @@ struct OfflineReplay {
             hasGap = true
             dropParts(file)
         }
+        if parts.isEmpty { closeGap(frame.header) }
         end.offset = UInt64(frame.offset + frame.length)
         end.checksum = frame.header.checksum
         parts.append(frame)
@@ -151,6 +169,24 @@ struct OfflineReplay {
         for block in state.fullBlocks { keep(block) }
         state.fullBlocks.removeAll(keepingCapacity: true)
     }
+
+    /// The first frame behind damage says what the next id and position were: what is between is missing.
+    private mutating func closeGap(_ header: FrameHeader) {
+        guard hasGap, header.firstSequence <= Limits.number, header.firstID <= Limits.number else { return }
+        if let place = openGap {
+            gaps.append(
+                LogGap(
+                    file: place.file, offset: place.offset,
+                    sequences: state.nextSequence..<max(state.nextSequence, header.firstSequence),
+                    ids: state.nextID..<max(state.nextID, header.firstID)))
+            openGap = nil
+        }
+        state.nextSequence = max(state.nextSequence, header.firstSequence)
+        state.nextID = max(state.nextID, header.firstID)
+    }
+
+    /// Whether the log ends in damage, so that nobody can tell how much is missing.
+    var endsInDamage: Bool { openGap != nil }
 
     private mutating func keep(_ block: OutcomeBlock) {
         tail[block.parent, default: []].append(OfflineBlock(BlockExtent(encoding: block, scratch: &scratch)))
@@ -182,6 +218,11 @@ struct OfflineReplay {
             segment: UInt32(truncatingIfNeeded: file.number), frameOffset: frame.header.offset,
             recordOffset: UInt32(offset))
         var changes = ChangeCollector()
+        if hasGap, kind == .define {
+            var reader = ByteReader(fields)
+            let label: UInt32 = try reader.littleEndian()
+            if label > 0 { try state.labels.assume(upTo: label - 1) }
+        }
         do throws(DecodingFailure) { try state.apply(kind, fields, at: place, changes: &changes) } catch {
             if kind == .outcomes { try keepStray(fields) }
             throw error
@@ -198,6 +239,16 @@ struct OfflineReplay {
         keep(rows)
         state.nextSequence = max(state.nextSequence, block.lastSequence + 1)
     }
+}
+
+/// Commits that are missing in the log, between what is known before and behind them.
+struct LogGap: Sendable, Equatable {
+    var file: String
+    var offset: Int
+    /// Positions of outcomes that were committed in it.
+    var sequences: Range<UInt64>
+    /// Ids of tasks that were spawned in it.
+    var ids: Range<UInt64>
 }
 
 extension FrameHeader {

@@ -14,13 +14,30 @@ package struct OfflineStore: Sendable {
     var manifest: Manifest?
     /// The checkpoint that the rest begins with; nil when there is none that could be read.
     var checkpointFile: RawFile?
+    /// What it says of the files; nil when it does not say where the log goes on.
+    var base: Base?
     var state = StoreState()
     /// The index segments that count.
     var segments: [IndexDirectory] = []
     /// Blocks that are in the log behind the checkpoint and in no segment, by parent, in sequence order.
     var tail: [TaskID: [OfflineBlock]] = [:]
+    /// Whether ended children may be missing of which no directory tells.
+    var mayMissChildren = false
+    /// What is known to be missing in the log behind the checkpoint.
+    var logGaps: [LogGap] = []
+    /// Whether commits may be missing at the end of the log, so that ids may be in use of which nothing is known.
+    var mayMissIDs = false
+    /// Where the checkpoint stands in the log; nil when all of the log that is there was applied.
+    var checkpointPosition: LogPosition? { base?.position }
     /// Where the log ends.
     var logEnd = LogPosition(segment: 0, offset: 0, checksum: 0)
+
+    /// The position in the log up to which a checkpoint speaks, and the index segments that it names.
+    struct Base: Sendable {
+        var position: LogPosition
+        var sealed: [Checkpoint.Sealed]
+        var open: Checkpoint.Open?
+    }
 
     init(_ raw: RawStore) { self.raw = raw }
 

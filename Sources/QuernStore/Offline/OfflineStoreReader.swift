@@ -9,9 +9,10 @@ struct OfflineStoreReader {
     static func read(_ raw: RawStore) -> OfflineStore {
         var reader = OfflineStoreReader(raw: raw, store: OfflineStore(raw))
         reader.readManifest()
-        let checkpoint = reader.readCheckpoint()
-        reader.readIndex(checkpoint)
-        reader.readLog(from: checkpoint?.position)
+        reader.readCheckpoint()
+        reader.store.mayMissChildren = reader.store.findings.contains { $0.severity == .damage }
+        reader.readIndex()
+        reader.readLog(from: reader.store.checkpointPosition)
         return reader.store
     }
 
@@ -39,31 +40,25 @@ struct OfflineStoreReader {
 
     // MARK: Checkpoint
 
-    private struct Base {
-        var position: LogPosition?
-        var sealed: [Checkpoint.Sealed]
-        var open: Checkpoint.Open?
-    }
-
     /// That of the manifest; without one the newest that says where the log goes on.
-    private mutating func readCheckpoint() -> Base? {
+    private mutating func readCheckpoint() {
         if let manifest = store.manifest {
             guard let file = raw.file(.checkpoint, manifest.checkpointNumber) else {
-                damage(
+                return damage(
                     StoreFiles.name(.checkpoint, manifest.checkpointNumber), "is missing",
                     "what is live is read off the log that is there")
-                return nil
             }
             return read(file, checksum: manifest.checkpointChecksum)
         }
         for file in raw.files(.checkpoint).reversed() {
-            if let base = read(file, checksum: nil), base.position != nil { return base }
+            read(file, checksum: nil)
+            if store.base != nil { return }
         }
-        return nil
     }
 
-    private mutating func read(_ file: RawFile, checksum: UInt32?) -> Base? {
+    private mutating func read(_ file: RawFile, checksum: UInt32?) {
         var decoder = CheckpointDecoder()
+        decoder.isPartial = true
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
             damage(file.name, at: 0, error.reason, "it is read all the same, where its frames are this store's")
         }
@@ -72,24 +67,34 @@ struct OfflineStoreReader {
         while let item = next(&walk, file) {
             switch item {
             case .gap(let gap):
-                damage(file.name, at: gap.range.lowerBound, gap.reason, "live tasks and parents may be missing")
+                damage(file.name, at: gap.range.lowerBound, gap.reason, Self.incomplete)
             case .frame(let frame):
-                if frame.header.previousChecksum != last?.checksum ?? 0 {
-                    damage(file.name, at: frame.offset, "frames are missing", "live tasks and parents may be missing")
+                let follows = last?.kind != .commit && frame.header.previousChecksum == last?.checksum ?? 0
+                if !follows || frame.header.kind != .state && frame.header.kind != .commit {
+                    damage(file.name, at: frame.offset, "a frame that does not follow here", Self.incomplete)
                 }
                 last = frame.header
                 apply(frame, of: file, to: &decoder)
             }
         }
         if last?.kind != .commit {
-            damage(file.name, at: file.size, "ends early", "live tasks and parents may be missing")
+            damage(file.name, at: file.size, "ends early", Self.incomplete)
         } else if let checksum, last?.checksum != checksum {
             damage(file.name, "is not the checkpoint that the manifest names", "the store may be of two moments")
         }
         store.checkpointFile = file
         store.state = decoder.state
-        return Base(position: decoder.position, sealed: decoder.sealed, open: decoder.open)
+        store.base = nil
+        guard let position = decoder.position else {
+            return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
+        }
+        do throws(DecodingFailure) { try decoder.check(position) } catch {
+            damage(file.name, error.reason, "a writer refuses the store")
+        }
+        store.base = OfflineStore.Base(position: position, sealed: decoder.sealed, open: decoder.open)
     }
+
+    private static let incomplete = "live tasks and parents may be missing"
 
     private mutating func apply(_ frame: RawFrame, of file: RawFile, to decoder: inout CheckpointDecoder) {
         var failures: [String] = []
@@ -104,7 +109,7 @@ struct OfflineStoreReader {
             }
         } catch { failures.append(error.reason) }
         for failure in failures {
-            damage(file.name, at: frame.offset, failure, "live tasks and parents may be missing")
+            damage(file.name, at: frame.offset, failure, Self.incomplete)
         }
     }
 
@@ -118,8 +123,8 @@ struct OfflineStoreReader {
     // MARK: Index
 
     /// The segments that the checkpoint names; without one all that are there.
-    private mutating func readIndex(_ base: Base?) {
-        guard let base, base.position != nil else {
+    private mutating func readIndex() {
+        guard let base = store.base else {
             for file in raw.files(.index) { survey(file, to: nil, because: nil) }
             return
         }
@@ -128,6 +133,7 @@ struct OfflineStoreReader {
                 damage(
                     StoreFiles.name(.index, UInt64(sealed.number)), "is missing",
                     "the children in \(sealed.entryCount) blocks are lost")
+                store.mayMissChildren = true
                 continue
             }
             check(file)
@@ -140,8 +146,14 @@ struct OfflineStoreReader {
                 survey(file, to: Int(clamping: sealed.directoryOffset), because: error.reason)
             }
         }
+        let named = Set(base.sealed.map { UInt64($0.number) } + (base.open.map { [UInt64($0.number)] } ?? []))
+        // A checkpoint that is damaged may name others too.
+        if store.mayMissChildren {
+            for file in raw.files(.index) where !named.contains(file.number) { survey(file, to: nil, because: nil) }
+        }
         guard let open = base.open else { return }
         guard let file = raw.file(.index, UInt64(open.number)) else {
+            store.mayMissChildren = true
             return damage(
                 StoreFiles.name(.index, UInt64(open.number)), "is missing",
                 "the children in \(open.entries.count) blocks are lost")
@@ -167,9 +179,13 @@ struct OfflineStoreReader {
         do throws(FileError) {
             let survey = try BlockSurvey(of: file, to: end, seed: raw.identity.seed)
             store.findings += survey.findings
+            if !survey.findings.isEmpty { store.mayMissChildren = true }
             store.segments.append(
                 IndexDirectory(file, blocksEnd: min(end ?? file.size, file.size), entries: survey.entries))
-        } catch { damage(file.name, "\(error)", "its children are not read") }
+        } catch {
+            damage(file.name, "\(error)", "its children are not read")
+            store.mayMissChildren = true
+        }
     }
 
     // MARK: Log
@@ -181,6 +197,8 @@ struct OfflineStoreReader {
         store.state = replay.state
         store.tail = replay.tail
         store.logEnd = replay.end
+        store.logGaps = replay.gaps
+        store.mayMissIDs = replay.hasGap && (replay.endsInDamage || position == nil)
     }
 }
 

@@ -40,6 +40,18 @@ package struct RawFile: Sendable {
         return range.isEmpty ? [] : try file.read(count: range.count, at: range.lowerBound)
     }
 
+    /// Fills the first `count` bytes of a buffer, which has so many. Returns how many there were: fewer where the file
+    /// ends.
+    func read(into buffer: inout [UInt8], count: Int, at offset: Int) throws(FileError) -> Int {
+        let result = buffer.withUnsafeMutableBytes { bytes -> Result<Int, FileError> in
+            do throws(FileError) {
+                return .success(
+                    try file.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[..<count]), at: offset))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
     /// What its frames say is their file's number.
     func segment(_ header: FileHeader?) -> UInt32 {
         UInt32(truncatingIfNeeded: kind == .manifest ? header?.number ?? 0 : number)

@@ -41,6 +41,9 @@ package struct RawStore: Sendable {
         identity = try Self.identity(of: files, in: directory)
     }
 
+    /// What the files take, in bytes.
+    package var bytes: Int { files.reduce(0) { $0 + $1.size } }
+
     /// The files of a kind in the order of their numbers.
     package func files(_ kind: RawFile.Kind) -> [RawFile] { files.filter { $0.kind == kind } }
 
