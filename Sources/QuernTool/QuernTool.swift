@@ -21,16 +21,23 @@ struct QuernTool: ParsableCommand {
             CommandGroup(
                 name: "Look into a store",
                 subcommands: [
+                    Bench.self,
                     Children.self,
+                    Errors.self,
                     Info.self,
+                    Show.self,
+                    Tasks.self,
+                    Tree.self,
                 ]),
             CommandGroup(
                 name: "Make a store of another",
                 subcommands: [
                     Compact.self,
+                    Copy.self,
                     Export.self,
                     Import.self,
                     Index.self,
+                    Prune.self,
                     Repair.self,
                 ]),
         ])

@@ -99,17 +99,18 @@ struct ToolStore {
         _ id: UInt64, _ label: Label, _ kind: OutcomeKind, under parent: UInt64 = 0
     ) -> Transaction.Outcome {
         Transaction.Outcome(
-            task: TaskID(id), parent: TaskID(parent), label: label, kind: kind, attempts: 1, startedAt: submitted, endedAt: ended)
+            task: TaskID(id), parent: TaskID(parent), label: label, kind: kind, attempts: 1, startedAt: submitted,
+            endedAt: ended)
     }
 
     /// Runs `quern` with these arguments, and the store's directory behind the first.
     func run(_ command: String, _ arguments: String...) throws -> (
-        status: ExitStatus, lines: [String], warnings: [String]
+        status: ToolStatus, lines: [String], warnings: [String]
     ) {
         try Self.run([command, path.string] + arguments)
     }
 
-    static func run(_ arguments: [String]) throws -> (status: ExitStatus, lines: [String], warnings: [String]) {
+    static func run(_ arguments: [String]) throws -> (status: ToolStatus, lines: [String], warnings: [String]) {
         var output = Output.captured()
         let command = try #require(try QuernTool.parseAsRoot(arguments) as? any ToolCommand)
         let status = command.perform(into: &output)
