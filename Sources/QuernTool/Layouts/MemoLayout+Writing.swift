@@ -87,7 +87,9 @@ extension MemoLayout {
         case .json: JSONText.withOneLine(memo) { json.rawValue($0) }
         case .fields(let fields):
             json.objectValue { json in
-                for field in fields where field.isPrinted { json.field(named: field.name) { field.append(memo, to: &$0) } }
+                for field in fields where field.isPrinted {
+                    json.field(named: field.name) { field.append(memo, to: &$0) }
+                }
             }
         }
         return true

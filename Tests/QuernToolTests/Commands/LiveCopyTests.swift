@@ -9,6 +9,11 @@ import Testing
 
 @Suite("Live copies")
 struct LiveCopyTests {
+    private final class Progress: Sendable {
+        let acknowledged = Atomic(0)
+        let isOver = Atomic(false)
+    }
+
     /// So small that files come and go all the time.
     private static var configuration: MemoStore.Configuration {
         var configuration = MemoStore.Configuration()
@@ -31,28 +36,27 @@ struct LiveCopyTests {
         var root = Transaction()
         root.spawn(under: .none, label: label, at: ToolStore.submitted) { (_) throws(Never) in }
         let parent = TaskID(try await store.append(root).spawned[0].lowerBound)
-        let acknowledged = Atomic<Int>(0)
-        let isOver = Atomic(false)
+        let progress = Progress()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 var round = 0
-                while !isOver.load(ordering: .relaxed) {
+                while !progress.isOver.load(ordering: .relaxed) {
                     round += 1
                     try await Self.commit(20, under: parent, label, in: store)
-                    acknowledged.add(20, ordering: .sequentiallyConsistent)
+                    progress.acknowledged.add(20, ordering: .sequentiallyConsistent)
                     if round.isMultiple(of: 40) { try await store.compact() }
                 }
             }
-            defer { isOver.store(true, ordering: .relaxed) }
+            defer { progress.isOver.store(true, ordering: .relaxed) }
             for index in 0..<12 {
-                let known = acknowledged.load(ordering: .sequentiallyConsistent)
+                let known = progress.acknowledged.load(ordering: .sequentiallyConsistent)
                 let copy = directory.path.appending("copy-\(index)")
                 _ = try StoreCopy.run(of: source, into: copy, isLive: true)
                 #expect(try StoreVerifier.verify(at: copy).findings.filter { $0.severity == .damage } == [])
                 let opened = try await MemoStore.open(at: copy)
                 let children = try opened.children(of: parent).count
                 #expect(children >= known)
-                #expect(opened.status(of: parent)?.counts.completed == UInt64(children))
+                #expect(opened.status(of: parent)?.counts.completed ?? 0 == UInt64(children))
                 // Those that were spawned and not ended keep their payloads.
                 for entry in opened.liveTasks().runs where entry.run.parent == parent {
                     try opened.withPayloads(of: entry.run, indexes: entry.live) { _, bytes in

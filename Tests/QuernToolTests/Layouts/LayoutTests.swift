@@ -62,7 +62,10 @@ struct LayoutTests {
 
     @Test(
         "A layout that means nothing is refused with the field that is wrong",
-        arguments: ["", "u64 a,", "u7 a", "u64 a b", "utf8 a,u8 b", "bytes a,u8", "bytes0", "bytes9999999", "u8 a,u16 a", "json,u8"])
+        arguments: [
+            "", "u64 a,", "u7 a", "u64 a b", "utf8 a,u8 b", "bytes a,u8", "bytes0", "bytes9999999", "u8 a,u16 a",
+            "json,u8",
+        ])
     func refused(_ layout: String) { #expect(throws: LayoutError.self) { try MemoLayout(parsing: layout) } }
 
     @Test(
