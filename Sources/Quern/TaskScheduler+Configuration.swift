@@ -13,12 +13,14 @@ extension TaskScheduler {
         public var concurrency = 32
         /// What holds for all tasks unless their domain, their type or the call says otherwise. Nothing by default.
         public var options = TaskOptions()
-        /// How many bytes tasks read and write in a time (T16), of all types together; nil, the default, for no limit. See
+        /// How many bytes tasks read and write in a time (T16), of all types together; nil, the default, for no limit.
+        /// See
         /// ``TaskScheduler/setIOBudget(_:for:)``.
         public var ioBudget: ByteBudget?
         /// A task that has waited this long is treated as if its priority were one level better, after twice as long
         /// two levels, and so on (T16): so it runs some day however much comes in that is better. At least a
-        /// millisecond; nil, the default, for never. Each interval costs a pass over the types and groups that have tasks waiting.
+        /// millisecond; nil, the default, for never. Each interval costs a pass over the types and groups that have
+        /// tasks waiting.
         public var aging: Duration?
         /// How many levels better than a running task's a waiting task's priority must be, when all places are taken,
         /// to have the running one give way (T16): its Swift task is cancelled, it is pending again, and the attempt

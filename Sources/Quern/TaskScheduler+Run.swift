@@ -10,9 +10,9 @@ extension TaskScheduler {
     /// - Cancellation of the Swift task: as above, but the handlers that run are cancelled, and their tasks stay
     ///   pending unless they return in spite of it; `run()` throws `CancellationError`.
     ///
-    /// Callers who wait for tasks that have not ended get ``SchedulerError`` with `stopped`, as soon as it is certain that
-    /// they will not: a handler among them that lets it pass is pending again, the attempt not counted. Their tasks go
-    /// on when a scheduler opens the store the next time.
+    /// Callers who wait for tasks that have not ended get ``SchedulerError`` with `stopped`, as soon as it is certain
+    /// that they will not: a handler among them that lets it pass is pending again, the attempt not counted. Their
+    /// tasks go on when a scheduler opens the store the next time.
     ///
     /// - Throws: ``SchedulerError`` with `alreadyRunning` or `stopped` when it was called before, and with the store's
     ///   error as its cause when the store fails. `CancellationError`.

@@ -41,8 +41,8 @@ public final class TaskScheduler: Service {
     /// Takes over an open store, to which nothing was appended since it was opened.
     ///
     /// - Parameter register: says which handler runs which tasks.
-    /// - Throws: `SchedulerError` with `storeTaken` when another scheduler has the store; for a registration, or with the
-    ///   store's error as its cause; what `register` throws. But for the first the store is then closed.
+    /// - Throws: `SchedulerError` with `storeTaken` when another scheduler has the store; for a registration, or with
+    ///   the store's error as its cause; what `register` throws. But for the first the store is then closed.
     public init(
         store: MemoStore, configuration: Configuration = Configuration(),
         _ register: (inout Registry) throws -> Void

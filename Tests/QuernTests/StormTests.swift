@@ -199,7 +199,7 @@ struct StormTests {
             let events = scheduler.events(capacity: 1 << 20)
             let actors = (0..<3).map { number in
                 var random = SeededGenerator(seed: random.next() &+ UInt64(number))
-                var own = roots
+                let own = roots
                 return Task { [own] in
                     var roots = own
                     for _ in 0..<40 { try await act(scheduler, &random, &roots) }

@@ -32,8 +32,8 @@ extension TaskContext {
     /// - Throws: as ``spawnChild(_:options:)``; the tasks before the one that it is about are spawned.
     /// - Complexity: O(payloads + keys). Durable when `execute` has returned and committed; memory holds a few MiB of
     ///   them until then, however many they are, and what the disk is behind: this does not wait for it. Where they
-    ///   are made faster than they are written, a stream (``spawnChildren(from:cursor:named:chunk:pendingLimit:options:key:task:)``)
-    ///   does.
+    ///   are made faster than they are written, use a stream, which does:
+    ///   ``spawnChildren(from:cursor:named:chunk:pendingLimit:options:key:task:)``.
     public func spawnChildren<Tasks: Sequence>(
         _ tasks: Tasks, options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
     ) throws(SchedulerError) where Tasks.Element: DurableTask {

@@ -12,8 +12,8 @@ public import QuernStore
 /// nothing, spawned without options, cost nothing more than that.
 ///
 /// All but ``retry`` and ``expectedIO`` is decided when the task is spawned, and is as durable as the task. A retry
-/// policy that is not said at the call is the one that the type has when an attempt fails, and likewise what is expected
-/// to be read and written is what the type says when the task is ready, or when the scheduler that runs it was made.
+/// policy that is not said at the call is the one that the type has when an attempt fails; what is expected to be read
+/// and written, when it is not said at the call, is what the type says in the scheduler that runs the task.
 public struct TaskOptions: Sendable, Equatable {
     /// What no other live task may have: among the children of its parent, or the root tasks of its type (T11). It is
     /// free again when the task has ended.
@@ -44,8 +44,8 @@ public struct TaskOptions: Sendable, Equatable {
     public var onDependencyCancel: DependencyPolicy?
     /// How often the task is tried (T15); once by default.
     public var retry: RetryPolicy?
-    /// What a call of the task's handler is expected to read and write (T16); nothing by default. Budgets hold back tasks
-    /// that are expected to do either: see ``TaskScheduler/setIOBudget(_:for:)``.
+    /// What a call of the task's handler is expected to read and write (T16); nothing by default. Budgets hold back
+    /// tasks that are expected to do either: see ``TaskScheduler/setIOBudget(_:for:)``.
     public var expectedIO: IOEstimate?
 
     /// Says what is given, and leaves the rest open.

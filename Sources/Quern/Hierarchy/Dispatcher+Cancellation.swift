@@ -33,8 +33,8 @@ extension Dispatcher {
         interruptDoomed(SweepMask([]), reachesBelow: true)
     }
 
-    /// Whether all children of a task are to be cancelled, since it is or one above it. Those in between are then noted as
-    /// doomed.
+    /// Whether all children of a task are to be cancelled, since it is or one above it. Those in between are then noted
+    /// as doomed.
     ///
     /// - Complexity: O(depth).
     mutating func isDoomed(below parent: TaskID) -> Bool {

@@ -14,8 +14,8 @@ public protocol PressureSource: Sendable {
     /// What logs, metrics and ``TaskScheduler/pressure`` call it.
     var name: String { get }
 
-    /// From 0, at ease, to 1, overloaded; nil when it cannot be told now, which counts as 0. What lies outside counts as
-    /// the nearer end.
+    /// From 0, at ease, to 1, overloaded; nil when it cannot be told now, which counts as 0. What lies outside counts
+    /// as the nearer end.
     ///
     /// Called on a thread of its own, one source after the other. It may read a small file, and must not wait for
     /// anything: until it returns nobody hears of the other sources, and `run()` starts no task before it has been

@@ -5,8 +5,8 @@ public import SystemPackage
 /// Linux's pressure stall information: which part of the last ten seconds tasks of this machine, or of a cgroup, were
 /// kept waiting for the disk, for memory or for a processor.
 ///
-/// Other systems, and kernels without it, tell nothing: no pressure. The work of the scheduler itself counts too, so that
-/// tasks that load the disk hold back those of worse priority.
+/// Other systems, and kernels without it, tell nothing: no pressure. The work of the scheduler itself counts too, so
+/// that tasks that load the disk hold back those of worse priority.
 public struct PressureStall: PressureSource {
     public enum Resource: String, Sendable, CaseIterable {
         case io, memory, cpu
@@ -49,8 +49,8 @@ public struct PressureStall: PressureSource {
         return String(decoding: bytes.prefix(count ?? 0), as: UTF8.self)
     }
 
-    /// From a line such as `some avg10=1.25 avg60=0.80 avg300=0.21 total=123`: the part of the time in which at least one
-    /// task waited. Nil when there is no such line.
+    /// From a line such as `some avg10=1.25 avg60=0.80 avg300=0.21 total=123`: the part of the time in which at least
+    /// one task waited. Nil when there is no such line.
     static func stalledShare(in text: String) -> Double? {
         for line in text.split(separator: "\n") {
             let words = line.split(separator: " ")

@@ -9,10 +9,10 @@
 /// ])
 /// ```
 ///
-/// What counts is the priority that the task has, however long it has waited: ``TaskScheduler/Configuration/aging`` does
-/// not lift it past a step, ``TaskScheduler/setPriority(_:of:)`` does. `finalize` is held back like `execute`. What a
-/// worker has goes on. Tasks that are held back cost the others nothing, can be cancelled and expire; a parent waits for
-/// children that are held back as it does for those that are not, without a worker.
+/// What counts is the priority that the task has, however long it has waited: ``TaskScheduler/Configuration/aging``
+/// does not lift it past a step, ``TaskScheduler/setPriority(_:of:)`` does. `finalize` is held back like `execute`.
+/// What a worker has goes on. Tasks that are held back cost the others nothing, can be cancelled and expire; a parent
+/// waits for children that are held back as it does for those that are not, without a worker.
 public struct ThrottlePolicy: Sendable, Equatable {
     public struct Step: Sendable, Equatable {
         /// The step holds from this pressure on,
@@ -47,8 +47,8 @@ public struct ThrottlePolicy: Sendable, Equatable {
 
     public init(_ steps: [Step]) { self.steps = steps }
 
-    /// From 0.5 on tasks of priority 192 and worse wait; from 0.75 on all that are worse than the default of 128, and half
-    /// of the workers; from 0.9 on those of the default priority as well. What is better always runs.
+    /// From 0.5 on tasks of priority 192 and worse wait; from 0.75 on all that are worse than the default of 128, and
+    /// half of the workers; from 0.9 on those of the default priority as well. What is better always runs.
     public static let `default` = ThrottlePolicy([
         Step(from: 0.5, priority: 192), Step(from: 0.75, priority: 129, concurrency: 0.5),
         Step(from: 0.9, priority: 128, concurrency: 0.5),

@@ -118,7 +118,8 @@ struct Dispatcher {
     var cancelKinds: [TaskID: OutcomeKind] = [:]
     /// Tasks that got another priority than they were spawned with, as long as they have no outcome.
     var priorities: [TaskID: UInt8] = [:]
-    /// Doomed tasks, and parents of doomed tasks, that may still be in a queue: what takes them out is one pass for all.
+    /// Doomed tasks that may still be in a queue, and parents that fail, whose children may: one pass for all takes
+    /// them out.
     var unswept: [TaskID] = []
     var unsweptFailing: [TaskID] = []
     /// What the pulls since the last such pass make up for.

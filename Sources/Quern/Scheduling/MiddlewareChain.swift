@@ -9,8 +9,8 @@ struct MiddlewareChain: Sendable {
     typealias Next = () async throws -> Void
 
     /// - Parameter call: what is asked of each.
-    /// - Throws: what they throw or `body` throws, whether they let it pass or not; `PermanentError` when `body` was not
-    ///   called. A second call of it throws that, too: what it spawns would be doubled.
+    /// - Throws: what they throw or `body` throws, whether they let it pass or not; `PermanentError` when `body` was
+    ///   not called. A second call of it throws that, too: what it spawns would be doubled.
     func around<Output>(
         _ call: @escaping (any TaskMiddleware, Next) async throws -> Void, _ body: @escaping () async throws -> Output
     ) async throws -> Output {

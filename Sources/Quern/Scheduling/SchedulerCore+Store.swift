@@ -148,6 +148,7 @@ extension SchedulerCore {
         // Before the first commit, which may have retention begin.
         retainTrees(live)
         let crashes = Dispatcher.crashCounts(of: live)
+        let firstStarts = try await firstStarts(live)
         if !crashes.isEmpty {
             do throws(StoreError) { try await store.append(judge(crashes, live: live)) } catch {
                 // What was in flight is still noted, in case this process dies as well.
@@ -155,11 +156,11 @@ extension SchedulerCore {
                 logger.error("which tasks ran when the process died cannot be stored: \(error)")
             }
         }
-        let isChanged = try await expireOverdue(live)
+        let isChanged = try await expireOverdue(live, firstStarts)
         let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
         releaseEndedTrees()
         let held = perform { state in
-            state.dispatcher.recover(current, wasClean: store.recovery.wasClean)
+            state.dispatcher.recover(current, firstStarts: firstStarts, wasClean: store.recovery.wasClean)
             state.isRecovered = true
             return state.dispatcher.heldCounts
         }

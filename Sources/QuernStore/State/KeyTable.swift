@@ -27,11 +27,12 @@ struct KeyTable: Sendable {
 
     /// Gives a key to a task, which has none; whoever has it loses it.
     mutating func give(_ key: TaskKey, to task: TaskID) {
-        if shards.isEmpty { shards = Array(repeating: KeyShard(), count: Self.shardCount) }
         if let holder = self.task(for: key) {
             if holder == task { return }
             remove(holder)
         }
+        // Behind the removal, which leaves none when the holder's key was the only one.
+        if shards.isEmpty { shards = Array(repeating: KeyShard(), count: Self.shardCount) }
         keys[task] = key
         shards[Self.shard(of: key)].insert(task, key) { [keys] in keys[$0] }
     }

@@ -20,7 +20,7 @@ struct ChildrenCSV {
 
     mutating func writeHeader(to output: inout Output) throws(OutputFailure) {
         output.buffer.append("id,sequence,kind,type,attempts,started,ended,")
-        for field in layout.fields {
+        for field in layout.fields where field.isPrinted {
             write(text: field.name, to: &output.buffer)
             output.buffer.append(0x2C)
         }
@@ -59,7 +59,7 @@ struct ChildrenCSV {
 
     private mutating func write(memo: UnsafeRawBufferPointer?, to buffer: inout TextBuffer) {
         let fits = memo.map { layout.misfit($0) == nil } ?? false
-        for field in layout.fields {
+        for field in layout.fields where field.isPrinted {
             if let memo, fits {
                 cell.removeAll()
                 if field.kind == .utf8 { cell.append(field.bytes(in: memo)) } else { field.append(memo, to: &cell) }

@@ -36,6 +36,14 @@ struct LayoutTests {
                 + #"h=-0.25 i=abcd j=é\n"#)
     }
 
+    @Test("Fields that nobody wants are left out, and the rest may be bytes")
+    func leftOut() throws {
+        let decoded = try decoded("u8 a,bytes2 _,u8 _,bytes rest", [1, 2, 3, 4, 0xAB, 0xCD])
+        #expect(decoded.json == #"{"a":1,"rest":"abcd"}"#)
+        #expect(decoded.text == "a=1 rest=abcd")
+        #expect(try self.decoded("bytes4 _,u8 b", [0, 0, 0, 0, 7]).text == "b=7")
+    }
+
     @Test(
         "A memo that does not fit says which field, and how long it is, and stays readable",
         arguments: [
@@ -54,7 +62,10 @@ struct LayoutTests {
 
     @Test(
         "A layout that means nothing is refused with the field that is wrong",
-        arguments: ["", "u64 a,", "u7 a", "u64 a b", "utf8 a,u8 b", "bytes0", "bytes9999999", "u8 a,u16 a", "json,u8"])
+        arguments: [
+            "", "u64 a,", "u7 a", "u64 a b", "utf8 a,u8 b", "bytes a,u8", "bytes0", "bytes9999999", "u8 a,u16 a",
+            "json,u8",
+        ])
     func refused(_ layout: String) { #expect(throws: LayoutError.self) { try MemoLayout(parsing: layout) } }
 
     @Test(

@@ -3,9 +3,9 @@ import QuernStore
 
 /// How many bytes tasks may read and write in a second (T16).
 ///
-/// A task takes what it is expected to read and write (``TaskOptions/expectedIO``) when it starts, once anything is there;
-/// what it takes beyond that must come in before the next one starts. So a task of any size runs, whatever the burst, and
-/// neither small tasks nor large ones shut the others out.
+/// A task takes what it is expected to read and write (``TaskOptions/expectedIO``) when it starts, once anything is
+/// there; what it takes beyond that must come in before the next one starts. So a task of any size runs, whatever the
+/// burst, and neither small tasks nor large ones shut the others out.
 public struct ByteBudget: Sendable, Equatable, Codable {
     /// Read and written bytes together; 1 to a tebibyte.
     public let bytesPerSecond: UInt64

@@ -242,7 +242,8 @@ extension ReadyQueues {
             guard flows[id]!.count != before else { continue }
             let set = flows[id]!.limiters
             if flows[id]!.isEmpty { removeFlow(id) } else { enter(id, flows[id]!.home, now: now) }
-            // It may have been let in for room that nobody uses now, or that is for better tasks than those it has left.
+            // It may have been let in for room that nobody uses now, or that is for better tasks than those it has
+            // left.
             for limiter in set { unpark(limiter, most: 1, now: now) }
         }
     }
@@ -381,26 +382,4 @@ extension ReadyQueues {
         limiters[limiter].wakesAt = due
         wakes.insert(Wake(due: due, limiter: limiter))
     }
-}
-
-/// A flow in a heap.
-private struct Candidate: Comparable, Sendable {
-    /// What flows are compared by; the smallest is next.
-    struct Rank: Comparable, Sendable {
-        var level: Int
-        var share: Double
-        var number: UInt64
-
-        static func < (left: Rank, right: Rank) -> Bool {
-            (left.level, left.share, left.number) < (right.level, right.share, right.number)
-        }
-    }
-
-    var rank: Rank
-    var flow: ReadyQueues.FlowID
-    /// The entry is out of date when the flow has another.
-    var generation: UInt64
-
-    static func < (left: Candidate, right: Candidate) -> Bool { left.rank < right.rank }
-    static func == (left: Candidate, right: Candidate) -> Bool { left.generation == right.generation }
 }

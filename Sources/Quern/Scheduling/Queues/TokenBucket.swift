@@ -3,9 +3,9 @@ import QuernStore
 
 /// So many tokens in a time on average, and no more than a burst at once (T16): starts of tasks, or bytes.
 ///
-/// The usual token bucket: it fills at a steady rate up to the burst, and what starts takes tokens out. Who takes more than
-/// there are leaves a debt, which is to be filled first. Time is given with each call; a clock that was set back only stops
-/// the filling until it has caught up.
+/// The usual token bucket: it fills at a steady rate up to the burst, and what starts takes tokens out. Who takes more
+/// than there are leaves a debt, which is to be filled first. Time is given with each call; a clock that was set back
+/// only stops the filling until it has caught up.
 struct TokenBucket: Sendable, Equatable {
     struct Filling: Sendable, Equatable {
         /// Tokens that come in each period.

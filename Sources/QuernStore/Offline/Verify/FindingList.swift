@@ -12,7 +12,7 @@ struct FindingList: Sendable {
         if findings.count < Self.limit { findings.append(finding) } else { dropped += 1 }
     }
 
-    /// The damage first, then by file and place, each place once.
+    /// The damage first, then by file and place, each once.
     func sorted() -> [StoreFinding] {
         var seen: Set<String> = []
         let ordered = findings.enumerated().sorted {
@@ -25,7 +25,7 @@ struct FindingList: Sendable {
         // both.
         var result = ordered.map(\.element).filter { finding in
             guard let offset = finding.offset else { return true }
-            return seen.insert("\(finding.file) \(offset) \(finding.severity)").inserted
+            return seen.insert("\(finding.file) \(offset) \(finding.what)").inserted
         }
         if dropped > 0 {
             result.append(StoreFinding(.damage, "", "\(dropped) more findings", "they are not listed"))

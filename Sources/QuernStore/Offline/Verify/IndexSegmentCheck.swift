@@ -54,7 +54,7 @@ final class IndexSegmentCheck: Sendable {
     /// Checks a part. Blocking.
     func run(part index: Int) {
         let start = FileHeader.size + index * Self.partSize
-        let range = start..<min(start + Self.partSize, directory.blocksEnd)
+        let range = start..<max(start, min(start + Self.partSize, directory.blocksEnd))
         var part = Part()
         do throws(OfflineFailure) {
             var check = IndexPartCheck(range, of: self, try entries(), context)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One log segment before the checkpoint: what live tasks name in it is there as they name it. The rest of it nobody
-/// reads; what is wrong there is worth a word.
+/// One log segment, before the checkpoint's position or behind it: what live tasks name in it is there as they name it.
+/// Before the position nobody reads the rest; what is wrong there is worth a word. Behind it all was read before.
 struct LogSegmentCheck: Sendable {
     /// What a live task, or one that waits for its stage, has in a frame.
     enum Need: Sendable {
@@ -31,28 +31,43 @@ struct LogSegmentCheck: Sendable {
     private(set) var needs: [Need]
     private let context: VerifyContext
     private let file: RawFile?
+    private let isTail: Bool
+    private let start: Int
     private let end: Int
-    /// Where its last frame ends and the checksum of that, where that is known.
+    /// The checksum that its first frame continues, and that of its last one, where they are known.
+    private let firstChecksum: UInt32?
     private let lastChecksum: UInt32?
 
-    init(_ number: UInt32, needs: [Need], _ context: VerifyContext) {
+    init(_ number: UInt32, needs: [Need], isTail: Bool, _ context: VerifyContext) {
         self.number = number
         self.needs = needs.sorted { $0.frameOffset < $1.frameOffset }
         self.context = context
-        let raw = context.store.raw
-        file = raw.file(.log, UInt64(number))
-        let size = file?.size ?? 0
-        let successor = try? raw.file(.log, UInt64(number) + 1)?.checkedHeader(of: raw.identity)
-        if let position = context.store.checkpointPosition, position.segment == number {
-            (end, lastChecksum) = (min(Int(clamping: position.offset), size), position.checksum)
-        } else if let successor {
-            (end, lastChecksum) = (min(Int(clamping: successor.previousLength), size), successor.previousChecksum)
+        self.isTail = isTail
+        let store = context.store
+        file = store.raw.file(.log, UInt64(number))
+        let header = try? file?.header.get()
+        let position = store.checkpointPosition.flatMap { $0.segment == number ? $0 : nil }
+        if isTail, let position {
+            (start, firstChecksum) = (Int(clamping: position.offset), position.checksum)
         } else {
-            (end, lastChecksum) = (size, nil)
+            (start, firstChecksum) = (FileHeader.size, header?.previousChecksum)
         }
+        let last: LogPosition?
+        if !isTail, let position {
+            last = position
+        } else if isTail, store.logEnd.segment == number {
+            last = store.logEnd
+        } else {
+            let successor = try? store.raw.file(.log, UInt64(number) + 1)?.checkedHeader(of: store.identity)
+            last = successor.map {
+                LogPosition(segment: number, offset: $0.previousLength, checksum: $0.previousChecksum)
+            }
+        }
+        end = min(last.map { Int(clamping: $0.offset) } ?? .max, file?.size ?? 0)
+        lastChecksum = last?.checksum
     }
 
-    var bytes: Int { max(0, end - FileHeader.size) }
+    var bytes: Int { max(0, end - start) }
     private var name: String { StoreFiles.name(.log, UInt64(number)) }
 
     /// Checks the segment. Blocking.
@@ -64,8 +79,8 @@ struct LogSegmentCheck: Sendable {
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: context.store.identity) } catch {
             report(needs[...], at: 0, error.reason)
         }
-        var walk = FrameWalk(file, to: end, segment: number, seed: context.seed)
-        var checksum = (try? file.header.get())?.previousChecksum
+        var walk = FrameWalk(file, from: start, to: end, segment: number, seed: context.seed)
+        var checksum = firstChecksum
         while let step = step(&walk) {
             let start: Int
             var problem: String?
@@ -123,6 +138,7 @@ struct LogSegmentCheck: Sendable {
         var lost: [String] = []
         if payloads > 0 { lost.append("the payloads of \(payloads) live tasks") }
         if slots > 0 { lost.append("\(slots) slots of live tasks") }
+        if lost.isEmpty, isTail { return }
         if lost.isEmpty {
             // A stage whose writer is gone is never committed.
             let rest = staged > 0 ? "\(staged) tasks that wait for their stage cannot be read" : "no live task needs it"
@@ -193,15 +209,17 @@ struct LogSegmentCheck: Sendable {
 }
 
 extension LogSegmentCheck {
-    /// The segments before the checkpoint's position that are there or that something live names.
+    /// The segments before the checkpoint's position that are there, and all that something live names.
     static func all(_ context: VerifyContext) -> [LogSegmentCheck] {
         guard let position = context.store.checkpointPosition else { return [] }
         let state = context.store.state
-        var needs: [UInt32: [Need]] = [:]
-        // What is behind the position was read when the log was applied.
+        var before: [UInt32: [Need]] = [:]
+        var behind: [UInt32: [Need]] = [:]
         func add(_ need: Need, _ segment: UInt32) {
             if segment < position.segment || segment == position.segment && need.frameOffset < position.offset {
-                needs[segment, default: []].append(need)
+                before[segment, default: []].append(need)
+            } else {
+                behind[segment, default: []].append(need)
             }
         }
         for entry in state.live.runs where entry.live != 0 { add(.run(entry), entry.run.segment) }
@@ -210,8 +228,10 @@ extension LogSegmentCheck {
         }
         for (slot, task, place) in state.slots.all { add(.slot(slot, of: task, place), place.segment) }
         for file in context.store.raw.files(.log) where file.number <= UInt64(position.segment) {
-            needs[UInt32(truncatingIfNeeded: file.number), default: []] += []
+            before[UInt32(truncatingIfNeeded: file.number), default: []] += []
         }
-        return needs.sorted { $0.key < $1.key }.map { LogSegmentCheck($0.key, needs: $0.value, context) }
+        return [(before, false), (behind, true)].flatMap { needs, isTail in
+            needs.sorted { $0.key < $1.key }.map { LogSegmentCheck($0.key, needs: $0.value, isTail: isTail, context) }
+        }
     }
 }

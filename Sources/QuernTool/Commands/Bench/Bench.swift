@@ -63,7 +63,7 @@ struct Bench: ToolCommand {
             let unit: String
             switch figure.unit {
             case .microseconds: (value, unit) = (Numbers.grouped(Int(figure.value)), "us")
-            case .bytesPerSecond: (value, unit) = (Numbers.grouped(Int(figure.value) >> 20), "MiB/s")
+            case .bytesPerSecond: (value, unit) = (Numbers.bytes(Int(figure.value)), "/s")
             case .childrenPerSecond: (value, unit) = (Numbers.grouped(Int(figure.value)), "children/s")
             }
             table.add(

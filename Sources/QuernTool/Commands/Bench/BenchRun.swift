@@ -37,7 +37,7 @@ struct BenchRun {
 
     private static let page = 4 << 10
     private static let piece = 1 << 20
-    private static let childrenPerCommit = 1000
+    private static let childrenPerCommit = 10_000
     private static let memoBytes = 24
 
     let directory: BenchDirectory
@@ -179,7 +179,7 @@ struct BenchRun {
                 value: Double(children) / time))
         figures.append(
             Figure(
-                key: "ingest_bytes", name: "what of it is on disk", unit: .bytesPerSecond,
+                key: "ingest_bytes", name: "bytes written for them", unit: .bytesPerSecond,
                 value: Double(max(written, 0)) / time, limit: writeLimit))
     }
 

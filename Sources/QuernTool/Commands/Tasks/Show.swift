@@ -40,7 +40,7 @@ struct Show: ToolCommand {
             story.tellEnded(place, in: store)
         }
         story.tellChildren(in: store)
-        story.tellAncestors(in: store) { search(store, for: $0, &output)?.parent }
+        story.tellAncestors(in: store) { search(store, for: $0, &output) }
         for problem in story.problems { output.warn(problem) }
         try story.write(to: &output, layout: layout.layout, isJSON: format.json)
         return story.problems.isEmpty && !store.isDamaged ? .fine : .findings

@@ -6,7 +6,7 @@ import QuernStore
 struct TaskStory {
     struct Ancestor {
         var id: TaskID
-        /// Nil when it has ended.
+        /// Nil when it is in nothing that can be read.
         var type: String?
     }
 
@@ -104,14 +104,16 @@ struct TaskStory {
         }
     }
 
-    /// - Parameter parent: finds that of an ended task.
-    mutating func tellAncestors(in store: OfflineStore, _ parent: (TaskID) -> TaskID?) {
+    /// - Parameter find: looks for an ended task.
+    mutating func tellAncestors(in store: OfflineStore, _ find: (TaskID) -> OfflineStore.EndedPlace?) {
         let names = TypeNames(store)
         var above = self.parent
         while above != .none {
             let run = store.run(of: above)
-            ancestors.append(Ancestor(id: above, type: run.map { names[$0.label] }))
-            guard let next = run?.parent ?? parent(above), next < above else { return }
+            let place = run == nil ? find(above) : nil
+            let label = run?.label ?? place.map { $0.block.label(at: $0.index) }
+            ancestors.append(Ancestor(id: above, type: label.map { names[$0] }))
+            guard let next = run?.parent ?? place?.parent, next < above else { return }
             above = next
         }
     }
