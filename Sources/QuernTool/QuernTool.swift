@@ -22,7 +22,9 @@ struct QuernTool: ParsableCommand {
                 name: "Look into a store",
                 subcommands: [
                     Children.self,
+                    Dump.self,
                     Info.self,
+                    Verify.self,
                 ]),
             CommandGroup(
                 name: "Make a store of another",

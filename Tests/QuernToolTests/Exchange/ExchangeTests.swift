@@ -71,10 +71,11 @@ struct ExchangeTests {
     @Test("A directory that is not empty, and a store that is in use, are refused")
     func refuses() throws {
         let sample = try SampleStore(seed: 5, children: 20)
-        for command in [["compact", sample.path.string, "--into", sample.path.string],
+        for command in [
+            ["compact", sample.path.string, "--into", sample.path.string],
             ["repair", sample.path.string, "--into", sample.path.string],
-            ["index", "rebuild", sample.path.string, "--into", sample.path.string]]
-        {
+            ["index", "rebuild", sample.path.string, "--into", sample.path.string],
+        ] {
             let result = try Self.run(command)
             #expect(result.status == 3)
             #expect(result.output.warnings.first?.contains("empty") == true)

@@ -62,7 +62,8 @@ struct HostileImportTests {
 
     @Test("What is right is taken")
     func right() throws {
-        #expect(try Self.failure([Self.head, Self.run, Self.child(3, at: 1), Self.child(4, at: 2), Self.end(1, 2)]) == nil)
+        #expect(
+            try Self.failure([Self.head, Self.run, Self.child(3, at: 1), Self.child(4, at: 2), Self.end(1, 2)]) == nil)
         #expect(try Self.failure([Self.head, Self.end(0, 0)]) == nil)
         #expect(try Self.failure([Self.head, " { \"tasks\" : 0 ,\"children\":0, \"type\": \"end\" }\r"]) == nil)
     }

@@ -27,7 +27,9 @@ struct SampleStore {
             try Self.end(Array(below.dropLast(index % 20 == 0 ? 0 : 2)), under: task, store, &random)
         }
         try Self.note(nested, store, &random)
-        try Self.end(Array(nested.filter { store.status(of: $0)?.liveChildren ?? 0 == 0 }.prefix(40)), under: parent, store, &random)
+        try Self.end(
+            Array(nested.filter { store.status(of: $0)?.liveChildren ?? 0 == 0 }.prefix(40)), under: parent, store,
+            &random)
         try store.closeBlocking()
     }
 
@@ -61,7 +63,8 @@ struct SampleStore {
             transaction.end(
                 .init(
                     task: task, parent: parent, label: Label(rawValue: UInt32(1 + random.below(3))), kind: kind,
-                    attempts: UInt32(random.below(4)), startedAt: Timestamp(milliseconds: Int64(random.below(1000)) - 500),
+                    attempts: UInt32(random.below(4)),
+                    startedAt: Timestamp(milliseconds: Int64(random.below(1000)) - 500),
                     endedAt: Timestamp(milliseconds: 1_700_000_000_000)),
                 attachment: random.chance(1, in: 6) ? bytes(&random) : []
             ) { $0.append(contentsOf: value) }

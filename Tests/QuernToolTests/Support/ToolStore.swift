@@ -99,7 +99,8 @@ struct ToolStore {
         _ id: UInt64, _ label: Label, _ kind: OutcomeKind, under parent: UInt64 = 0
     ) -> Transaction.Outcome {
         Transaction.Outcome(
-            task: TaskID(id), parent: TaskID(parent), label: label, kind: kind, attempts: 1, startedAt: submitted, endedAt: ended)
+            task: TaskID(id), parent: TaskID(parent), label: label, kind: kind, attempts: 1, startedAt: submitted,
+            endedAt: ended)
     }
 
     /// Runs `quern` with these arguments, and the store's directory behind the first.
