@@ -21,18 +21,25 @@ struct QuernTool: ParsableCommand {
             CommandGroup(
                 name: "Look into a store",
                 subcommands: [
+                    Bench.self,
                     Children.self,
                     Dump.self,
+                    Errors.self,
                     Info.self,
+                    Show.self,
+                    Tasks.self,
+                    Tree.self,
                     Verify.self,
                 ]),
             CommandGroup(
                 name: "Make a store of another",
                 subcommands: [
                     Compact.self,
+                    Copy.self,
                     Export.self,
                     Import.self,
                     Index.self,
+                    Prune.self,
                     Repair.self,
                 ]),
         ])

@@ -10,6 +10,8 @@ struct OfflineReplay {
     private(set) var findings: [StoreFinding] = []
     private(set) var tail: [TaskID: [OfflineBlock]] = [:]
     private(set) var end = LogPosition(segment: 0, offset: 0, checksum: 0)
+    /// Behind the last whole batch.
+    private(set) var committedEnd = LogPosition(segment: 0, offset: 0, checksum: 0)
     /// What is known to be missing, by the frames behind it.
     private(set) var gaps: [LogGap] = []
     /// Whether something is missing before this place, so that what follows may not fit.
@@ -79,6 +81,7 @@ struct OfflineReplay {
                 file.name, at: file.size, "ends before byte \(end.offset), where the checkpoint stands",
                 "what was committed behind the checkpoint may be lost")
         }
+        committedEnd = end
         var walk = FrameWalk(
             file, from: Int(clamping: end.offset), to: knownEnd, segment: end.segment, seed: raw.identity.seed)
         // Where no successor says where this segment ends, only what is vouched for was on disk.
@@ -163,6 +166,7 @@ struct OfflineReplay {
         end.checksum = frame.header.checksum
         parts.append(frame)
         guard frame.header.kind == .commit else { return }
+        committedEnd = end
         for part in parts { apply(part, file) }
         parts = []
         state.finishBatch(openLimit: .max)

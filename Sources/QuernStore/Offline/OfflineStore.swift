@@ -29,7 +29,7 @@ package struct OfflineStore: Sendable {
     var mayMissIDs = false
     /// Where the checkpoint stands in the log; nil when all of the log that is there was applied.
     var checkpointPosition: LogPosition? { base?.position }
-    /// Where the log ends.
+    /// Where the last whole batch of the log ends.
     var logEnd = LogPosition(segment: 0, offset: 0, checksum: 0)
 
     /// The position in the log up to which a checkpoint speaks, and the index segments that it names.

@@ -196,7 +196,7 @@ struct OfflineStoreReader {
         store.findings += replay.findings
         store.state = replay.state
         store.tail = replay.tail
-        store.logEnd = replay.end
+        store.logEnd = replay.committedEnd
         store.logGaps = replay.gaps
         store.mayMissIDs = replay.hasGap && (replay.endsInDamage || position == nil)
     }

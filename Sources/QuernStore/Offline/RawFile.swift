@@ -52,6 +52,17 @@ package struct RawFile: Sendable {
         return try result.get()
     }
 
+    /// Reads it from front to back and leaves it at that: what a read of it takes at least. Returns its bytes.
+    package func readAll() throws(FileError) -> Int {
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = 0
+        while true {
+            let count = try read(into: &buffer, count: buffer.count, at: offset)
+            if count == 0 { return offset }
+            offset += count
+        }
+    }
+
     /// What its frames say is their file's number.
     func segment(_ header: FileHeader?) -> UInt32 {
         UInt32(truncatingIfNeeded: kind == .manifest ? header?.number ?? 0 : number)

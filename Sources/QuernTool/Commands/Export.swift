@@ -30,11 +30,15 @@ struct Export: ToolCommand {
     var format = Format.jsonl
     @Option(help: "Write into this file, which must not exist, in the place of standard output.", completion: .file())
     var output: String?
+    @OptionGroup var layout: LayoutOptions
     @OptionGroup var progress: ProgressOptions
 
     func validate() throws {
         if format == .csv, parent == nil {
             throw ValidationError("CSV has the children of one parent: name it with --parent.")
+        }
+        if format == .jsonl, layout.layout != nil {
+            throw ValidationError("JSON Lines have memos as they are. For decoded ones see quern children --json.")
         }
     }
 
@@ -84,7 +88,7 @@ struct Export: ToolCommand {
         var line = ProgressLine(
             "export", .items("children"), of: children.counts.total, isWanted: progress.progress)
         defer { line.finish() }
-        let csv = ChildrenCSV(names: source.names)
+        var csv = ChildrenCSV(names: source.names, layout: layout.layout)
         var writer = ExchangeWriter(to: output)
         defer { output = writer.output }
         if format == .csv { try csv.writeHeader(to: &writer.output) }
@@ -103,6 +107,10 @@ struct Export: ToolCommand {
                 done += UInt64(block.count)
                 line.update(done)
             }
+        }
+        if csv.misfits > 0 {
+            writer.output.warn("\(csv.misfits) memos are not of the layout")
+            status = .findings
         }
         return status
     }

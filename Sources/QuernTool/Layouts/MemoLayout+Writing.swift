@@ -33,7 +33,7 @@ extension MemoLayout.Field {
 
     /// The field's bytes in a memo that fits the layout.
     func bytes(in memo: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: kind == .utf8 ? memo[offset...] : memo[offset..<(offset + size)])
+        UnsafeRawBufferPointer(rebasing: takesRest ? memo[offset...] : memo[offset..<(offset + size)])
     }
 
     /// As text, for people and for tables.
@@ -87,7 +87,9 @@ extension MemoLayout {
         case .json: JSONText.withOneLine(memo) { json.rawValue($0) }
         case .fields(let fields):
             json.objectValue { json in
-                for field in fields { json.field(named: field.name) { field.append(memo, to: &$0) } }
+                for field in fields where field.isPrinted {
+                    json.field(named: field.name) { field.append(memo, to: &$0) }
+                }
             }
         }
         return true
@@ -106,8 +108,10 @@ extension MemoLayout {
         case .hex: buffer.append(hex: memo)
         case .text, .json: buffer.append(printable: memo)
         case .fields(let fields):
-            for (index, field) in fields.enumerated() {
-                if index > 0 { buffer.append(0x20) }
+            var isFirst = true
+            for field in fields where field.isPrinted {
+                if !isFirst { buffer.append(0x20) }
+                isFirst = false
                 buffer.append(text: field.name)
                 buffer.append(0x3D)
                 field.append(memo, to: &buffer)

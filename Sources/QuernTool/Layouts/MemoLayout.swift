@@ -4,7 +4,8 @@ import ArgumentParser
 /// What the bytes of memos mean, as whoever runs the tool says: a store does not know.
 ///
 /// Either one word (`hex`, `text`, `json`), or fields side by side: `u64 discovered,u64 skipped,utf8 name`. Numbers are
-/// little-endian; `bytesN` takes N bytes; `utf8` takes the rest. A field without a name is called `field1` and so on.
+/// little-endian; `bytesN` takes N bytes; `utf8` and `bytes` take the rest. A field without a name is called `field1` and
+/// so on; one that is called `_` is not printed.
 struct MemoLayout: Sendable, Equatable {
     enum Form: Sendable, Equatable {
         case hex
@@ -27,11 +28,14 @@ struct MemoLayout: Sendable, Equatable {
         var name: String
         var kind: Kind
         var offset: Int
-        /// In bytes; of `utf8` 0.
+        /// In bytes; of one that takes the rest 0.
         var size: Int
 
+        var isPrinted: Bool { name != "_" }
+        var takesRest: Bool { size == 0 }
+
         /// Whether it counts for sums and statistics.
-        var isNumber: Bool { kind != .bytes && kind != .utf8 }
+        var isNumber: Bool { kind != .bytes && kind != .utf8 && isPrinted }
     }
 
     /// The most that a field of `bytesN` has, in bytes.
@@ -59,7 +63,7 @@ struct MemoLayout: Sendable, Equatable {
             let fields = try Self.fields(text)
             form = .fields(fields)
             fixedSize = fields.reduce(0) { $0 + $1.size }
-            takesRest = fields.last?.kind == .utf8
+            takesRest = fields.last?.takesRest ?? false
         }
     }
 
@@ -73,10 +77,12 @@ struct MemoLayout: Sendable, Equatable {
             guard (1...2).contains(words.count) else {
                 throw LayoutError("field \(index + 1) of the layout is \"\(part)\": wanted is a type and a name")
             }
-            guard fields.last?.kind != .utf8 else { throw LayoutError("nothing can follow utf8, which takes the rest") }
+            if fields.last?.takesRest ?? false {
+                throw LayoutError("nothing can follow utf8 or bytes, which take the rest")
+            }
             let (kind, size) = try type(words[0])
             let name = words.count == 2 ? String(words[1]) : "field\(index + 1)"
-            guard !fields.contains(where: { $0.name == name }) else {
+            guard name == "_" || !fields.contains(where: { $0.name == name }) else {
                 throw LayoutError("two fields of the layout are called \(name)")
             }
             fields.append(Field(name: name, kind: kind, offset: offset, size: size))
@@ -99,11 +105,12 @@ struct MemoLayout: Sendable, Equatable {
         case "f64": return (.float, 8)
         case "bool": return (.bool, 1)
         case "utf8": return (.utf8, 0)
+        case "bytes": return (.bytes, 0)
         default:
             guard word.hasPrefix("bytes"), let size = Int(word.dropFirst(5)), (1...maximumBytes).contains(size) else {
                 throw LayoutError(
                     "\"\(word)\" is no type of a layout: there are u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bool bytesN "
-                        + "utf8, and alone hex, text, json")
+                        + "bytes utf8, and alone hex, text, json")
             }
             return (.bytes, size)
         }
@@ -139,7 +146,10 @@ struct LayoutOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "What memos are: hex, text, json, or fields such as 'u64 discovered,u64 skipped'.",
-            discussion: "Types: u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bool bytesN, and utf8, which takes the rest."),
+            discussion: """
+                Types: u8 u16 u32 u64 i8 i16 i32 i64 f32 f64 bool bytesN, and utf8 and bytes, which take the rest. A \
+                field that is called _ is not printed.
+                """),
         transform: { try MemoLayout(parsing: $0) })
     var layout: MemoLayout?
 }

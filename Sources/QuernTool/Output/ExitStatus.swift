@@ -18,7 +18,7 @@ struct ToolError: Error, CustomStringConvertible {
     var status: ExitStatus
     var description: String
 
-    init(_ status: ExitStatus = .unreadable, _ description: String) {
+    init(_ status: ExitStatus, _ description: String) {
         self.status = status
         self.description = description
     }

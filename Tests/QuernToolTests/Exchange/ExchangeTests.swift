@@ -120,6 +120,12 @@ struct ExchangeTests {
         let csv = try Self.run(["export", sample.path.string, "--parent", "1", "--format", "csv"]).output.text
         #expect(lines.allSatisfy { $0.hasPrefix("{\"type\":\"child\",\"parent\":1,") })
         #expect(csv.hasPrefix("id,sequence,kind,type,attempts,started,ended,memo,error\n"))
+        #expect(csv.contains(",\"größer, \"\"so\"\"\","))
+        let layout = ["--format", "csv", "--layout", "u8 first,bytes2 next,utf8 rest"]
+        let decoded = try Self.run(["export", sample.path.string, "--parent", "1"] + layout)
+        #expect(decoded.output.text.contains(",ended,first,next,rest,misfit,error\n"))
+        // Some memos have no three bytes.
+        #expect(decoded.status == 1)
         #expect(lines.count > 20)
     }
 }

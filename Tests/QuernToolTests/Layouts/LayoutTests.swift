@@ -18,12 +18,14 @@ struct LayoutTests {
 
     @Test("Every type is read little-endian at its place, names may be left out")
     func types() throws {
-        let memo: [UInt8] =
-            [1, 2, 0, 0xFE, 0xFF, 0xFF, 0xFF, 1]
-            + withUnsafeBytes(of: UInt64.max.littleEndian) { Array($0) }
-            + withUnsafeBytes(of: Int64.min.littleEndian) { Array($0) }
-            + withUnsafeBytes(of: (1.5 as Float).bitPattern.littleEndian) { Array($0) }
-            + withUnsafeBytes(of: (-0.25).bitPattern.littleEndian) { Array($0) } + [0xAB, 0xCD] + Array("é\n".utf8)
+        var memo: [UInt8] = [1, 2, 0, 0xFE, 0xFF, 0xFF, 0xFF, 1]
+        for bits in [UInt64.max, UInt64(bitPattern: .min)] {
+            withUnsafeBytes(of: bits.littleEndian) { memo += $0 }
+        }
+        withUnsafeBytes(of: Float(1.5).bitPattern.littleEndian) { memo += $0 }
+        withUnsafeBytes(of: Double(-0.25).bitPattern.littleEndian) { memo += $0 }
+        memo += [0xAB, 0xCD]
+        memo += Array("é\n".utf8)
         let layout = "u8,u16 b,i32,bool d,u64 e, i64 f,f32 g,f64 h,bytes2 i,utf8 j"
         let decoded = try decoded(layout, memo)
         #expect(
@@ -32,6 +34,14 @@ struct LayoutTests {
         #expect(
             decoded.text == #"field1=1 b=2 field3=-2 d=true e=18446744073709551615 f=-9223372036854775808 g=1.5 "#
                 + #"h=-0.25 i=abcd j=é\n"#)
+    }
+
+    @Test("Fields that nobody wants are left out, and the rest may be bytes")
+    func leftOut() throws {
+        let decoded = try decoded("u8 a,bytes2 _,u8 _,bytes rest", [1, 2, 3, 4, 0xAB, 0xCD])
+        #expect(decoded.json == #"{"a":1,"rest":"abcd"}"#)
+        #expect(decoded.text == "a=1 rest=abcd")
+        #expect(try self.decoded("bytes4 _,u8 b", [0, 0, 0, 0, 7]).text == "b=7")
     }
 
     @Test(
@@ -52,7 +62,10 @@ struct LayoutTests {
 
     @Test(
         "A layout that means nothing is refused with the field that is wrong",
-        arguments: ["", "u64 a,", "u7 a", "u64 a b", "utf8 a,u8 b", "bytes0", "bytes9999999", "u8 a,u16 a", "json,u8"])
+        arguments: [
+            "", "u64 a,", "u7 a", "u64 a b", "utf8 a,u8 b", "bytes a,u8", "bytes0", "bytes9999999", "u8 a,u16 a",
+            "json,u8",
+        ])
     func refused(_ layout: String) { #expect(throws: LayoutError.self) { try MemoLayout(parsing: layout) } }
 
     @Test(

@@ -105,12 +105,12 @@ struct ToolStore {
 
     /// Runs `quern` with these arguments, and the store's directory behind the first.
     func run(_ command: String, _ arguments: String...) throws -> (
-        status: ExitStatus, lines: [String], warnings: [String]
+        status: ToolStatus, lines: [String], warnings: [String]
     ) {
         try Self.run([command, path.string] + arguments)
     }
 
-    static func run(_ arguments: [String]) throws -> (status: ExitStatus, lines: [String], warnings: [String]) {
+    static func run(_ arguments: [String]) throws -> (status: ToolStatus, lines: [String], warnings: [String]) {
         var output = Output.captured()
         let command = try #require(try QuernTool.parseAsRoot(arguments) as? any ToolCommand)
         let status = command.perform(into: &output)

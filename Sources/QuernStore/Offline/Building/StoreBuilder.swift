@@ -48,7 +48,7 @@ package struct StoreBuilder: StoreSink {
         }
     }
 
-    private static func requireEmpty(_ directory: FilePath, _ fileSystem: any FileSystem) throws(StoreError) {
+    static func requireEmpty(_ directory: FilePath, _ fileSystem: any FileSystem) throws(StoreError) {
         let names: [String]
         do throws(FileError) { names = try fileSystem.list(directory) } catch {
             if error.errno == .noSuchFileOrDirectory { return }

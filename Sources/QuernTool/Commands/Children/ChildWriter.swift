@@ -3,15 +3,18 @@ import QuernStore
 
 /// Prints ended children, a line a child, without a string for each.
 struct ChildWriter {
+    /// Without a layout people see so much of a memo, in bytes.
+    private static let shownBytes = 32
+
     private let names: TypeNames
-    private let layout: MemoLayout
+    private let layout: MemoLayout?
     private let isJSON: Bool
     /// Children whose memos are not of the layout.
     private(set) var misfits: UInt64 = 0
 
     init(_ store: OfflineStore, layout: MemoLayout?, isJSON: Bool) {
         names = TypeNames(store)
-        self.layout = layout ?? .hex
+        self.layout = layout
         self.isJSON = isJSON
     }
 
@@ -41,10 +44,19 @@ struct ChildWriter {
         block.withValue(at: index) { value in
             value.withUnsafeBytes { bytes in
                 if kind != .completed { return ErrorBytes.append(bytes, to: &output.buffer) }
+                guard let layout else { return Self.appendStart(of: bytes, to: &output.buffer) }
                 if !layout.append(bytes, to: &output.buffer) { misfits += 1 }
             }
         }
         try output.endLine()
+    }
+
+    private static func appendStart(of bytes: UnsafeRawBufferPointer, to buffer: inout TextBuffer) {
+        guard bytes.count > shownBytes else { return buffer.append(hex: bytes) }
+        buffer.append(hex: UnsafeRawBufferPointer(rebasing: bytes[..<shownBytes]))
+        buffer.append("... ")
+        buffer.append(decimal: UInt64(bytes.count))
+        buffer.append(" bytes")
     }
 
     private func write(_ kind: OutcomeKind, to output: inout Output) {
@@ -75,7 +87,7 @@ struct ChildWriter {
                 value.withUnsafeBytes { bytes in
                     guard kind == .completed else { return ErrorBytes.append(bytes, to: &json) }
                     json.beginField("memo")
-                    fits = layout.append(bytes, to: &json)
+                    fits = (layout ?? .hex).append(bytes, to: &json)
                 }
             }
         }
