@@ -46,11 +46,12 @@ public struct SchedulerStatistics: Sendable, Equatable {
 }
 
 extension Dispatcher {
-    /// The tasks that wait for a handler, parents that wait for one after their children included.
+    /// The tasks that wait for a handler, parents of children that live included.
     var heldCounts: [Label: Int] {
         var counts: [Label: Int] = [:]
         for entry in held { counts[entry.run.label, default: 0] += entry.count }
-        for parent in waiting.values where facts(of: parent.run.label) == nil {
+        // The others are held.
+        for parent in waiting.values where parent.state == .waiting && facts(of: parent.run.label) == nil {
             counts[parent.run.label, default: 0] += 1
         }
         return counts

@@ -9,9 +9,11 @@ extension Dispatcher {
         guard parent.state == .waiting else { return }
         let facts = facts(of: parent.run.label)
         let isCancelled = isDoomed(parent.id, parent: parent.run.parent)
-        guard facts != nil || isCancelled || status.cancelRequested else { return }
         parent.firstFailure = status.firstFailure
         waiting[status.id] = parent
+        // What failures of its children mean is not known without a handler; when only `finalize` is left, it is held.
+        let isKnown = facts != nil || isCancelled || status.cancelRequested
+        guard isKnown || (status.phase == TaskPhase.children && status.liveChildren == 0) else { return }
         switch ParentResolution.decide(status, policy: facts?.policy ?? .tolerate, isCancelled: isCancelled) {
         case .wait: break
         case .finalize: decide(parent, fails: false)
@@ -39,8 +41,7 @@ extension Dispatcher {
         waiting[parent.id] = parent
         if isDoomed(parent.id, parent: parent.run.parent) { return enqueueCancel(of: parent) }
         if isFailed { return fails.append(parent) }
-        // Without a handler it waits for one, as it is.
-        guard facts(of: parent.run.label) != nil else { return }
+        guard facts(of: parent.run.label) != nil else { return held.append(parent.ready) }
         enqueue(parent.ready, finalizes: true)
     }
 

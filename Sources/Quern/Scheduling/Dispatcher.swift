@@ -15,7 +15,7 @@ import QuernStore
 /// - in `fails`, as a fail-fast parent whose end is decided
 /// - in `delayed`, until its time comes
 /// - in `dependencies`, until others have ended
-/// - in `held`, because no handler is registered for its type
+/// - in `held`, because no handler is registered for its type: to be executed or finalized
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
 /// - in `early`, as a parent that is to be cancelled once its children have ended
