@@ -90,6 +90,7 @@ extension LifeModel {
         for knowsRare in [false, true] {
             log.append("finish")
             process.files.faults = FaultPlan()
+            process.stage.die(inCalls: nil)
             if process.isOver { try await recover() }
             if let error = await process.stop(cancelled: false) { throw error }
             try await start(process.files, knowsRare: knowsRare)

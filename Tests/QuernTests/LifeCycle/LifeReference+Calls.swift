@@ -5,6 +5,7 @@
 /// What handlers tell, and what must be so when they are called.
 extension LifeReference {
     mutating func began(_ call: LifeCall) {
+        debug.append("\(call) at \(call.now.rawValue)")
         name(call.id, call.script.number)
         var record = tasks[call.id] ?? LifeRecord()
         if !record.isSeen {
@@ -14,6 +15,11 @@ extension LifeReference {
             live.insert(call.id)
         }
         check(call, record)
+        // Its execute has committed before, and its attempts count anew.
+        if call.finalizes, !record.isAdvanced {
+            record.isAdvanced = true
+            record.failures = 0
+        }
         record.firstStart = record.firstStart ?? call.now
         record.isRunning = true
         record.isStarted = true
@@ -73,6 +79,7 @@ extension LifeReference {
             tasks[call.id]?.hasFinalized = true
         } else {
             tasks[call.id]?.hasReturned = true
+            tasks[call.id]?.executeFailures = call.attempt - 1
             tasks[call.id]?.failures = 0
             tasks[call.id]?.durableFailures = 0
             tasks[call.id]?.notBefore = Timestamp(milliseconds: .min)

@@ -16,7 +16,7 @@ extension LifeReference {
         func isWrong(_ why: String) { wrongs.append(why) }
         if let late = record.children.last, late.sequence >= outcome.sequence { isWrong("before its child \(late.id)") }
         if record.mustCancel, isExact, outcome.kind != record.cancelKind ?? .cancelled,
-            outcome.kind != .expired || !isOver(id, at: outcome.endedAt)
+            outcome.kind != .expired || !isOver(id, at: outcome.endedAt), outcome.kind != .dependencyFailed
         {
             isWrong("it was to be cancelled (\(record.cancelKind as Any))")
         }
@@ -25,7 +25,9 @@ extension LifeReference {
         switch outcome.kind {
         case .completed: checkCompleted(id, record, script, outcome, isWrong)
         case .failed, .deadLettered:
-            if !isJust(outcome, of: id, record, script) { isWrong("\(outcome.failure)") }
+            if !isJust(outcome, of: id, record, script) {
+                isWrong("\(outcome.failure), \(record.failure as Any), advanced: \(record.isAdvanced), \(script)")
+            }
         case .cancelled:
             if !isDoomed(id), !dependencies(of: record, script, say: .cancel) { isWrong("nobody asked for that") }
         case .superseded:
@@ -108,9 +110,9 @@ extension LifeReference {
         }
         if let known = record.failure, known == (outcome.kind, outcome.attempts) { return isNatural(outcome, script, record) }
         if record.isBlurred { return true }
-        // The handler returned what could not be stored.
+        // The handler returned what could not be stored, or threw when it was not known yet that it had to.
         let part = record.isAdvanced ? script.finalize : script.execute
-        guard part.ending == .unencodable, let end = part.failure(under: script.retry) else { return false }
+        guard part.ending == .unencodable || !isExact, let end = part.failure(under: script.retry) else { return false }
         return end == (outcome.kind, outcome.attempts)
     }
 

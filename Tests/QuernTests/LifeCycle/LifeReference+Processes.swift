@@ -27,6 +27,9 @@ extension LifeReference {
     /// A process begins, with what the store has.
     mutating func begin(_ view: LifeView, wasClean: Bool) {
         for entry in view.live { resume(entry.id, view.details[entry.id] ?? LiveTasks.Detail(), wasClean) }
+        for entry in view.live where tasks[entry.id]?.mustCancel == true && !isDoomed(entry.id) {
+            report("the cancel of \(describe(entry.id)) is lost")
+        }
         let shown = Set(view.live.map(\.id))
         for id in live.subtracting(shown) where tasks[id]?.isSeen != true { forget(id) }
         endedBefore = UInt64(tasks.values.count { $0.outcome != nil })
@@ -34,8 +37,12 @@ extension LifeReference {
 
     private mutating func resume(_ id: TaskID, _ detail: LiveTasks.Detail, _ wasClean: Bool) {
         guard var record = tasks[id] else { return }
-        if detail.phase == TaskPhase.executing { record.hasReturned = false }
+        if detail.phase == TaskPhase.executing, record.hasReturned {
+            record.hasReturned = false
+            record.failures = record.executeFailures
+        }
         record.hasFinalized = false
+        record.isAsked = detail.cancel != nil
         // Those that a failed execute has left wait for their children alone.
         if detail.phase == TaskPhase.failed {
             record.failures = 0

@@ -38,8 +38,8 @@ extension LifeReference {
         guard let script = script(of: id), let record = tasks[id] else { return }
         let parent = record.parent
         if parent == .none { return checkRoot(id, script) }
-        if let same = instances[instance(id)], same.count > 1, !script.mayRepeat {
-            report("\(describe(id)) was spawned \(same.count) times: \(same)")
+        if let same = instances[instance(id)], same.count > most(of: script, below: parent) {
+            report("\(describe(id)) was spawned \(same.count) times: \(same) \(script.way) of \(script.spawner as Any)")
         }
         if isRerunChild(id) {
             return checkRedriven(id)
@@ -62,6 +62,14 @@ extension LifeReference {
             }
             if !hasCommitted { report("\(describe(id)) is there without its spawner \(spawners)") }
         }
+    }
+
+    /// How often a script may be followed below a task.
+    private func most(of script: Script, below parent: TaskID) -> Int {
+        if script.mayRepeat { return .max }
+        if script.way == .sibling, let spawner = script.spawner.flatMap({ scripts[$0] }), spawner.mayRepeat { return .max }
+        guard let old = tasks[parent]?.redrives else { return 1 }
+        return max(1, reruns(of: old).count { tasks[$0.id]?.number == script.number })
     }
 
     /// A child that runs again redrives the old one when that had come to its own children, and else runs anew.

@@ -38,7 +38,7 @@ extension LifeReference {
             }
             see(entry)
         }
-        for (id, detail) in view.details { see(id, detail, isFirst: isFirst) }
+        for (id, detail) in view.details { see(id, detail, in: view, isFirst: isFirst) }
         var ended: [TaskID] = []
         for (parent, outcomes) in view.ended.sorted(by: { $0.key < $1.key }) {
             ended += see(outcomes, below: parent, isWhole: view.isWhole, isFirst: isFirst)
@@ -73,7 +73,9 @@ extension LifeReference {
         live.insert(entry.id)
     }
 
-    private mutating func see(_ id: TaskID, _ detail: LiveTasks.Detail, isFirst: Bool) {
+    private mutating func see(
+        _ id: TaskID, _ detail: LiveTasks.Detail, in view: LifeView, isFirst: Bool
+    ) {
         if detail.phase == TaskPhase.children { advanced(id) }
         if tasks[id]?.isAdvanced == true, detail.phase != TaskPhase.children {
             report("\(describe(id)) had executed, and is in phase \(detail.phase)")
@@ -87,7 +89,7 @@ extension LifeReference {
         if detail.phase == TaskPhase.failed || isFirst { return }
         let (attempts, failures) = (detail.attempts, tasks[id]?.failures ?? 0)
         if isExact, attempts != failures, tasks[id]?.isRunning != true {
-            report("\(describe(id)) was tried \(attempts) times, not \(failures)")
+            report("\(describe(id)) was tried \(attempts) times, not \(failures): \(view.errors[id] as Any)")
         }
         tasks[id]?.durableFailures = attempts
     }

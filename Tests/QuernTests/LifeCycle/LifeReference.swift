@@ -25,6 +25,8 @@ struct LifeRecord: Sendable {
     /// Attempts of this phase that failed and are repeated, and how many of them are known to be durable.
     var failures: UInt32 = 0
     var durableFailures: UInt32 = 0
+    /// Those of `execute`, when that has returned.
+    var executeFailures: UInt32 = 0
     var notBefore = Timestamp(milliseconds: .min)
     /// Whether a call of it is under way.
     var isRunning = false
@@ -94,6 +96,7 @@ struct LifeReference: Sendable {
     var endedBefore: UInt64 = 0
     var retries: UInt64 = 0
 
+    var debug: [String] = []
     private(set) var violations: [String] = []
 
     mutating func report(_ violation: String) {
@@ -159,6 +162,8 @@ struct LifeReference: Sendable {
     func running(in scope: LimitScope) -> Int {
         live.count { id in
             guard tasks[id]?.isRunning == true, let script = script(of: id) else { return false }
+            // Who waits for room below it leaves its place to others.
+            if scope == .everything, script.spawns.contains(where: { scripts[$0]?.way == .stream }) { return false }
             return script.scopes().contains(scope)
         }
     }

@@ -37,10 +37,14 @@ extension LifeStage {
 
     private func spawnNow<Kind: LifeKind>(
         _ script: Script, after previous: TaskID?, in context: TaskContext, _ kind: Kind.Type
-    ) async throws -> TaskID {
+    ) async throws -> TaskID? {
         var options = script.options
         if script.waits, let previous { options.dependencies = [TaskDependency(previous, parent: context.id)] }
-        return try await context.spawnNow(LifeTask<Kind>(script), options: options).id
+        let task = LifeTask<Kind>(script)
+        guard script.isSaved else { return try await context.spawnNow(task, options: options).id }
+        let saved = try context.savedState(as: Int.self, named: "now") ?? 0
+        if saved >= script.number { return previous }
+        return try await context.spawnNow(contentsOf: [task], saving: script.number, named: "now", options: options)[0].id
     }
 
     private func stream<Kind: LifeKind>(

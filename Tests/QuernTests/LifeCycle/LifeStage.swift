@@ -30,7 +30,8 @@ final class LifeStage: Sendable {
     var hanging: Set<TaskID> { state.withLock { Set($0.hanging.keys) } }
 
     func die() { state.withLock { $0.isDead = true } }
-    func die(inCalls calls: Int) { state.withLock { $0.callsToLive = calls } }
+    /// - Parameter calls: nil for never.
+    func die(inCalls calls: Int?) { state.withLock { $0.callsToLive = calls } }
 
     /// Lets those go on that hang; for good, when asked.
     func open(forGood: Bool = false) {

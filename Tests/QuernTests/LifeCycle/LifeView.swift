@@ -17,6 +17,8 @@ struct LifeView: Sendable {
     var statuses: [TaskID: ParentStatus] = [:]
     /// By the scripts' numbers, of tasks that the reference has no number for.
     var numbers: [TaskID: Int] = [:]
+    /// Why attempts of live tasks failed.
+    var errors: [TaskID: FailureInfo] = [:]
     /// Children that ended, behind those that the reference knows.
     var ended: [TaskID: [LifeOutcome]] = [:]
     /// Whether it shows all children of all tasks, from the first.
@@ -30,6 +32,9 @@ struct LifeView: Sendable {
         let tasks = store.liveTasks()
         details = tasks.details
         for status in tasks.parents { statuses[status.id] = status }
+        for (id, detail) in details where detail.attempts > 0 {
+            errors[id] = try store.kept(id, slot: TaskSlot.lastError).map(FailureInfo.init(decoding:))
+        }
         var known: [TaskID: UInt64] = [:]
         var unnamed: Set<TaskID> = []
         let ids = tasks.runs.flatMap { entry in BitIndexes(entry.live).map { entry.run.id(at: $0) } }

@@ -82,8 +82,10 @@ struct Script: Sendable {
     var priority: UInt8 { options.priority ?? 128 }
     var group: String? { options.group }
 
-    /// Whether another attempt may spawn it once more: its key is free when it has ended.
-    var mayRepeat: Bool { way == .now }
+    /// Whether its spawner saves that it was spawned. If not, another attempt may spawn it once more, when its key is
+    /// free since it has ended.
+    var isSaved: Bool { way == .now && number.isMultiple(of: 2) }
+    var mayRepeat: Bool { way == .now && !isSaved }
 
     func scopes() -> [LimitScope] { [.everything, .type(kind.type)] + (group.map { [.group($0)] } ?? []) }
 }

@@ -33,6 +33,8 @@ struct ScriptWriter {
         script.options = options(isRoot: spawner == nil)
         if way == .now, script.options.key == nil { script.options.key = "now\(script.number)" }
         if way == .now { script.options.onDuplicate = nil }
+        // One that could be spawned again and again must not interrupt its spawner.
+        if script.mayRepeat { script.options.priority = 250 }
         if way == .stream { script.options = TaskOptions() }
         script.waits = (way == .sibling || way == .now) && random.chance(1, in: 6)
         script.execute = part(isLast: kind == .leaf)
