@@ -178,6 +178,7 @@ extension LifeModel {
     mutating func retain() async throws {
         let most = random.below(6)
         note("\(most)")
+        world.with { $0.mayHaveDropped = true }
         _ = try await process.core.store.applyRetention(RetentionPolicy(count: most), now: process.clock.now)
         let left = try process.core.store.children(of: .none).outcomes().map(\.id)
         world.with { $0.dropped(allBut: Set(left), most: most) }

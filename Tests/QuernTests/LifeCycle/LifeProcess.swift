@@ -144,7 +144,7 @@ final class LifeProcess: Sendable {
         let touched = Set(news.statuses.keys).union([.none])
         let view = try LifeView(of: core.store, world, touched: touched, isWhole: isWhole || isFirst)
         world.with { $0.see(view, isFirst: isFirst) }
-        if isFirst { return world.with { $0.begin(view, wasClean: core.store.recovery.wasClean) } }
+        if isFirst { return world.with { $0.begin(view) } }
         let rest = rest()
         world.with { $0.checkRest(view, rest) }
     }
@@ -156,7 +156,8 @@ final class LifeProcess: Sendable {
             let dispatcher = state.dispatcher
             var rest = LifeRest(
                 now: now, nextDue: state.nextDue, running: [], suspects: [],
-                hasPlace: dispatcher.busyWorkers < dispatcher.limits.concurrency, statistics: dispatcher.statistics,
+                hasPlace: dispatcher.busyWorkers < dispatcher.limits.concurrency, isRunning: dispatcher.isRunning,
+                statistics: dispatcher.statistics,
                 byType: byType)
             for flight in dispatcher.inFlight.values {
                 rest.running.formUnion(dispatcher.tasks(of: flight.pull))

@@ -79,6 +79,7 @@ extension LifeReference {
             tasks[call.id]?.hasFinalized = true
         } else {
             tasks[call.id]?.hasReturned = true
+            if !call.script.kind.isBranch { return }
             tasks[call.id]?.executeFailures = call.attempt - 1
             tasks[call.id]?.failures = 0
             tasks[call.id]?.durableFailures = 0

@@ -102,7 +102,7 @@ extension LifeReference {
             return outcome.kind == .deadLettered && crashLimit > 0 && record.crashes >= crashLimit
         }
         if record.redrives != nil, failure.reason == "redriven tree is gone" {
-            return lineage(ofRedriven: id).contains { tasks[$0]?.isDropped == true }
+            return redriven(by: id).contains { tasks[$0]?.isDropped == true }
         }
         if script.kind.isBranch, isFailing(id), record.failure == nil || record.isAdvanced {
             let reason = script.kind == .failFast ? "child failed" : "failure budget exceeded"
@@ -121,16 +121,6 @@ extension LifeReference {
         if script.spawns.contains(where: { scripts[$0]?.way == .stream }), !record.isAdvanced { return true }
         let part = record.isAdvanced ? script.finalize : script.execute
         return part.failure(under: script.retry).map { $0 == (outcome.kind, outcome.attempts) } ?? false
-    }
-
-    private func lineage(ofRedriven id: TaskID) -> [TaskID] {
-        var lineage: [TaskID] = []
-        var next = tasks[id]?.redrives
-        while let current = next {
-            lineage.append(current)
-            next = tasks[current]?.redrives
-        }
-        return lineage
     }
 
     /// Whether something that a task waited for ended so that it was to end as `policy` says.

@@ -27,19 +27,15 @@ extension LifeReference {
         if !redrives { return outcome.kind.isFailure }
         guard record.kind != .leaf, !outcome.attachment.isEmpty else { return false }
         let hasExecuted = record.isAdvanced && outcome.kind != .cancelled && outcome.kind != .expired
-        return hasExecuted || record.redrives != nil
+        if hasExecuted, record.redrives == nil { return true }
+        return record.redrives != nil && !redriven(by: id).contains { tasks[$0]?.isDropped == true }
     }
 
     /// Retention has dropped the oldest of the ended trees, but those that live ones need.
     mutating func dropped(allBut left: Set<TaskID>, most: Int) {
+        mayHaveDropped = false
         var needed: Set<TaskID> = []
-        for id in live {
-            var next = tasks[id]?.redrives
-            while let current = next {
-                needed.insert(current)
-                next = tasks[current]?.redrives
-            }
-        }
+        for id in live { needed.formUnion(redriven(by: id)) }
         let kept = roots.map(\.id).filter { tasks[$0]?.isDropped != true }
         let gone = kept.filter { !left.contains($0) }
         for id in gone where needed.contains(id) { report("\(describe(id)) was dropped, and is redriven") }

@@ -9,6 +9,7 @@ extension LifeReference {
         for id in tasks.keys {
             if tasks[id]?.isStarted == true, tasks[id]?.outcome == nil { tasks[id]?.crashes += 1 }
         }
+        hasCrashed = true
         forgetCalls()
     }
 
@@ -25,7 +26,9 @@ extension LifeReference {
     }
 
     /// A process begins, with what the store has.
-    mutating func begin(_ view: LifeView, wasClean: Bool) {
+    mutating func begin(_ view: LifeView) {
+        let wasClean = !hasCrashed
+        hasCrashed = false
         for entry in view.live { resume(entry.id, view.details[entry.id] ?? LiveTasks.Detail(), wasClean) }
         for entry in view.live where tasks[entry.id]?.mustCancel == true && !isDoomed(entry.id) {
             report("the cancel of \(describe(entry.id)) is lost")
@@ -39,7 +42,7 @@ extension LifeReference {
         guard var record = tasks[id] else { return }
         if detail.phase == TaskPhase.executing, record.hasReturned {
             record.hasReturned = false
-            record.failures = record.executeFailures
+            if record.kind?.isBranch == true { record.failures = record.executeFailures }
         }
         record.hasFinalized = false
         record.isAsked = detail.cancel != nil

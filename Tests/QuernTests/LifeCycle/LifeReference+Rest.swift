@@ -11,6 +11,7 @@ struct LifeRest: Sendable {
     var suspects: Set<TaskID>
     /// Whether another worker could start.
     var hasPlace: Bool
+    var isRunning: Bool
     var statistics: SchedulerStatistics
     var byType: [TypeStatistics]
 }
@@ -18,6 +19,8 @@ struct LifeRest: Sendable {
 /// At rest each task that lives has a reason not to move.
 extension LifeReference {
     mutating func checkRest(_ view: LifeView, _ rest: LifeRest) {
+        // The store may have failed just now.
+        if !rest.isRunning { return }
         var parents: Set<TaskID> = []
         for entry in view.live { parents.insert(entry.run.parent) }
         if rest.hasPlace {

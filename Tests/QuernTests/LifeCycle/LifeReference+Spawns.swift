@@ -10,6 +10,17 @@ extension LifeReference {
         return (tasks[old]?.children ?? []).filter { $0.kind.isFailure || (stopped && $0.kind == .cancelled) }
     }
 
+    /// The ended task that a task redrives, that which it had redriven, and so on.
+    func redriven(by id: TaskID) -> [TaskID] {
+        var redriven: [TaskID] = []
+        var next = tasks[id]?.redrives
+        while let current = next {
+            redriven.append(current)
+            next = tasks[current]?.redrives
+        }
+        return redriven
+    }
+
     /// What a task redrives that takes the place of an ended one: that one, or what it should have redriven itself; nil
     /// for one that is to run from the start.
     func redriven(inPlaceOf old: TaskID) -> TaskID? {
@@ -39,7 +50,7 @@ extension LifeReference {
         let parent = record.parent
         if parent == .none { return checkRoot(id, script) }
         if let same = instances[instance(id)], same.count > most(of: script, below: parent) {
-            report("\(describe(id)) was spawned \(same.count) times: \(same) \(script.way) of \(script.spawner as Any)")
+            report("\(describe(id)) was spawned \(same.count) times: \(same)")
         }
         if isRerunChild(id) {
             return checkRedriven(id)
@@ -69,7 +80,13 @@ extension LifeReference {
         if script.mayRepeat { return .max }
         if script.way == .sibling, let spawner = script.spawner.flatMap({ scripts[$0] }), spawner.mayRepeat { return .max }
         guard let old = tasks[parent]?.redrives else { return 1 }
-        return max(1, reruns(of: old).count { tasks[$0.id]?.number == script.number })
+        let again = reruns(of: old)
+        // A spawner that was cancelled after its execute had committed begins anew, and spawns it anew.
+        let spawners = again.count { outcome in
+            guard script.way == .sibling, tasks[outcome.id]?.number == script.spawner else { return false }
+            return tasks[outcome.id]?.isAdvanced == true && redriven(inPlaceOf: outcome.id) == nil
+        }
+        return max(1, again.count { tasks[$0.id]?.number == script.number }) + spawners
     }
 
     /// A child that runs again redrives the old one when that had come to its own children, and else runs anew.

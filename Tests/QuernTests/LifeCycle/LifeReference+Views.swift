@@ -39,8 +39,10 @@ extension LifeReference {
             see(entry)
         }
         for (id, detail) in view.details { see(id, detail, in: view, isFirst: isFirst) }
+        if isFirst, mayHaveDropped, let left = view.ended[.none] { dropped(allBut: Set(left.map(\.id)), most: .max) }
+        if isFirst { mayHaveDropped = false }
         var ended: [TaskID] = []
-        for (parent, outcomes) in view.ended.sorted(by: { $0.key < $1.key }) {
+        for (parent, outcomes) in view.ended.sorted(by: { $0.key < $1.key }) where tasks[parent]?.isDropped != true {
             ended += see(outcomes, below: parent, isWhole: view.isWhole, isFirst: isFirst)
         }
         for id in ended where instances[instance(id)]?.contains(id) != true { new.insert(id) }

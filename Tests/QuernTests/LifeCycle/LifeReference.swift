@@ -87,6 +87,10 @@ struct LifeReference: Sendable {
     var uncertainAgain: Set<TaskID> = []
     var concurrency: [LimitScope: Int] = [:]
     var rates: [LimitScope: TokenBucket] = [:]
+    /// Whether the last process died.
+    var hasCrashed = false
+    /// Whether trees may have been dropped when it did.
+    var mayHaveDropped = false
     var knowsRare = true
     var crashLimit = 0
     var allPlaces = 1

@@ -85,8 +85,8 @@ final class LifeStage: Sendable {
         let outcomes = try context.children.outcomes()
         world.began(call, self)
         try countCall()
-        if !isDead { try await compare(outcomes, handover, call, context) }
         do {
+            if !isDead { try await compare(outcomes, handover, call, context) }
             try await follow(script.finalize, call)
             world.returned(call, self)
             return (script, LeafTotals(of: outcomes, world).sum)
