@@ -21,16 +21,19 @@ extension Dispatcher {
             var ready = ReadyRun(run: entry.run, bits: entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
-            recoverEarly(&ready, executing, details: live.details)
+            recoverEarly(&ready, terms, executing, details: live.details)
             recover(ready, terms, details: live.details)
         }
         for status in live.parents { touched(status) }
         if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
-    /// - Parameter attributes: nil when they cannot be understood.
+    /// - Parameters:
+    ///   - attributes: nil when they cannot be understood.
+    ///   - hasBegun: whether the tasks are known to have run before, so that they wait for nothing any more.
     mutating func recover(
-        _ entry: ReadyRun, _ attributes: TaskAttributes?, details: [TaskID: LiveTasks.Detail]
+        _ entry: ReadyRun, _ attributes: TaskAttributes?, hasBegun: Bool = false,
+        details: [TaskID: LiveTasks.Detail]
     ) {
         var plain = entry
         if !details.isEmpty {
@@ -46,7 +49,7 @@ extension Dispatcher {
                     if let limit = attributes?.attemptLimit { began(single, limit) }
                 } else if detail.notBefore > now, !isDoomed(id, parent: entry.run.parent), attributes != nil {
                     delay(.tasks(single), until: detail.notBefore)
-                } else if detail.attempts == 0, let attributes {
+                } else if detail.attempts == 0, !hasBegun, let attributes {
                     arrive(single, attributes, isNew: false)
                 } else {
                     admit(single, isHeld: attributes == nil)
@@ -54,7 +57,11 @@ extension Dispatcher {
             }
         }
         guard plain.bits != 0 else { return }
-        if let attributes { arrive(plain, attributes, isNew: false) } else { admit(plain, isHeld: true) }
+        if let attributes, !hasBegun {
+            arrive(plain, attributes, isNew: false)
+        } else {
+            admit(plain, isHeld: attributes == nil)
+        }
     }
 
     private mutating func recoverParent(_ entry: ReadyRun, _ index: Int, _ detail: LiveTasks.Detail) {
