@@ -261,7 +261,9 @@ struct ReadyQueuesTests {
         #expect(order == [1, 2, 3])
     }
 
-    @Test("Tasks that go to the front again are no worse than those behind them, which could else interrupt them for ever")
+    @Test(
+        "Tasks that go to the front again are no worse than those behind them, which could else interrupt them for ever"
+    )
     func frontIsNoWorse() throws {
         var flow = Flow(Flow.Key(place: .cooperative, label: Label(rawValue: 0)), LimiterSet(type: -1))
         let aging = Aging(interval: .milliseconds(100))

@@ -50,9 +50,6 @@ struct LifeCycleTests {
     }
 
     private static func live(_ seed: UInt64) async {
-        let began = ContinuousClock.now
-        defer { if getenv("LIFE_DEBUG") != nil { print("seed \(seed) took \(ContinuousClock.now - began)") } }
-        if getenv("LIFE_DEBUG") != nil { print("seed \(seed) begins") }
         do {
             var model = try await LifeModel(seed: seed)
             try await model.run(steps: Lives.steps)

@@ -103,7 +103,9 @@ extension LifeModel {
             case .duplicate: holder != nil && script.options.onDuplicate != .replace
             default: false
             }
-        if !isRight { world.report("script \(script.number) was \(submission as Any), and \(holder as Any) had its key") }
+        if !isRight {
+            world.report("script \(script.number) was \(submission as Any), and \(holder as Any) had its key")
+        }
     }
 
     mutating func submitGraph() async throws {
@@ -175,9 +177,8 @@ extension LifeModel {
             asked = ask(kind.rawValue) { $0.kind == kind }
             try await scheduler.cancelAll(of: kind.type)
         case 3:
-            asked = ask("odd") { $0.priority == 200 }
-            try await scheduler.cancel { $0.priority == 200 && !$0.tags.contains("never") }
-            return
+            asked = ask("odd") { $0.group == nil && $0.options.tags.isEmpty }
+            try await scheduler.cancel { $0.group == nil && $0.tags.isEmpty }
         case 4:
             let key = random.pick(ScriptWriter.keys)
             guard let id = try scheduler.handle(forKey: key, of: LifeTask<Leaf>.self)?.id else { return }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import Logging
 import QuernTesting
 
@@ -106,7 +105,6 @@ struct LifeModel {
         } catch {
             process.stage.die()
             await process.stop(cancelled: true)
-            if getenv("LIFE_DEBUG") != nil { world.with { for line in $0.debug.suffix(60) { print(line) } } }
             throw LifeFailure(seed: seed, log: log, error: error)
         }
     }

@@ -5,7 +5,6 @@
 /// What handlers tell, and what must be so when they are called.
 extension LifeReference {
     mutating func began(_ call: LifeCall) {
-        debug.append("\(call) at \(call.now.rawValue)")
         name(call.id, call.script.number)
         var record = tasks[call.id] ?? LifeRecord()
         if !record.isSeen {

@@ -32,7 +32,8 @@ extension LifeReference {
             if !isDoomed(id), !dependencies(of: record, script, say: .cancel) { isWrong("nobody asked for that") }
         case .superseded:
             let isReplaced = tasks.contains { other, newer in
-                guard other > id, newer.parent == record.parent, let rival = newer.number.flatMap({ scripts[$0] }) else {
+                guard other > id, newer.parent == record.parent, let rival = newer.number.flatMap({ scripts[$0] })
+                else {
                     return false
                 }
                 return rival.options.key == script.options.key && rival.options.onDuplicate == .replace
@@ -69,7 +70,9 @@ extension LifeReference {
     ) {
         if record.redrives == nil, script.execute.failure(under: script.retry) != nil { isWrong("execute fails") }
         if script.kind == .leaf {
-            if outcome.attempts != script.execute.failures + 1 { isWrong("it is tried \(script.execute.failures + 1) times") }
+            if outcome.attempts != script.execute.failures + 1 {
+                isWrong("it is tried \(script.execute.failures + 1) times")
+            }
             if !record.hasReturned, !record.isBlurred { isWrong("its handler has not returned") }
             return
         }
@@ -79,7 +82,9 @@ extension LifeReference {
         if outcome.attempts != script.finalize.failures + 1 { isWrong("of \(script.finalize.failures + 1)") }
         let memo = try? BinaryCodec.decode(BranchMemo.self, from: outcome.value)
         let sum = wholeChildren(of: id).reduce(Int64(0)) { sum, child in
-            guard let record = tasks[child], record.kind == .leaf, record.outcome?.kind == .completed else { return sum }
+            guard let record = tasks[child], record.kind == .leaf, record.outcome?.kind == .completed else {
+                return sum
+            }
             return sum + Int64(record.number ?? 0)
         }
         if memo?.sum != sum { isWrong("its sum is \(memo?.sum ?? -1), not \(sum)") }
@@ -108,7 +113,9 @@ extension LifeReference {
             let reason = script.kind == .failFast ? "child failed" : "failure budget exceeded"
             if outcome.kind == .failed, failure.reason == reason { return true }
         }
-        if let known = record.failure, known == (outcome.kind, outcome.attempts) { return isNatural(outcome, script, record) }
+        if let known = record.failure, known == (outcome.kind, outcome.attempts) {
+            return isNatural(outcome, script, record)
+        }
         if record.isBlurred { return true }
         // The handler returned what could not be stored, or threw when it was not known yet that it had to.
         let part = record.isAdvanced ? script.finalize : script.execute
@@ -132,7 +139,9 @@ extension LifeReference {
         if record.dependencies.isEmpty, script.waits { return onFailure == policy || onCancel == policy }
         let named = script.options.dependencies.map(\.task)
         return (record.dependencies.isEmpty ? named : record.dependencies).contains { task in
-            guard let other = tasks[task], let kind = other.outcome?.kind, !other.isDropped else { return onFailure == policy }
+            guard let other = tasks[task], let kind = other.outcome?.kind, !other.isDropped else {
+                return onFailure == policy
+            }
             if kind == .completed { return false }
             return (kind.isFailure ? onFailure : onCancel) == policy
         }

@@ -50,7 +50,9 @@ extension LifeReference {
         let parent = record.parent
         if parent == .none { return checkRoot(id, script) }
         if let same = instances[instance(id)], same.count > most(of: script, below: parent) {
-            report("\(describe(id)) was spawned \(same.count) times: \(same)")
+            report(
+                "\(describe(id)) was spawned \(same.count) times: \(same), as \(script.way) of script \(script.spawner ?? 0)"
+            )
         }
         if isRerunChild(id) {
             return checkRedriven(id)
@@ -75,10 +77,16 @@ extension LifeReference {
         }
     }
 
+    /// Whether it, or what spawns it, may be spawned once more by another attempt.
+    private func mayRepeat(_ script: Script) -> Bool {
+        if script.mayRepeat { return true }
+        guard script.way == .sibling, let spawner = script.spawner.flatMap({ scripts[$0] }) else { return false }
+        return mayRepeat(spawner)
+    }
+
     /// How often a script may be followed below a task.
     private func most(of script: Script, below parent: TaskID) -> Int {
-        if script.mayRepeat { return .max }
-        if script.way == .sibling, let spawner = script.spawner.flatMap({ scripts[$0] }), spawner.mayRepeat { return .max }
+        if mayRepeat(script) { return .max }
         guard let old = tasks[parent]?.redrives else { return 1 }
         let again = reruns(of: old)
         // A spawner that was cancelled after its execute had committed begins anew, and spawns it anew.

@@ -83,7 +83,9 @@ extension LifeReference {
             report("\(describe(id)) had executed, and is in phase \(detail.phase)")
         }
         let kind = tasks[id]?.cancelKind
-        if let kind, detail.cancel != kind { report("\(describe(id)) was to end as \(kind), not \(detail.cancel as Any)") }
+        if let kind, detail.cancel != kind {
+            report("\(describe(id)) was to end as \(kind), not \(detail.cancel as Any)")
+        }
         tasks[id]?.cancelKind = detail.cancel
         if let wanted = tasks[id]?.priority, detail.priority != wanted {
             report("\(describe(id)) was given priority \(wanted), not \(detail.priority as Any)")

@@ -100,7 +100,6 @@ struct LifeReference: Sendable {
     var endedBefore: UInt64 = 0
     var retries: UInt64 = 0
 
-    var debug: [String] = []
     private(set) var violations: [String] = []
 
     mutating func report(_ violation: String) {

@@ -44,7 +44,8 @@ extension LifeStage {
         guard script.isSaved else { return try await context.spawnNow(task, options: options).id }
         let saved = try context.savedState(as: Int.self, named: "now") ?? 0
         if saved >= script.number { return previous }
-        return try await context.spawnNow(contentsOf: [task], saving: script.number, named: "now", options: options)[0].id
+        return try await context.spawnNow(contentsOf: [task], saving: script.number, named: "now", options: options)[0]
+            .id
     }
 
     private func stream<Kind: LifeKind>(

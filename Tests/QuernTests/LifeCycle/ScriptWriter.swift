@@ -81,7 +81,8 @@ struct ScriptWriter {
         if random.chance(1, in: 4) { part.retryAfter = .milliseconds(random.below(4000)) }
         if random.chance(1, in: 12) { part.hangs = random.coin() ? .untilCancelled : .deaf }
         if random.chance(1, in: 7) {
-            part.ending = random.pick(isLast ? [.failForGood, .failAlways, .unencodable] : [.failForGood, .failAlways])
+            part.ending = random.pick(
+                isLast ? [.failForGood, .failAlways, .unencodable] : [.failForGood, .failAlways])
         }
         return part
     }
