@@ -11,9 +11,7 @@ extension Dispatcher {
         let isCancelled = isDoomed(parent.id, parent: parent.run.parent)
         parent.firstFailure = status.firstFailure
         waiting[status.id] = parent
-        // What failures of its children mean is not known without a handler; when only `finalize` is left, it is held.
-        let isKnown = facts != nil || isCancelled || status.cancelRequested
-        guard isKnown || (status.phase == TaskPhase.children && status.liveChildren == 0) else { return }
+        // Without a handler nobody knows what failures of children mean: they are borne until there is one.
         switch ParentResolution.decide(status, policy: facts?.policy ?? .tolerate, isCancelled: isCancelled) {
         case .wait: break
         case .finalize: decide(parent, fails: false)
