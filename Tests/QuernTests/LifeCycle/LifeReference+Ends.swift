@@ -20,6 +20,9 @@ extension LifeReference {
         {
             isWrong("it was to be cancelled (\(record.cancelKind as Any))")
         }
+        if isExact, let wanted = record.cancelKind, outcome.kind != wanted, wanted != .expired {
+            if outcome.kind != .dependencyFailed, outcome.kind != .expired { isWrong("it was to end as \(wanted)") }
+        }
         guard let script = script(of: id) else { return wrongs }
         checkHook(record, script, outcome, isWrong)
         switch outcome.kind {

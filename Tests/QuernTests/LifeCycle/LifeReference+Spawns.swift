@@ -121,6 +121,7 @@ extension LifeReference {
     /// What has committed has spawned all that it was to spawn.
     mutating func checkSpawns(of ids: Set<TaskID>) {
         for id in ids.sorted() {
+            checkReruns(of: id)
             guard let record = tasks[id], let script = script(of: id), record.redrives == nil, !record.isDropped,
                 record.isAdvanced || (record.outcome?.kind == .completed)
             else { continue }
@@ -131,6 +132,17 @@ extension LifeReference {
                 if place == .none || tasks[place]?.isDropped == true || isExcused(child, at: place, script) { continue }
                 report("\(describe(id)) has committed, and script \(number) was not spawned below \(place)")
             }
+        }
+    }
+
+    /// What redrives another has spawned all that failed below that.
+    private mutating func checkReruns(of id: TaskID) {
+        guard let record = tasks[id], record.isAdvanced, let old = record.redrives, !record.isDropped else { return }
+        for outcome in reruns(of: old) {
+            guard let number = tasks[outcome.id]?.number, instances[Instance(parent: id, number: number)] == nil,
+                !tasks.contains(where: { $0.value.parent == id && $0.value.number == nil })
+            else { continue }
+            report("\(describe(id)) redrives \(old), and nothing takes the place of \(describe(outcome.id))")
         }
     }
 
