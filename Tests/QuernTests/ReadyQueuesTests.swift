@@ -377,4 +377,23 @@ struct ReadyQueuesTests {
         bucket.take(1, at: Timestamp(milliseconds: 0))
         #expect(bucket.nextToken(after: Timestamp(milliseconds: 0)) == Timestamp(milliseconds: 1))
     }
+
+    @Test(
+        "Tasks that go to the front again are no worse than those behind them, which could else interrupt them for ever"
+    )
+    func frontIsNoWorse() throws {
+        var flow = Flow(Flow.Key(place: .cooperative, label: Label(rawValue: 0)), LimiterSet(type: -1))
+        let aging = Aging(interval: .milliseconds(100))
+        func waiting(_ id: UInt64, number: UInt64, since: Int64) -> Flow.Waiting {
+            let entry = ReadyRun(run: .test(id, count: 1, parent: 0), bits: 1)
+            return Flow.Waiting(entry: entry, number: number, since: Timestamp(milliseconds: since))
+        }
+        flow.append(waiting(1, number: 1, since: 0))
+        flow.prepend(waiting(2, number: 0, since: 3000))
+        let now = Timestamp(milliseconds: 3000)
+        let front = try #require(flow.head(aging, now: now))
+        #expect(flow.take(1, aging, now: now)?.tasks.run.firstID == TaskID(2))
+        let behind = try #require(flow.head(aging, now: now))
+        #expect(front.level <= behind.level)
+    }
 }

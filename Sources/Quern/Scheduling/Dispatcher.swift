@@ -219,7 +219,9 @@ extension Dispatcher {
     ///   - isNew: whether they cannot have been cancelled one by one.
     ///   - since: since when they had been ready before, so that they go before the others again; nil for others.
     ///   - isHeld: whether they cannot run, whatever handlers there are.
-    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, backSince since: Timestamp? = nil, isHeld: Bool = false) {
+    mutating func admit(
+        _ entry: ReadyRun, isNew: Bool = false, backSince since: Timestamp? = nil, isHeld: Bool = false
+    ) {
         var entry = entry
         cancelDoomed(&entry, isNew: isNew)
         guard entry.bits != 0 else { return }
