@@ -73,7 +73,8 @@ struct Compact: ToolCommand {
         table.add(dryRun ? "would be" : "after", "\(Numbers.bytes(report.bytesAfter))")
         table.add(
             dryRun ? "would free" : "freed",
-            "\(Numbers.bytes(max(freed, 0))) (\(Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))))"
+            "\(Numbers.bytes(max(freed, 0))) "
+                + "(\(Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))))"
         )
         table.add("ended children", .number(report.children))
         table.add("live tasks", .number(report.liveTasks))

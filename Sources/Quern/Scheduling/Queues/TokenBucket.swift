@@ -101,7 +101,8 @@ public struct RateLimit: Sendable, Equatable, Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         self.init(
-            try container.decode(UInt32.self, forKey: .count), per: try container.decode(Duration.self, forKey: .period),
+            try container.decode(UInt32.self, forKey: .count),
+            per: try container.decode(Duration.self, forKey: .period),
             burst: try container.decode(UInt32.self, forKey: .burst))
     }
 }
