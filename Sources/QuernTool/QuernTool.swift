@@ -23,11 +23,13 @@ struct QuernTool: ParsableCommand {
                 subcommands: [
                     Bench.self,
                     Children.self,
+                    Dump.self,
                     Errors.self,
                     Info.self,
                     Show.self,
                     Tasks.self,
                     Tree.self,
+                    Verify.self,
                 ]),
             CommandGroup(
                 name: "Make a store of another",

@@ -147,7 +147,7 @@ struct OfflineReplay {
         findings.append(
             StoreFinding(
                 .torn, file.name, at: range.lowerBound, "\(range.count) bytes of a write that was cut short",
-                "nothing: it was never acknowledged"))
+                "it was never acknowledged"))
     }
 
     // MARK: Applying

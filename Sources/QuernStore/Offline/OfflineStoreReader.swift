@@ -174,7 +174,7 @@ struct OfflineStoreReader {
     /// Finds the blocks of a segment without its directory.
     private mutating func survey(_ file: RawFile, to end: Int?, because reason: String?) {
         if let reason {
-            damage(file.name, at: end, reason, "nothing: the directory is made again from the blocks")
+            damage(file.name, at: end, reason, "the directory is made again from the blocks")
         }
         do throws(FileError) {
             let survey = try BlockSurvey(of: file, to: end, seed: raw.identity.seed)

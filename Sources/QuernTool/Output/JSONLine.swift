@@ -141,6 +141,11 @@ struct JSONLine {
         nest("{", "}", body)
     }
 
+    mutating func arrayValue(_ body: (inout JSONLine) -> Void) {
+        separate()
+        nest("[", "]", body)
+    }
+
     // MARK: Parts
 
     private mutating func separate() {

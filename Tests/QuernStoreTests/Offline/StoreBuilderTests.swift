@@ -46,7 +46,7 @@ struct StoreBuilderTests {
         #expect(store.findings.isEmpty && store.tail.isEmpty && store.state.openBlocks.isEmpty)
         var last: DirectoryEntry?
         for segment in store.segments {
-            try segment.forEach { entry in
+            try segment.forEachEntry { entry in
                 if let last { #expect(last < entry) }
                 last = entry
             }

@@ -6,9 +6,9 @@ enum LeftoverCheck {
         let store = context.store
         for name in store.raw.others where name != StoreFiles.lockName && name != StoreFiles.reserveName {
             if StoreFiles.isTemporary(name) {
-                context.note(name, "was being written", "nothing: the next writer removes it")
+                context.note(name, "was being written", "the next writer removes it")
             } else {
-                context.note(name, "no file of a store", "nothing: it is ignored")
+                context.note(name, "no file of a store", "it is ignored")
             }
         }
         guard let base = store.base, let checkpoint = store.checkpointFile else { return }
@@ -17,7 +17,7 @@ enum LeftoverCheck {
             switch file.kind {
             case .checkpoint where file.number != checkpoint.number,
                 .index where !counting.contains(file.number):
-                context.note(file.name, "does not count", "nothing: the next writer removes it")
+                context.note(file.name, "does not count", "the next writer removes it")
             default: break
             }
         }
@@ -26,13 +26,13 @@ enum LeftoverCheck {
                 directoryOffset: sealed.directoryOffset, entryCount: Int(sealed.entryCount))
             guard let file = store.raw.file(.index, UInt64(sealed.number)), file.size > end else { continue }
             context.note(
-                file.name, at: end, "\(file.size - end) bytes behind the directory", "nothing: nobody reads them")
+                file.name, at: end, "\(file.size - end) bytes behind the directory", "nobody reads them")
         }
         let manifestEnd = FileHeader.size + FrameHeader.size + 24
         if let file = store.raw.manifestFile, file.size > manifestEnd {
             context.note(
                 file.name, at: manifestEnd, "\(file.size - manifestEnd) bytes behind the frame",
-                "nothing: nobody reads them")
+                "nobody reads them")
         }
     }
 }

@@ -63,7 +63,7 @@ struct LiveCheck {
         }
         func checkLive(_ task: TaskID, _ what: String) {
             if !state.live.contains(task) {
-                context.damage(file, "\(what) of \(task), which is not live", "nothing: nobody asks for it")
+                context.damage(file, "\(what) of \(task), which is not live", "nobody asks for it")
             }
         }
         for (task, _) in state.details { checkLive(task, "a detail") }
