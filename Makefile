@@ -23,7 +23,7 @@ BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench soak manual transcripts build format lint clean prerequisites
+.PHONY: help scan test readers bench soak life manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ soak: prerequisites ## Compare a store with a model over a million random operat
 	export QUERN_SOAK_OPERATIONS="$${QUERN_SOAK_OPERATIONS:-1000000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
 	    --filter SoakTests
+
+life: prerequisites ## Live 5,000 lives of tasks beside a model (QUERN_LIFE_SEEDS=n; QUERN_SEED=n replays one)
+	@export QUERN_LIFE_SEEDS="$${QUERN_LIFE_SEEDS:-$${QUERN_SEED:+1}}"; \
+	export QUERN_LIFE_SEEDS="$${QUERN_LIFE_SEEDS:-5000}"; \
+	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
+	    --filter LifeCycleTests
 
 manual: prerequisites ## Write docs/quern.1 and docs/quern.md anew, from what the commands say of themselves
 	@QUERN_WRITE_DOCUMENTATION=1 swift test --disable-xctest --scratch-path $(DEBUG) --filter ToolDocumentationTests

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import QuernTesting
 import Testing
 
@@ -170,7 +171,7 @@ private struct QueuesModel {
                 Waiting(
                     id: back.run.id(at: index).rawValue, key: key, priority: back.priority, isFront: true, order: 0))
         }
-        queues.add(back, to: key, set(of: key), atFront: true, now: now)
+        queues.add(back, to: key, set(of: key), backSince: back.run.submittedAt, now: now)
     }
 
     /// Tasks took more or less than was expected.
@@ -329,5 +330,70 @@ struct ReadyQueuesTests {
             queues.take(at: .threads, now: later, size: { _, _ in 1 })?.entry.run.firstID.rawValue
         }
         #expect(order == [1, 2, 3])
+    }
+
+    private static func waiting(_ id: UInt64) -> (ReadyRun, Flow.Key, LimiterSet) {
+        let run = SpawnRun.test(id, count: 1, parent: 0, label: 1)
+        let key = Flow.Key(place: .threads, label: run.label)
+        return (ReadyRun(run: run, bits: 1), key, LimiterSet(type: 0))
+    }
+
+    @Test("T16: a task that is given back has waited since it became ready, not since it was submitted")
+    func givenBackWaitsOn() throws {
+        let aging = Aging(interval: .seconds(1))
+        var queues = ReadyQueues(aging: aging)
+        _ = queues.addLimiter()
+        let (entry, key, limiters) = Self.waiting(1)
+        // Ready an hour behind its submission.
+        let ready = Timestamp(milliseconds: 3_600_000)
+        queues.add(entry, to: key, limiters, now: ready)
+        let first = try #require(queues.take(at: .threads, now: ready) { _, _ in 1 })
+        #expect(first.level == 128 && first.since == ready)
+        queues.finish(first.charge, unstarted: 1, now: ready)
+        queues.add(first.entry, to: key, limiters, backSince: first.since, now: ready)
+        let second = try #require(queues.take(at: .threads, now: ready) { _, _ in 1 })
+        #expect(second.level == 128 && second.since == ready)
+    }
+
+    @Test("T16: a weight that is no number is as none")
+    func weightOfNoNumber() {
+        var shares = FairShares()
+        for (group, weight) in [(Int32(1), Double.nan), (2, .infinity), (3, -1)] {
+            shares.setWeight(weight, of: group)
+            shares.enter(group)
+            shares.charge(group, tasks: 5)
+        }
+        #expect(shares.share(of: 1) == 5 && shares.share(of: 2).isFinite && shares.share(of: 3).isFinite)
+    }
+
+    @Test("T16: limits that are read from a file are brought within bounds, too")
+    func decodedLimits() throws {
+        let rate = try JSONDecoder().decode(
+            RateLimit.self, from: Data(#"{"count":0,"period":[0,0],"burst":0}"#.utf8))
+        #expect(rate == RateLimit(0, per: .zero, burst: 0) && rate.count == 1 && rate.period == .milliseconds(1))
+        let budget = try JSONDecoder().decode(ByteBudget.self, from: Data(#"{"bytesPerSecond":0,"burst":0}"#.utf8))
+        #expect(budget.bytesPerSecond == 1 && budget.burst == 1)
+        var bucket = TokenBucket(rate, now: Timestamp(milliseconds: 0))
+        bucket.take(1, at: Timestamp(milliseconds: 0))
+        #expect(bucket.nextToken(after: Timestamp(milliseconds: 0)) == Timestamp(milliseconds: 1))
+    }
+
+    @Test(
+        "Tasks that go to the front again are no worse than those behind them, which could else interrupt them for ever"
+    )
+    func frontIsNoWorse() throws {
+        var flow = Flow(Flow.Key(place: .cooperative, label: Label(rawValue: 0)), LimiterSet(type: -1))
+        let aging = Aging(interval: .milliseconds(100))
+        func waiting(_ id: UInt64, number: UInt64, since: Int64) -> Flow.Waiting {
+            let entry = ReadyRun(run: .test(id, count: 1, parent: 0), bits: 1)
+            return Flow.Waiting(entry: entry, number: number, since: Timestamp(milliseconds: since))
+        }
+        flow.append(waiting(1, number: 1, since: 0))
+        flow.prepend(waiting(2, number: 0, since: 3000))
+        let now = Timestamp(milliseconds: 3000)
+        let front = try #require(flow.head(aging, now: now))
+        #expect(flow.take(1, aging, now: now)?.tasks.run.firstID == TaskID(2))
+        let behind = try #require(flow.head(aging, now: now))
+        #expect(front.level <= behind.level)
     }
 }

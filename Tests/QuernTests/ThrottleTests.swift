@@ -211,6 +211,20 @@ struct ThrottleTests {
         #expect(ended == 6 && dispatcher.busyWorkers == 2)
     }
 
+    @Test("A clock that is turned back does not put off the next reading")
+    func turnedBack() async throws {
+        let order = Order()
+        let source = ManualPressure("disk", 0.6)
+        let test = try await makeTest([source]) { $0.register(StepHandler.noting(in: order)) }
+        _ = try await test.scheduler.submit(Step(number: 1), options: TaskOptions(priority: 200))
+        await test.runUntilIdle()
+        source.set(0)
+        test.clock.set(Timestamp(milliseconds: test.clock.now.rawValue - 3_600_000))
+        await test.runUntilIdle()
+        #expect(order.numbers == [1])
+        try await test.stop()
+    }
+
     @Test("Metrics tell the readings and what is held back")
     func metrics() async throws {
         let metrics = TestMetrics()

@@ -76,9 +76,10 @@ extension Dispatcher {
 
     // MARK: Recovery
 
-    /// Finds the tasks of a run that have children although their `execute` has not committed.
+    /// Finds the tasks of a run that have children although their `execute` has not committed, and takes them out.
     mutating func recoverEarly(
-        _ entry: inout ReadyRun, _ executing: ExecutingParents, details: [TaskID: LiveTasks.Detail]
+        _ entry: inout ReadyRun, _ attributes: TaskAttributes?, _ executing: ExecutingParents,
+        details: [TaskID: LiveTasks.Detail]
     ) {
         let bits = executing.bits(of: entry.run) & entry.bits
         if bits == 0 { return }
@@ -89,9 +90,8 @@ extension Dispatcher {
             if cancelsChildren(of: entry.run.parent) { doomed.insert(id) }
         }
         // A handler that has no `finalize` any more would end them beside their children.
-        if facts(of: entry.run.label)?.isOrchestrator == false {
-            recover(entry.take(bits), nil, details: details)
-        }
+        let isHeld = facts(of: entry.run.label)?.isOrchestrator == false
+        recover(entry.take(bits), isHeld ? nil : attributes, hasBegun: true, details: details)
     }
 }
 

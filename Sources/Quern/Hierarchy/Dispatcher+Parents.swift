@@ -10,6 +10,7 @@ extension Dispatcher {
         let isCancelled = isDoomed(parent.id, parent: parent.run.parent)
         parent.firstFailure = status.firstFailure
         waiting[status.id] = parent
+        // Without a handler nobody knows what failures of children mean: they are borne until there is one.
         let policy = facts(of: parent.run.label)?.policy ?? .tolerate
         switch ParentResolution.decide(status, policy: policy, isCancelled: isCancelled) {
         case .wait: break
@@ -37,12 +38,12 @@ extension Dispatcher {
         parent.state = .decided
         waiting[parent.id] = parent
         if isDoomed(parent.id, parent: parent.run.parent) { return enqueueCancel(of: parent) }
+        if isFailed { return fails.append(parent) }
         // Without a handler it waits for one, as it is, or to be cancelled.
         guard facts(of: parent.run.label) != nil else {
             heldParents.insert(parent.id)
             return
         }
-        if isFailed { return fails.append(parent) }
         enqueue(parent.ready, finalizes: true)
     }
 

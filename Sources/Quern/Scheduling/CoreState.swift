@@ -71,6 +71,8 @@ struct CoreState {
     mutating func setTime(_ now: Timestamp) {
         let earliest = dispatcher.now.rawValue.subtractingSaturating(Schedule.smallestCorrection)
         if now.rawValue < earliest { wasTurnedBack = true }
+        // Calls that overtake each other are no step back.
+        if nextReading != nil, now.rawValue < dispatcher.now.rawValue.subtractingSaturating(1000) { nextReading = now }
         dispatcher.now = now
     }
 

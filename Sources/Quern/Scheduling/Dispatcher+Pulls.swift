@@ -100,6 +100,7 @@ extension Dispatcher {
             }
             pull.charge = grant.charge
             pull.level = grant.level
+            pull.readySince = grant.since
             pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
             return pull
         }
@@ -142,7 +143,7 @@ extension Dispatcher {
         }
         endedCount += report.ended.total
         switch flight.pull.work {
-        case .execute(let entry): finished(entry, report)
+        case .execute(let entry): finished(entry, report, readySince: flight.pull.readySince)
         case .finalize(let parent): finishedFinalize(parent, report)
         case .failParent(let parent):
             if report.givenBack != 0 { decide(parent, fails: true) } else { forget(parent.ready) }
@@ -167,9 +168,9 @@ extension Dispatcher {
         queues.settle(Int(io.total) - expected, with: budgets, now: now)
     }
 
-    private mutating func finished(_ entry: ReadyRun, _ report: PullReport) {
+    private mutating func finished(_ entry: ReadyRun, _ report: PullReport, readySince: Timestamp?) {
         var rest = entry
-        admit(rest.take(report.givenBack), atFront: true)
+        admit(rest.take(report.givenBack), backSince: readySince ?? now)
         var cancelled = rest.take(report.cancelled)
         cancelled.attempts += 1
         enqueueCancel(cancelled)
@@ -194,7 +195,8 @@ extension Dispatcher {
 
     /// Has tasks of a pull wait again that no worker has started.
     mutating func takeBack(_ bits: UInt64, from worker: WorkerID) {
-        if let taken = withdraw(bits, from: worker) { admit(taken, atFront: true) }
+        let since = inFlight[worker]?.pull.readySince ?? now
+        if let taken = withdraw(bits, from: worker) { admit(taken, backSince: since) }
     }
 
     /// Takes those of `bits` that are not started out of a pull that executes.

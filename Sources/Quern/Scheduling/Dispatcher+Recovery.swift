@@ -23,7 +23,7 @@ extension Dispatcher {
             var ready = makeReady(entry.run, entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
-            recoverEarly(&ready, executing, details: live.details)
+            recoverEarly(&ready, terms, executing, details: live.details)
             recover(ready, terms, details: live.details)
             if let limit = terms?.attemptLimit { recoverDeadlines(ready, limit, firstStarts) }
         }
@@ -31,9 +31,12 @@ extension Dispatcher {
         if !wasClean { carefulPulls = 4 * limits.concurrency }
     }
 
-    /// - Parameter attributes: nil when they cannot be understood.
+    /// - Parameters:
+    ///   - attributes: nil when they cannot be understood.
+    ///   - hasBegun: whether the tasks are known to have run before, so that they wait for nothing any more.
     mutating func recover(
-        _ entry: ReadyRun, _ attributes: TaskAttributes?, details: [TaskID: LiveTasks.Detail]
+        _ entry: ReadyRun, _ attributes: TaskAttributes?, hasBegun: Bool = false,
+        details: [TaskID: LiveTasks.Detail]
     ) {
         var plain = entry
         if !details.isEmpty {
@@ -47,7 +50,7 @@ extension Dispatcher {
                     recoverParent(single, index, detail)
                 } else if detail.notBefore > now, !isDoomed(id, parent: entry.run.parent), attributes != nil {
                     delay(.tasks(single), until: detail.notBefore)
-                } else if detail.attempts == 0, let attributes {
+                } else if detail.attempts == 0, !hasBegun, let attributes {
                     arrive(single, attributes, isNew: false)
                 } else {
                     admit(single, isHeld: attributes == nil)
@@ -55,7 +58,11 @@ extension Dispatcher {
             }
         }
         guard plain.bits != 0 else { return }
-        if let attributes { arrive(plain, attributes, isNew: false) } else { admit(plain, isHeld: true) }
+        if let attributes, !hasBegun {
+            arrive(plain, attributes, isNew: false)
+        } else {
+            admit(plain, isHeld: attributes == nil)
+        }
     }
 
     private mutating func recoverDeadlines(_ entry: ReadyRun, _ limit: Duration, _ firstStarts: [TaskID: Timestamp]) {

@@ -217,14 +217,16 @@ extension Dispatcher {
     ///
     /// - Parameters:
     ///   - isNew: whether they cannot have been cancelled one by one.
-    ///   - atFront: whether they were ready before, so that they go before the others again.
+    ///   - since: since when they had been ready before, so that they go before the others again; nil for others.
     ///   - isHeld: whether they cannot run, whatever handlers there are.
-    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, atFront: Bool = false, isHeld: Bool = false) {
+    mutating func admit(
+        _ entry: ReadyRun, isNew: Bool = false, backSince since: Timestamp? = nil, isHeld: Bool = false
+    ) {
         var entry = entry
         cancelDoomed(&entry, isNew: isNew)
         guard entry.bits != 0 else { return }
         guard !isHeld, facts(of: entry.run.label) != nil else { return held.append(entry) }
-        enqueue(entry, atFront: atFront)
+        enqueue(entry, backSince: since)
     }
 
     /// Takes out the tasks that are to be cancelled.
@@ -241,7 +243,7 @@ extension Dispatcher {
     }
 
     /// Has tasks wait for a worker.
-    mutating func enqueue(_ entry: ReadyRun, finalizes: Bool = false, atFront: Bool = false) {
+    mutating func enqueue(_ entry: ReadyRun, finalizes: Bool = false, backSince since: Timestamp? = nil) {
         var entry = entry
         if !priorities.isEmpty {
             entry.priority = entry.run.priority
@@ -249,18 +251,18 @@ extension Dispatcher {
                 guard let priority = priorities[entry.run.id(at: index)] else { continue }
                 var single = entry.take(1 << UInt64(index))
                 single.priority = priority
-                addToFlow(single, finalizes, atFront)
+                addToFlow(single, finalizes, since)
             }
         }
-        if entry.bits != 0 { addToFlow(entry, finalizes, atFront) }
+        if entry.bits != 0 { addToFlow(entry, finalizes, since) }
     }
 
-    private mutating func addToFlow(_ entry: ReadyRun, _ finalizes: Bool, _ atFront: Bool) {
+    private mutating func addToFlow(_ entry: ReadyRun, _ finalizes: Bool, _ since: Timestamp?) {
         let key = Flow.Key(
             place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
             group: entry.group, finalizes: finalizes, isSuspect: entry.crashes > 0,
             throttle: throttle.level(of: entry.priority), takesBytes: entry.ioBytes > 0)
-        queues.add(entry, to: key, limiters.set(of: key, in: &queues), atFront: atFront, now: now)
+        queues.add(entry, to: key, limiters.set(of: key, in: &queues), backSince: since, now: now)
     }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {

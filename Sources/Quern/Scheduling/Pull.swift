@@ -24,7 +24,9 @@ struct Pull: Sendable {
     var charge: Charge?
     /// The level that its tasks had when it was given out.
     var level = 0
-    /// How long its tasks had been ready, when it came from the queues.
+    /// Since when its tasks had been ready, when it came from the queues.
+    var readySince: Timestamp?
+    /// How long that was.
     var queued: Duration?
     /// Whether the note on disk must name its tasks before they run (T14).
     var isNoted = false

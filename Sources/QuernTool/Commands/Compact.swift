@@ -71,10 +71,8 @@ struct Compact: ToolCommand {
         var table = Table(.left(), .right())
         table.add("before", "\(Numbers.bytes(report.bytesBefore))")
         table.add(dryRun ? "would be" : "after", "\(Numbers.bytes(report.bytesAfter))")
-        table.add(
-            dryRun ? "would free" : "freed",
-            "\(Numbers.bytes(max(freed, 0))) (\(Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))))"
-        )
+        let share = Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))
+        table.add(dryRun ? "would free" : "freed", "\(Numbers.bytes(max(freed, 0))) (\(share))")
         table.add("ended children", .number(report.children))
         table.add("live tasks", .number(report.liveTasks))
         try table.write(to: &output)

@@ -4,8 +4,8 @@ import ArgumentParser
 /// What the bytes of memos mean, as whoever runs the tool says: a store does not know.
 ///
 /// Either one word (`hex`, `text`, `json`), or fields side by side: `u64 discovered,u64 skipped,utf8 name`. Numbers are
-/// little-endian; `bytesN` takes N bytes; `utf8` and `bytes` take the rest. A field without a name is called `field1` and
-/// so on; one that is called `_` is not printed.
+/// little-endian; `bytesN` takes N bytes; `utf8` and `bytes` take the rest. A field without a name is called `field1`
+/// and so on; one that is called `_` is not printed.
 struct MemoLayout: Sendable, Equatable {
     enum Form: Sendable, Equatable {
         case hex

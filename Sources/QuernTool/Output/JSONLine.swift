@@ -3,11 +3,8 @@
 /// Writes the fields of a JSON object, in the order in which they are given. Names are in snake_case; a name that was
 /// printed once keeps its meaning.
 struct JSONLine {
-    private(set) var buffer: TextBuffer
+    var buffer = TextBuffer()
     private var needsComma = false
-
-    /// Goes on behind what the buffer has.
-    init(_ buffer: consuming TextBuffer = TextBuffer()) { self.buffer = buffer }
 
     // MARK: Fields of an object
 

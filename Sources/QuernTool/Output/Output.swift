@@ -46,11 +46,11 @@ struct Output {
     /// A JSON object on a line.
     mutating func json(_ fields: (inout JSONLine) -> Void) throws(OutputFailure) {
         buffer.append(0x7B)
-        var taken = TextBuffer()
-        swap(&taken, &buffer)
-        var line = JSONLine(taken)
+        // There and back, so that nothing is copied.
+        var line = JSONLine()
+        swap(&line.buffer, &buffer)
         fields(&line)
-        buffer = line.buffer
+        swap(&line.buffer, &buffer)
         buffer.append(0x7D)
         try endLine()
     }

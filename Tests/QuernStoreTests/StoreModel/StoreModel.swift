@@ -29,6 +29,8 @@ struct StoreModel {
         case retain
         /// What is dropped is reclaimed, and what is small merged.
         case compact
+        /// A store that is built of the files is asked the same.
+        case rebuild
         /// All answers are compared.
         case check
         case reopen
@@ -47,6 +49,7 @@ struct StoreModel {
             case .drop: 8
             case .retain: 1
             case .compact: 2
+            case .rebuild: 1
             case .check: 1
             case .reopen: 3
             case .crash: 3
@@ -139,6 +142,7 @@ struct StoreModel {
         case .drop: try await drop()
         case .retain: try await retain()
         case .compact: try await compact()
+        case .rebuild: try await rebuild()
         case .check: try checkEverything(store)
         case .reopen: try await reopen()
         case .crash: try await crash()

@@ -178,4 +178,34 @@ struct DependencyTests {
         #expect(memos.map(\.completed) == [1, 0] && memos.map(\.failures) == [0, 1])
         try await test.stop()
     }
+
+    @Test("A task that has begun does not wait again after a crash for what has ended and was dropped since")
+    func begunBeforeCrash() async throws {
+        let files = SimulatedFileSystem()
+        let picture = Mutex<SimulatedFileSystem?>(nil)
+        let first = try await TestScheduler(files: files) {
+            $0.register(StepHandler())
+            $0.register(
+                PlanHandler(onExecute: { _, context in
+                    try await context.spawnNow(Step(number: 1))
+                    let ended = try context.core.store.children(of: .none).outcomes().map(\.id)
+                    for root in ended { try await context.core.store.dropTree(root) }
+                    picture.withLock { $0 = files.crash(keeping: .keepAll) }
+                }))
+        }
+        let step = try await first.scheduler.submit(Step(number: 0)).id
+        await first.runUntilIdle()
+        let options = TaskOptions(dependencies: [TaskDependency(step)])
+        let plan = try await first.scheduler.submit(Plan(children: 0), options: options).id
+        await first.runUntilIdle()
+        try await first.stop()
+        let left = try #require(picture.withLock { $0 })
+        let second = try await TestScheduler(files: left) {
+            $0.register(StepHandler())
+            $0.register(PlanHandler(onExecute: { _, _ in }))
+        }
+        await second.runUntilIdle()
+        #expect(try await second.scheduler.handle(for: plan, of: Plan.self).outcome().kind == .completed)
+        try await second.stop()
+    }
 }

@@ -17,6 +17,14 @@ public struct ByteBudget: Sendable, Equatable, Codable {
         self.bytesPerSecond = min(max(1, bytesPerSecond), 1 << 40)
         self.burst = min(max(1, burst ?? bytesPerSecond), 1 << 50)
     }
+
+    /// What a file says is brought within bounds as what a call says.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            bytesPerSecond: try container.decode(UInt64.self, forKey: .bytesPerSecond),
+            burst: try container.decode(UInt64.self, forKey: .burst))
+    }
 }
 
 extension TokenBucket {

@@ -65,10 +65,14 @@ struct Flow: Sendable {
         buckets[bucket(of: waiting.entry.priority)].waiting.append(waiting)
     }
 
-    /// Puts tasks that were taken before in front of the others of their priority.
+    /// Puts tasks that were taken before in front of the others of their priority. They count as having waited as long
+    /// as those: else what has aged more behind them would interrupt them each time that they are taken.
     mutating func prepend(_ waiting: Waiting) {
         count += waiting.entry.count
-        buckets[bucket(of: waiting.entry.priority)].waiting.prepend(waiting)
+        let index = bucket(of: waiting.entry.priority)
+        var waiting = waiting
+        if let next = buckets[index].waiting.first { waiting.since = min(waiting.since, next.since) }
+        buckets[index].waiting.prepend(waiting)
     }
 
     private mutating func bucket(of priority: UInt8) -> Int {

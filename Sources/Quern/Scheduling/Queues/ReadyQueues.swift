@@ -150,9 +150,10 @@ extension ReadyQueues {
 extension ReadyQueues {
     /// Tasks wait from now on.
     ///
-    /// - Parameter atFront: whether they were taken before and did not start, so that they go before the others again.
+    /// - Parameter since: since when they had waited before, of tasks that were taken and did not start, so that they
+    ///   go before the others again; nil for new ones.
     mutating func add(
-        _ entry: ReadyRun, to key: Flow.Key, _ limiters: LimiterSet, atFront: Bool = false, now: Timestamp
+        _ entry: ReadyRun, to key: Flow.Key, _ limiters: LimiterSet, backSince since: Timestamp? = nil, now: Timestamp
     ) {
         guard entry.bits != 0 else { return }
         let id = flowIDs[key] ?? makeFlow(key, limiters)
@@ -161,9 +162,9 @@ extension ReadyQueues {
         if key.finalizes {
             finalizeNumber += 1
             flows[id]!.append(Flow.Waiting(entry: entry, number: finalizeNumber, since: now))
-        } else if atFront {
+        } else if let since {
             frontNumber -= 1
-            flows[id]!.prepend(Flow.Waiting(entry: entry, number: frontNumber, since: entry.run.submittedAt))
+            flows[id]!.prepend(Flow.Waiting(entry: entry, number: frontNumber, since: since))
         } else {
             nextNumber += 1
             flows[id]!.append(Flow.Waiting(entry: entry, number: nextNumber, since: now))
@@ -255,6 +256,8 @@ extension ReadyQueues {
         at place: HandlerPlace, most: Int, upTo level: Int = .max, now: Timestamp, size: (Label, Int) -> Int
     ) -> Int {
         guard most > 0 else { return 0 }
+        // Asked with each pull that might be preempted: nearly always nothing is better, and the best one says so.
+        if level < .max, bestLevel(at: place, now: now).map({ $0 > level }) ?? true { return 0 }
         var total = 0
         var blocked: [FlowID] = []
         for candidate in self[.place(place)].unordered where candidate.rank.level <= level && isCurrent(candidate) {

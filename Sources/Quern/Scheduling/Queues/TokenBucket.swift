@@ -96,4 +96,13 @@ public struct RateLimit: Sendable, Equatable, Codable {
         self.period = .milliseconds(Int64(min(max(1, period.inMilliseconds), 7 * 24 * 3600 * 1e3)))
         self.burst = max(1, burst ?? count)
     }
+
+    /// What a file says is brought within bounds as what a call says.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            try container.decode(UInt32.self, forKey: .count),
+            per: try container.decode(Duration.self, forKey: .period),
+            burst: try container.decode(UInt32.self, forKey: .burst))
+    }
 }

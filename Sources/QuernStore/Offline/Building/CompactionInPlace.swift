@@ -41,6 +41,9 @@ package struct CompactionInPlace {
     /// - Throws: ``StoreError/Code/locked`` when a writer has the store; ``StoreError/Code/damaged`` when not all of it
     ///   can be read; else as ``MemoStore/open(at:configuration:fileSystem:)``. The store is as it was then.
     package func run() throws -> Report {
+        // Nobody goes on with these files.
+        var configuration = configuration
+        configuration.logReserveBytes = 0
         // There must be a store, since a lock makes a directory.
         _ = try StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly).readManifest()
         let lock = try MemoStore.acquireLock(directory, fileSystem)

@@ -58,10 +58,9 @@ struct BenchRun {
     }
 
     mutating func run() throws {
-        let device = try deviceSyncs()
         let store = try MemoStore.openBlocking(at: directory.path.appending("store"))
         do {
-            try measure(store, device)
+            try measure(store)
         } catch {
             try? store.closeBlocking()
             throw error
@@ -69,9 +68,9 @@ struct BenchRun {
         try store.closeBlocking()
     }
 
-    private mutating func measure(_ store: MemoStore, _ device: [Double]) throws {
+    private mutating func measure(_ store: MemoStore) throws {
         let label = try store.labelBlocking(for: "bench")
-        try measureCommits(store, label, device)
+        try measureCommits(store, label)
         let writeLimit = try sequentialWrite()
         try measureIngest(store, label, writeLimit)
         try measureScan(store)
@@ -85,31 +84,25 @@ struct BenchRun {
 
     // MARK: Syncs
 
-    /// Seconds of one small write with its sync, in order.
-    private func deviceSyncs() throws -> [Double] {
+    /// By turns, so that whatever else the device does meets both alike.
+    private mutating func measureCommits(_ store: MemoStore, _ label: Label) throws {
         let file = try files.open(directory.path.appending("syncs"), .createNew)
+        var device: [Double] = []
         var samples: [Double] = []
         for index in 0..<syncs {
             try Interruption.check()
-            samples.append(
+            device.append(
                 try seconds {
                     try random.withUnsafeBytes {
                         try file.write(UnsafeRawBufferPointer(rebasing: $0[..<Self.page]), at: index * Self.page)
                     }
                     try file.synchronize()
                 })
-        }
-        return samples.sorted()
-    }
-
-    private mutating func measureCommits(_ store: MemoStore, _ label: Label, _ device: [Double]) throws {
-        var samples: [Double] = []
-        for _ in 0..<syncs {
-            try Interruption.check()
             var transaction = Transaction()
             transaction.spawn(under: .none, label: label, at: SystemWallClock().now) { (_) throws(Never) in }
             samples.append(try seconds { try store.appendBlocking(transaction, durability: .synced) })
         }
+        device.sort()
         samples.sort()
         for (key, limitKey, name, rank) in [
             ("commit_median", "sync_median", "median", 0.5), ("commit_99th", "sync_99th", "99th percentile", 0.99),

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+
+@testable import Quern
+@testable import QuernStore
+
+/// What users ask of a scheduler.
+extension LifeModel {
+    // MARK: - Submit
+
+    /// Writes a tree's scripts; the first is the root's.
+    private mutating func write() -> Script {
+        let scripts = writer.tree()
+        world.with { reference in for script in scripts { reference.scripts[script.number] = script } }
+        return scripts[0]
+    }
+
+    private mutating func dependencies() -> [TaskDependency] {
+        guard random.chance(1, in: 4) else { return [] }
+        let known = world.with { reference in
+            reference.tasks.filter { $0.value.isSeen && !$0.value.isDropped }.map { ($0.key, $0.value.parent) }
+        }
+        let recent = known.sorted { $0.0 < $1.0 }.suffix(30)
+        if recent.isEmpty { return [] }
+        let wanted = (0...random.below(2)).map { _ in random.pick(recent) }
+        return wanted.map { TaskDependency($0.0, parent: $0.1) }
+    }
+
+    mutating func submit() async throws {
+        var script = write()
+        script.options.dependencies = dependencies()
+        let changed = script
+        world.with { $0.scripts[changed.number] = changed }
+        note("\(script.number) \(script.kind)")
+        try await submit([script], script.kind.swiftType)
+    }
+
+    mutating func submitMany() async throws {
+        var scripts: [Script] = []
+        for _ in 0...random.below(4) {
+            var script = write()
+            script.kind = .leaf
+            script.spawns = []
+            script.options = scripts.first?.options ?? script.options
+            if script.options.onDuplicate == .reject { script.options.onDuplicate = .skip }
+            script.options.key = random.coin() ? random.pick(ScriptWriter.keys) : nil
+            scripts.append(script)
+        }
+        let changed = scripts
+        world.with { reference in for script in changed { reference.scripts[script.number] = script } }
+        note(scripts.map { "\($0.number)" }.joined(separator: "+"))
+        try await submit(scripts, Leaf.self)
+    }
+
+    private mutating func submit<Kind: LifeKind>(_ scripts: [Script], _ kind: Kind.Type) async throws {
+        let options = scripts[0].options
+        let keys = Dictionary(uniqueKeysWithValues: scripts.map { ($0.number, $0.options.key) })
+        let holders = try scripts.map { try holder(of: $0, kind) }
+        world.with { reference in for script in scripts { reference.uncertainRoots[script.number, default: 0] += 1 } }
+        func settled() {
+            world.with { reference in for script in scripts { reference.uncertainRoots[script.number] = nil } }
+        }
+        let handles: [TaskHandle<LifeTask<Kind>>]
+        do {
+            handles =
+                scripts.count == 1
+                ? [try await process.scheduler.submit(LifeTask<Kind>(scripts[0]), options: options)]
+                : try await process.scheduler.submit(contentsOf: scripts.map { LifeTask<Kind>($0) }, options: options) {
+                    keys[$0.number] ?? nil
+                }
+        } catch {
+            switch error.code {
+            case .notRegistered where Kind.kind == .rare: settled()
+            case .duplicateKey where options.onDuplicate == .reject && holders[0] != nil: settled()
+            default: throw error
+            }
+            return
+        }
+        settled()
+        for (script, handle) in zip(scripts, handles) { note(script, handle.id, handle.submission) }
+        if scripts.count == 1 { checkSubmission(of: scripts[0], handles[0].submission, holder: holders[0]) }
+    }
+
+    private func holder<Kind: LifeKind>(of script: Script, _ kind: Kind.Type) throws -> TaskID? {
+        guard let key = script.options.key, Kind.kind != .rare || world.with({ $0.knowsRare }) else { return nil }
+        return try process.scheduler.handle(forKey: key, of: LifeTask<Kind>.self)?.id
+    }
+
+    private func note(_ script: Script, _ id: TaskID, _ submission: Submission?) {
+        world.with { reference in
+            switch submission {
+            case .inserted, .replaced: reference.submitted(id, script.number)
+            default: break
+            }
+        }
+    }
+
+    private func checkSubmission(of script: Script, _ submission: Submission?, holder: TaskID?) {
+        let isRight =
+            switch submission {
+            case .inserted: holder == nil
+            case .replaced(let old): holder == old && script.options.onDuplicate == .replace
+            case .duplicate: holder != nil && script.options.onDuplicate != .replace
+            default: false
+            }
+        if !isRight {
+            world.report("script \(script.number) was \(submission as Any), and \(holder as Any) had its key")
+        }
+    }
+
+    mutating func submitGraph() async throws {
+        var graph = TaskGraph()
+        var scripts: [Script] = []
+        for index in 0...random.below(3) {
+            var script = write()
+            script.kind = .leaf
+            script.spawns = []
+            script.waits = index > 0
+            script.options.key = nil
+            let after = scripts.filter { _ in random.coin() }.map { "\($0.number)" }
+            graph.add("\(script.number)", LifeTask<Leaf>(script), after: after, options: script.options)
+            scripts.append(script)
+        }
+        let changed = scripts
+        note(scripts.map { "\($0.number)" }.joined(separator: ">"))
+        world.with { reference in
+            for script in changed {
+                reference.scripts[script.number] = script
+                reference.uncertainRoots[script.number, default: 0] += 1
+            }
+        }
+        let submission = try await process.scheduler.submit(graph)
+        world.with { reference in
+            for script in changed {
+                reference.uncertainRoots[script.number] = nil
+                if let id = submission.id("\(script.number)") { reference.submitted(id, script.number) }
+            }
+        }
+    }
+
+    // MARK: - Cancel
+
+    private mutating func anyLive() -> TaskID? {
+        let live = world.with { $0.live.sorted() }
+        return live.isEmpty ? nil : random.pick(live)
+    }
+
+    mutating func cancel() async throws {
+        guard let id = anyLive() else { return }
+        note("\(id)")
+        world.with { $0.tasks[id]?.isAsked = true }
+        if try await process.scheduler.cancel(id) { world.with { $0.cancelled([id]) } }
+    }
+
+    mutating func cancelMany() async throws {
+        let (scheduler, live) = (process.scheduler, world.with { $0.live })
+        func ask(_ what: String, _ isMeant: (Script) -> Bool) -> [TaskID] {
+            note(what)
+            return world.with { reference in
+                let meant = live.filter { reference.script(of: $0).map(isMeant) ?? true }
+                for id in meant { reference.tasks[id]?.isAsked = true }
+                return meant.sorted()
+            }
+        }
+        let asked: [TaskID]
+        switch random.below(6) {
+        case 0:
+            let group = random.pick(ScriptWriter.groups)
+            asked = ask(group) { $0.group == group }
+            try await scheduler.cancelAll(group: group)
+        case 1:
+            let tag = random.pick(["t", "t/1", "u"])
+            asked = ask(tag) { $0.options.tags.contains { $0.hasPrefix(tag) } }
+            try await scheduler.cancelAll(tagPrefix: tag)
+        case 2:
+            let kind = random.pick(Script.Kind.allCases)
+            asked = ask(kind.rawValue) { $0.kind == kind }
+            try await scheduler.cancelAll(of: kind.type)
+        case 3:
+            asked = ask("odd") { $0.group == nil && $0.options.tags.isEmpty }
+            try await scheduler.cancel { $0.group == nil && $0.tags.isEmpty }
+        case 4:
+            let key = random.pick(ScriptWriter.keys)
+            guard let id = try scheduler.handle(forKey: key, of: LifeTask<Leaf>.self)?.id else { return }
+            note(key)
+            world.with { $0.tasks[id]?.isAsked = true }
+            asked = [id]
+            try await scheduler.cancel(key: key, of: LifeTask<Leaf>.self)
+        default:
+            guard random.chance(1, in: 3) else { return }
+            asked = ask("all") { _ in true }
+            try await scheduler.cancelAll()
+        }
+        world.with { $0.cancelled(asked) }
+    }
+
+    mutating func setPriority() async throws {
+        guard let id = anyLive() else { return }
+        let priority: UInt8 = random.pick([10, 60, 250])
+        note("\(id) \(priority)")
+        world.with { $0.tasks[id]?.priority = nil }
+        if try await process.scheduler.setPriority(priority, of: id) {
+            world.with { $0.tasks[id]?.priority = priority }
+        }
+    }
+}

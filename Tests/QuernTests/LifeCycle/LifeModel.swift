@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import Logging
+import QuernTesting
+
+@testable import Quern
+@testable import QuernStore
+
+/// One life of a store: processes that come and go, what is asked of their schedulers, and the reference beside. The
+/// seed fixes all of it, but for one seed in four, whose handlers run side by side.
+struct LifeModel {
+    /// What a step does: a case, its weight, and its function in `take`.
+    enum Operation: CaseIterable {
+        case submit, submitMany, submitGraph, advance, open
+        case cancel, cancelMany, setPriority, pause, resume
+        case setConcurrency, setRate, setWeight
+        case resubmit, resubmitAll, redrive, retain, compact
+        case read, stop, stopAtOnce, crash, crashSoon, crashInHandler, look
+
+        var weight: Int {
+            switch self {
+            case .submit: 22
+            case .submitMany: 4
+            case .submitGraph: 2
+            case .advance: 22
+            case .open: 6
+            case .cancel: 6
+            case .cancelMany: 3
+            case .setPriority: 2
+            case .pause: 4
+            case .resume: 5
+            case .setConcurrency: 3
+            case .setRate: 3
+            case .setWeight: 1
+            case .resubmit: 3
+            case .resubmitAll: 1
+            case .redrive: 5
+            case .retain: 1
+            case .compact: 2
+            case .read: 4
+            case .stop: 3
+            case .stopAtOnce: 2
+            case .crash: 4
+            case .crashSoon: 4
+            case .crashInHandler: 3
+            case .look: 1
+            }
+        }
+    }
+
+    let seed: UInt64
+    var random: SeededGenerator
+    var writer: ScriptWriter
+    let world: LifeWorld
+    var configuration = LifeConfiguration()
+    var process: LifeProcess
+    var log: [String] = []
+
+    init(seed: UInt64) async throws {
+        self.seed = seed
+        random = SeededGenerator(seed: seed)
+        writer = ScriptWriter(seed: seed ^ 0x5EED)
+        let runsBeside = seed % 4 == 3
+        configuration.scheduler.isSequential = !runsBeside
+        configuration.scheduler.concurrency = runsBeside ? 3 : 1
+        configuration.scheduler.logger.logLevel = .critical
+        configuration.scheduler.crashLimit = random.pick([nil, 2, 3])
+        if random.chance(1, in: 3) { configuration.scheduler.preemption = 20 }
+        if random.chance(1, in: 3) { configuration.scheduler.aging = .milliseconds(100) }
+        configuration.hasLeafHook = random.coin()
+        configuration.maintains = runsBeside
+        var store = MemoStore.Configuration()
+        // Small, so that segments rotate, blocks are written early and checkpoints come often.
+        store.logSegmentBytes = random.pick([4, 16, 64]) << 10
+        store.logReserveBytes = random.pick([0, 700])
+        store.reserveBytes = 0
+        store.indexSegmentBytes = random.pick([8, 64]) << 10
+        store.openBlockBytes = random.pick([2, 64]) << 10
+        store.checkpointBytes = random.pick([4, 20]) << 10
+        store.payloadCacheBytes = random.pick([1, 64]) << 10
+        store.vouchDelay = nil
+        store.startThread = { $0() }
+        configuration.scheduler.store = store
+        var reference = LifeReference()
+        reference.isExact = !runsBeside
+        reference.allPlaces = configuration.scheduler.concurrency
+        reference.crashLimit = Int(configuration.scheduler.crashLimit ?? 0)
+        world = LifeWorld(reference)
+        process = try await LifeProcess.open(
+            world, configuration, files: SimulatedFileSystem(),
+            clock: ManualClock(now: Timestamp(milliseconds: 1_700_000_000_000)), knowsRare: true, seed: seed)
+        try await begin(process)
+    }
+
+    /// Takes random steps; then lets everything come to its end.
+    ///
+    /// - Throws: ``LifeFailure`` with the seed and the steps.
+    mutating func run(steps: Int) async throws {
+        do {
+            for _ in 0..<steps {
+                let operation = random.pick(Operation.allCases, weight: \.weight)
+                log.append("\(operation)")
+                try await step { (model) in try await model.take(operation) }
+            }
+            try await finish()
+        } catch {
+            process.stage.die()
+            await process.stop(cancelled: true)
+            throw LifeFailure(seed: seed, log: log, error: error)
+        }
+    }
+
+    mutating func step(_ body: (inout LifeModel) async throws -> Void) async throws {
+        do { try await body(&self) } catch let error as SchedulerError where process.isOver {
+            note("\(error.code)")
+        } catch let error as StoreError where process.isOver {
+            note("\(error.code)")
+        }
+        try await process.settle()
+        if process.isOver { try await recover() } else { try process.look() }
+        try check()
+    }
+
+    func check() throws {
+        let violations = world.with { $0.violations }
+        if !violations.isEmpty { throw Trouble(violations.joined(separator: "\n  ")) }
+    }
+
+    mutating func note(_ text: String) { log[log.count - 1] += " " + text }
+
+    private mutating func take(_ operation: Operation) async throws {
+        switch operation {
+        case .submit: try await submit()
+        case .submitMany: try await submitMany()
+        case .submitGraph: try await submitGraph()
+        case .advance: try await advance(by: random.below(random.chance(1, in: 4) ? 10_000 : 1500))
+        case .open: process.stage.open()
+        case .cancel: try await cancel()
+        case .cancelMany: try await cancelMany()
+        case .setPriority: try await setPriority()
+        case .pause: try await pause()
+        case .resume: try await resume()
+        case .setConcurrency: try setConcurrency()
+        case .setRate: try setRate()
+        case .setWeight: setWeight()
+        case .resubmit: try await resubmit()
+        case .resubmitAll: try await resubmitAll()
+        case .redrive: try await redrive()
+        case .retain: try await retain()
+        case .compact: try await process.core.store.compact()
+        case .read: try await read()
+        case .stop: try await stop()
+        case .stopAtOnce: try await stopAtOnce()
+        case .crash: try await recover()
+        case .crashSoon: process.files.faults = .crashing(afterCall: 1 + random.below(40))
+        case .crashInHandler: process.stage.die(inCalls: 1 + random.below(12))
+        case .look: try process.look(isWhole: true)
+        }
+    }
+
+    /// Moves the clock on, and stops at each time that something waits for.
+    mutating func advance(by milliseconds: Int) async throws {
+        let clock = process.clock
+        let end = Timestamp(milliseconds: clock.now.rawValue + Int64(milliseconds))
+        note("\(milliseconds)")
+        while !process.isOver, let due = process.scheduler.nextDue, due <= end {
+            if due > clock.now { clock.set(due) }
+            try await process.settle()
+        }
+        if !process.isOver, end > clock.now { clock.set(end) }
+    }
+}
+
+struct LifeFailure: Error, CustomStringConvertible {
+    var seed: UInt64
+    var log: [String]
+    var error: any Error
+
+    var description: String {
+        "seed \(seed), after \(log.count) steps: \(error)\n  steps: \(log.joined(separator: ", "))"
+    }
+}
+
+extension SeededGenerator {
+    mutating func pick<Element>(_ elements: [Element], weight: (Element) -> Int) -> Element {
+        var lot = below(elements.reduce(0) { $0 + weight($1) })
+        for element in elements {
+            lot -= weight(element)
+            if lot < 0 { return element }
+        }
+        return elements[0]
+    }
+}
