@@ -23,10 +23,10 @@ BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench soak life build format lint clean prerequisites
+.PHONY: help scan test readers bench soak life manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), with the scanner's own ARGS
 	@swift build --configuration release --scratch-path $(RELEASE) --product dirscan
@@ -65,6 +65,14 @@ life: prerequisites ## Live 5,000 lives of tasks beside a model (QUERN_LIFE_SEED
 	export QUERN_LIFE_SEEDS="$${QUERN_LIFE_SEEDS:-5000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
 	    --filter LifeCycleTests
+
+manual: prerequisites ## Write docs/quern.1 and docs/quern.md anew, from what the commands say of themselves
+	@QUERN_WRITE_DOCUMENTATION=1 swift test --disable-xctest --scratch-path $(DEBUG) --filter ToolDocumentationTests
+
+transcripts: prerequisites ## Run the commands in docs/transcripts again, on a scan of /usr
+	@swift build --configuration release --scratch-path $(RELEASE) --product dirscan
+	@swift build --configuration release --scratch-path $(RELEASE) --product quern
+	@docs/transcripts/run $(RELEASE)/release
 
 build: prerequisites ## Build everything for release
 	@swift build --configuration release --scratch-path $(RELEASE)

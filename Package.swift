@@ -73,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "QuernTool",
             dependencies: [
-                "QuernStore", systemPackage,
+                "Quern", "QuernStore", systemPackage,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -145,6 +145,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "DocumentationTests", dependencies: ["Quern", "QuernTesting", systemPackage], swiftSettings: strict),
+        .testTarget(
+            name: "QuernToolTests",
+            dependencies: [
+                "Quern", "QuernStore", "QuernTesting", "QuernTool", systemPackage,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -15,6 +15,6 @@ struct QuernBench: AsyncParsableCommand {
             """,
         subcommands: [
             All.self, Scan.self, Insert.self, Complete.self, Bytes.self, Callers.self, Open.self, Segments.self,
-            Compact.self, Memory.self, Opening.self, Tasks.self,
+            Compact.self, Memory.self, Opening.self, Tasks.self, Pending.self, Fold.self,
         ])
 }

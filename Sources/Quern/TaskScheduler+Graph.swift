@@ -57,8 +57,9 @@ extension SchedulerCore {
             options.all.append(first.options)
             return try await pass(nodes.dropFirst(), options, body)
         }
-        try await middleware.submit(TaskSubmission(tasks: [first.work], options: first.options)) {
+        try await middleware.submit(TaskSubmission(type: type(of: first.work).type, options: first.options)) {
             submission throws(SchedulerError) in
+            try middleware.inspect(first.work, in: submission)
             options.all.append(submission.options)
             try await self.pass(nodes.dropFirst(), options, body)
         }

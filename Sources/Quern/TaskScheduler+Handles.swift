@@ -41,8 +41,7 @@ extension TaskScheduler {
     ///
     /// - Returns: when the request is durable; the outcomes follow. False when the task had ended, or never was.
     /// - Throws: ``SchedulerError`` with `stopped`, or with the store's error as its cause.
-    /// - Complexity: one pass over the queues in memory, shared by the cancels of the same moment; a pass each for
-    ///   tasks that have children.
+    /// - Complexity: a share of a pass over the queues in memory, which many cancels have in common.
     @discardableResult
     public func cancel(_ id: TaskID) async throws(SchedulerError) -> Bool {
         guard core.store.isLive(id) else { return false }

@@ -139,4 +139,6 @@ extension SchedulerCore {
 enum TaskSlot {
     /// Why the last attempt failed.
     static let lastError: UInt8 = 5
+    /// When the first attempt began, once it has failed: of tasks whose time to live counts from it.
+    static let firstStart: UInt8 = 6
 }

@@ -10,12 +10,15 @@ extension TaskScheduler {
     /// - Cancellation of the Swift task: as above, but the handlers that run are cancelled, and their tasks stay
     ///   pending unless they return in spite of it; `run()` throws `CancellationError`.
     ///
-    /// Callers who wait for tasks that have not ended get ``SchedulerError`` with `stopped`. Their tasks go on when a
-    /// scheduler opens the store the next time.
+    /// Callers who wait for tasks that have not ended get ``SchedulerError`` with `stopped`, as soon as it is certain
+    /// that they will not: a handler among them that lets it pass is pending again, the attempt not counted. Their
+    /// tasks go on when a scheduler opens the store the next time.
     ///
     /// - Throws: ``SchedulerError`` with `alreadyRunning` or `stopped` when it was called before, and with the store's
     ///   error as its cause when the store fails. `CancellationError`.
     public func run() async throws {
+        // So that nothing starts that is to be held back.
+        if core.gauge.isUsed { await readPressure() }
         try core.start()
         await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
@@ -55,11 +58,12 @@ extension TaskScheduler {
 extension SchedulerCore {
     func start() throws(SchedulerError) {
         let error: SchedulerError? = perform { state in
-            if let failure = state.failure { return SchedulerError(failure) }
             switch state.phase {
             case .idle:
-                state.phase = state.stopsAtStart ? .stopping : .running
-                state.dispatcher.isRunning = !state.stopsAtStart
+                // One whose store has failed already ends in order, so that whoever waits is told.
+                let runs = !state.stopsAtStart && state.failure == nil
+                state.phase = runs ? .running : .stopping
+                state.dispatcher.isRunning = runs
                 return nil
             case .running: return SchedulerError(.alreadyRunning, "run() was called before")
             case .stopping, .stopped: return SchedulerError(.stopped, "the scheduler has stopped")

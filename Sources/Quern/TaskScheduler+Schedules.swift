@@ -34,6 +34,7 @@ extension TaskScheduler {
             throw SchedulerError(.invalidOptions, "a schedule's name of \(name.utf8.count) bytes")
         }
         let terms = try core.types.terms(of: Work.self, options)
+        if !terms.dependencies.isEmpty { try core.checkDependencies(of: terms, under: .none) }
         guard terms.key == nil else { throw SchedulerError(.invalidOptions, "a schedule's tasks cannot have a key") }
         var writer = ByteWriter()
         do { try task.encodePayload(into: &writer) } catch {

@@ -31,6 +31,8 @@ public struct HeldType: Sendable, Equatable {
 public struct SchedulerStatistics: Sendable, Equatable {
     /// Tasks that wait for a worker.
     public var ready = 0
+    /// Those of them that the pressure holds back (``TaskScheduler/pressure``).
+    public var throttled = 0
     /// Tasks that wait for their start or their next attempt.
     public var delayed = 0
     /// Tasks that wait for others to end (``TaskOptions/dependencies``).
@@ -46,12 +48,11 @@ public struct SchedulerStatistics: Sendable, Equatable {
 }
 
 extension Dispatcher {
-    /// The tasks that wait for a handler, parents of children that live included.
+    /// The tasks that wait for a handler, parents that wait for one after their children included.
     var heldCounts: [Label: Int] {
         var counts: [Label: Int] = [:]
         for entry in held { counts[entry.run.label, default: 0] += entry.count }
-        // The others are held.
-        for parent in waiting.values where parent.state == .waiting && facts(of: parent.run.label) == nil {
+        for parent in waiting.values where facts(of: parent.run.label) == nil {
             counts[parent.run.label, default: 0] += 1
         }
         return counts
@@ -61,6 +62,9 @@ extension Dispatcher {
         var statistics = SchedulerStatistics()
         statistics.ready =
             queues.count + inFlight.values.reduce(0) { $0 + $1.pull.claims.remaining.nonzeroBitCount }
+        if throttle.heldPriority != nil {
+            queues.forEachFlow { if throttle.holds($0.throttle) { statistics.throttled += $1 } }
+        }
         statistics.delayed = delayed.unordered.reduce(0) { $0 + $1.item.count }
         statistics.blocked = dependencies.count
         statistics.held = held.reduce(0) { $0 + $1.count }

@@ -41,20 +41,23 @@ public final class TaskScheduler: Service {
     /// Takes over an open store, to which nothing was appended since it was opened.
     ///
     /// - Parameter register: says which handler runs which tasks.
-    /// - Throws: `SchedulerError` for a registration, or with the store's error as its cause; what `register` throws.
-    ///   The store is then closed.
+    /// - Throws: `SchedulerError` with `storeTaken` when another scheduler has the store; for a registration, or with
+    ///   the store's error as its cause; what `register` throws. But for the first the store is then closed.
     public init(
         store: MemoStore, configuration: Configuration = Configuration(),
         _ register: (inout Registry) throws -> Void
     ) async throws {
+        let taken = SchedulerError(.storeTaken, "another scheduler has the store")
+        if store.isObserved { throw taken }
         do {
             var registry = Registry()
             try register(&registry)
             let types = try await registry.makeTable(in: store, configuration.options)
             core = SchedulerCore(store: store, types: types, configuration: configuration)
-            store.setObserver(core)
+            guard store.setFirstObserver(core) else { throw taken }
             try await core.recover()
         } catch {
+            if error as? SchedulerError == taken { throw taken }
             try? await store.close()
             if let cause = error as? StoreError { throw SchedulerError(cause) }
             throw error

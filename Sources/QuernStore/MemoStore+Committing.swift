@@ -77,7 +77,7 @@ extension MemoStore {
         completion: CommitCompletion?
     ) {
         guard let offered = transaction.take() else { preconditionFailure("nothing to submit") }
-        for case .commitStage(let stage) in offered.notes where stage.store !== self {
+        for case .commitStage(let stage, _) in offered.notes where stage.store !== self {
             completion?(.failure(StoreError(.rejected, "the stage is another store's")))
             return
         }

@@ -24,7 +24,7 @@ extension MemoStore {
         /// `appendBlocking` blocks, first come, first served. As much as a batch, 8 MiB, is written beside it.
         public var queueBytes = 64 << 20
         /// Bytes of decoded log frames that stay in memory for the payloads of pending tasks.
-        public var payloadCacheBytes = 2 << 20
+        public var payloadCacheBytes = 4 << 20
         /// Bytes of disk that the store holds back, from its first checkpoint in the background or its second opening
         /// on, and gives back when it has filled its disk: so that trees can still be dropped, and what they took be
         /// reclaimed. Best more than a checkpoint takes. 0, or less, to hold back nothing; 64 MiB at most.

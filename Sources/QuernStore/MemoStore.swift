@@ -103,7 +103,7 @@ public final class MemoStore: Sendable {
         }
     }
 
-    private static func acquireLock(
+    static func acquireLock(
         _ directory: FilePath, _ fileSystem: any FileSystem
     ) throws(StoreError) -> any FileLock {
         let path = directory.appending(StoreFiles.lockName)
@@ -133,6 +133,20 @@ public final class MemoStore: Sendable {
     public func setObserver(_ observer: any CommitObserver) {
         shared.observer.withLock { $0.value = observer }
     }
+
+    /// Sets who is told of each batch, unless somebody is told already.
+    ///
+    /// - Returns: false when somebody is.
+    package func setFirstObserver(_ observer: any CommitObserver) -> Bool {
+        shared.observer.withLock { known in
+            if known.value != nil { return false }
+            known.value = observer
+            return true
+        }
+    }
+
+    /// Whether somebody is told of each batch.
+    package var isObserved: Bool { shared.currentObserver != nil }
 
     // MARK: Labels
 

@@ -3,8 +3,8 @@ import Synchronization
 
 /// Spawns that go to the log ahead of their transaction, so that a transaction may spawn more than fits in memory (T6).
 ///
-/// Nobody sees them before the transaction that ``Transaction/commit(_:)`` adds them to is committed, and then all at
-/// once, whole or not at all. Memory holds 64 bytes for up to 64 of them.
+/// Nobody sees them before the transaction is committed that ``Transaction/commit(_:tellingEach:)`` adds them to, and
+/// then all at once, whole or not at all. Memory holds 64 bytes for up to 64 of them.
 ///
 /// ```swift
 /// let stage = store.makeStage()
@@ -93,7 +93,13 @@ extension Transaction {
     ///
     /// The transaction is rejected when the stage was committed or cancelled, when it is another store's, or when a
     /// parent is not live or ends in this transaction. The stage is then as it was, and may be committed by another.
-    public mutating func commit(_ stage: SpawnStage) { notes.append(.commitStage(stage)) }
+    ///
+    /// - Parameter tellsEach: whether ``Commit/disposition(ofStaged:in:)`` is wanted, which takes memory for each spawn
+    ///   whose key was taken.
+    /// - Complexity: O(staged / 64), and O(keys) in time and memory: some 250 bytes a key until it is committed.
+    public mutating func commit(_ stage: SpawnStage, tellingEach tellsEach: Bool = false) {
+        notes.append(.commitStage(stage, tellsEach: tellsEach))
+    }
 
     mutating func abortStage(_ number: UInt64) { notes.append(.abortStage(number)) }
 }

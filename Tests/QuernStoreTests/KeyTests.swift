@@ -88,6 +88,51 @@ import Testing
         try await store.close()
     }
 
+    @Test("A skipped spawn of a better priority gives it to the live task, and one that is ignored does not")
+    func upgrades() async throws {
+        let store = try await open(files)
+        let recorder = Recorder()
+        store.setObserver(recorder)
+        func spawning(_ priority: UInt8, _ policy: DuplicatePolicy = .skip) -> Transaction {
+            var transaction = Transaction()
+            transaction.spawn(
+                under: .none, label: Label(rawValue: 1), priority: priority, key: Self.key(1), onDuplicate: policy,
+                at: Timestamp(milliseconds: 1)
+            ) { _ in }
+            return transaction
+        }
+        func append(_ priority: UInt8, _ policy: DuplicatePolicy = .skip) async throws -> SpawnDisposition {
+            try await store.append(spawning(priority, policy)).disposition(of: 0)
+        }
+        let task = TaskID(1)
+        #expect(try await append(100) == .inserted(task))
+        for priority: UInt8 in [101, 100] { #expect(try await append(priority) == .duplicate(of: task)) }
+        #expect(try await append(9, .ignore) == .duplicate(of: task) && store.detail(of: task)?.priority == nil)
+        #expect(try await append(90) == .upgraded(task) && store.detail(of: task)?.priority == 90)
+        #expect(recorder.commits.last?.priorities == [task: 90])
+        #expect(try await append(90) == .duplicate(of: task))
+        // In one batch, in its order: also on a task that it spawns, and on one that a stage brings.
+        let results = await store.appendTogether([
+            spawning(80), Transaction.ending([1], under: 0), spawning(70), spawning(60), spawning(65),
+        ])
+        let commits = try results.map { try $0.get() }
+        #expect(
+            [0, 2, 3, 4].map { commits[$0].disposition(of: 0) } == [
+                .upgraded(task), .inserted(TaskID(2)), .upgraded(TaskID(2)), .duplicate(of: TaskID(2)),
+            ])
+        #expect(store.detail(of: TaskID(2))?.priority == 60)
+        let stage = store.makeStage()
+        try await stage.append(spawns: spawning(50))
+        var transaction = Transaction()
+        transaction.commit(stage)
+        #expect(try await store.append(transaction).absent.count == 1)
+        #expect(store.detail(of: TaskID(2))?.priority == 50)
+        try await store.close()
+        let again = try await open(files)
+        #expect(again.detail(of: TaskID(2))?.priority == 50)
+        try await again.close()
+    }
+
     @Test("Of a transaction's spawns with one key the last one counts alone, beside others with and without keys")
     func lastWins() async throws {
         let store = try await open(files)

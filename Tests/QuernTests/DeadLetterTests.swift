@@ -151,6 +151,22 @@ struct DeadLetterTests {
         try await test.stop()
     }
 
+    @Test("Marks of tasks that were resubmitted one by one go with dropped trees, too")
+    func marksGo() async throws {
+        let test = try await TestScheduler { $0.register(StepHandler { _, _ in throw Trouble("no") }) }
+        let store = test.scheduler.core.store
+        for number in 0..<200 {
+            let id = try await test.scheduler.submit(Step(number: number)).id
+            await test.runUntilIdle()
+            let new = try await test.scheduler.resubmit(id)
+            await test.runUntilIdle()
+            try await store.dropTree(id)
+            try await store.dropTree(new)
+        }
+        #expect(store.values(withPrefix: "quern/").count < 100)
+        try await test.stop()
+    }
+
     @Test("All dead letters of a type or tag are resubmitted, each once; marks go with dropped trees")
     func resubmitAll() async throws {
         let faults = Faults(Set(0..<300))

@@ -73,6 +73,7 @@ extension DispatcherModel {
             uncommitted.append((changes, changes.count))
         }
         finished(pull)
+        recordIO(of: pull, &final)
         dispatcher.finished(id, final)
         if worker.isCancelled {
             dispatcher.retire(at: worker.place)
@@ -198,6 +199,7 @@ extension DispatcherModel {
             throw ModelError(description: "finalize of fail-fast \(id) after a failure")
         }
         _ = claims.claimNext()
+        report.tried = 1
         if dispatcher.isDoomed(parent.id, parent: parent.run.parent) {
             report.cancelled = parent.bit
         } else if isCancelled {

@@ -36,6 +36,8 @@ struct DispatcherModel {
         /// Attempts that count.
         var attempts: UInt32 = 0
         var group: String?
+        /// Bytes that it is expected to read and write.
+        var bytes = 0
         /// What it has now.
         var priority: UInt8
     }
@@ -62,7 +64,7 @@ struct DispatcherModel {
     // Labels: a leaf, a fail-fast orchestrator, a tolerant one on threads, an unknown type.
     static let groups = ["a", "b"]
     static let facts: [TypeFacts?] = [
-        TypeFacts(), TypeFacts(isOrchestrator: true, policy: .failFast),
+        TypeFacts(), TypeFacts(isOrchestrator: true, policy: .failFast, ioBytes: 40),
         TypeFacts(place: .threads, isOrchestrator: true, policy: .tolerate, hasCancelHook: true), nil,
     ]
 
@@ -74,7 +76,8 @@ struct DispatcherModel {
     var nextID: UInt64 = 1
     var clock: Int64 = 0
     var spawnBudget = 300
-    var limits = Array(repeating: Limits(), count: 4 + Self.groups.count)
+    /// Of what is counted in starts, and behind them those of what is counted in bytes.
+    var limits = Array(repeating: Limits(), count: 2 * (4 + Self.groups.count))
     /// Of which the dispatcher wants to hear when they end.
     var watched: Set<UInt64> = []
     var waitsForOthers = false
@@ -84,6 +87,7 @@ struct DispatcherModel {
         var limits = Dispatcher.Limits(concurrency: concurrency, cancelledPerPull: 10)
         if seed % 3 == 1 { limits.aging = .milliseconds(50) }
         if seed % 4 == 1 { limits.preemption = 5 }
+        if seed % 2 == 1 { limits.throttle = Self.throttle }
         dispatcher = Dispatcher(facts: Self.facts, limits: limits)
         dispatcher.isRunning = true
     }
@@ -116,6 +120,7 @@ struct DispatcherModel {
                 nextID += UInt64(run.count)
                 var attributes = makeAttributes(for: placed)
                 if chance(50) { attributes.group = Self.groups.randomElement(using: &random) }
+                if chance(40) { attributes.expectedIO = IOEstimate(writeBytes: UInt64(random.below(80))) }
                 // Some whose keys were taken.
                 let absent =
                     chance(10) && run.count > 1 ? UInt64.random(in: 0...placed.allBits >> 1, using: &random) : 0
@@ -148,7 +153,9 @@ struct DispatcherModel {
             nodes[run.id(at: index).rawValue] = Node(
                 parent: run.parent.rawValue, isOrchestrator: run.label.rawValue == 1 || run.label.rawValue == 2,
                 policyIsFailFast: run.label.rawValue == 1, depth: depth, attributes: attributes, run: run,
-                group: attributes.group, priority: run.priority)
+                group: attributes.group,
+                bytes: Int(attributes.expectedIO?.total ?? Self.facts[Int(run.label.rawValue)]?.ioBytes ?? 0),
+                priority: run.priority)
         }
         nodes[run.parent.rawValue]?.live += (run.allBits & ~absent).nonzeroBitCount
     }

@@ -39,6 +39,7 @@ extension DispatcherModel {
             throw ModelError(description: "\(dispatcher.queues.count) ready, not \(count)")
         }
         for entry in dispatcher.held { try own(entry, "held") }
+        for id in dispatcher.heldParents { try own(id, "held parents") }
         for entry in dispatcher.dependencies.all { try own(entry.tasks, "dependencies") }
         for entry in dispatcher.delayed.unordered {
             switch entry.item {
@@ -166,6 +167,46 @@ struct DispatcherTests {
         #expect(bits(dispatcher.next(for: first[0].worker, at: .cooperative)).nonzeroBitCount == 53)
     }
 
+    @Test("Parents that fail one after the other share a pass over the queues, and none of their tasks starts (T8, T9)")
+    func sharedSweeps() {
+        var dispatcher = dispatcher(concurrency: 1)
+        let (parents, children) = (1000, 10)
+        for index in 0..<parents {
+            let run = SpawnRun.test(UInt64(index + 1), count: 1, parent: 0, label: 1)
+            dispatcher.advanced(ReadyRun(run: run, bits: 1), 1)
+        }
+        for index in 0..<parents {
+            let first = UInt64(parents + 1 + index * children)
+            dispatcher.spawned(.test(first, count: children, parent: UInt64(index + 1)))
+        }
+        let start = dispatcher.takeEffects().starts[0]
+        var (failed, pulls, sweeps, cancelled) = (0, 0, 0, 0)
+        var pull = dispatcher.next(for: start.worker, at: start.place, isFirst: true)
+        while let current = pull {
+            pulls += 1
+            switch current.work {
+            case .execute(let entry): #expect(!dispatcher.failing.contains(entry.run.parent))
+            case .cancel(let entries): cancelled += entries.reduce(0) { $0 + $1.count }
+            case .finalize, .failParent: Issue.record("no parent has had all its children")
+            }
+            while current.claims.claimNext() != nil {}
+            dispatcher.finished(start.worker, PullReport())
+            if failed < parents / 2 {
+                var status = ParentStatus(id: TaskID(UInt64(failed + 1)))
+                status.phase = TaskPhase.children
+                status.liveChildren = UInt64(children - 1)
+                status.counts.failed = 1
+                dispatcher.touched(status)
+                failed += 1
+            }
+            let wasUnswept = dispatcher.isUnswept
+            pull = dispatcher.next(for: start.worker, at: start.place)
+            if wasUnswept, !dispatcher.isUnswept { sweeps += 1 }
+        }
+        #expect(dispatcher.queues.count == 0 && !dispatcher.isUnswept && cancelled > 2000)
+        #expect(sweeps < 30, "\(sweeps) for \(failed)")
+    }
+
     @Test("Slow tasks are spread over all workers")
     func slowTasksSpread() {
         var dispatcher = dispatcher(concurrency: 4)
@@ -246,20 +287,6 @@ struct DispatcherTests {
         dispatcher.finished(starts[0].worker, PullReport(tried: 1, ended: OutcomeCounts(.completed)))
         let third = dispatcher.next(for: starts[0].worker, at: .cooperative)
         #expect(bits(third) == 0b010 && third?.isNoted == true && dispatcher.inFlightNote == [TaskID(2)])
-    }
-
-    @Test("A parent whose execute has failed ends without a handler too, once it has no child that lives (T9)")
-    func failedWithoutHandler() {
-        var dispatcher = dispatcher()
-        var live = LiveTasks()
-        live.runs = [LiveTasks.Run(run: .test(1, count: 1, parent: 0, label: 3), live: 1)]
-        live.details[TaskID(1)] = LiveTasks.Detail()
-        live.details[TaskID(1)]?.phase = TaskPhase.failed
-        var status = ParentStatus(id: TaskID(1))
-        status.phase = TaskPhase.failed
-        live.parents = [status]
-        dispatcher.recover(live, wasClean: true)
-        #expect(dispatcher.fails.map(\.id) == [TaskID(1)] && dispatcher.heldCounts.isEmpty)
     }
 
     @Test("After an unclean end the first pulls are noted before they run (T14)")

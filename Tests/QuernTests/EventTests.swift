@@ -73,6 +73,37 @@ struct EventTests {
         #expect(steps[2] == begin + [.ended(.failed)])
     }
 
+    @Test("The ends of a pull that one task holds up are told, whatever becomes of that task (T17)")
+    func heldUp() async throws {
+        let journal = Journal()
+        let told = try await withScheduler(concurrency: 1) {
+            $0.register(
+                StepHandler { step, _ in
+                    guard step.number == 1001 else { return 1 }
+                    journal.note("hangs")
+                    try await Task.sleep(for: .seconds(1000))
+                    return 2
+                })
+        } _: { scheduler in
+            // So that a pull takes several.
+            for handle in try await scheduler.submit(contentsOf: (0..<640).map { Step(number: $0) }) {
+                _ = try await handle.memo()
+            }
+            let events = scheduler.events()
+            let handles = try await scheduler.submit(contentsOf: (1000..<1010).map { Step(number: $0) })
+            try await journal.wait(for: "hangs")
+            _ = try await handles[0].memo()
+            _ = try await scheduler.cancel(handles[1].id)
+            for handle in handles { _ = try await handle.outcome() }
+            scheduler.core.stop(immediately: false)
+            var ended: Set<TaskID> = []
+            for await event in events { if case .ended = event.kind { ended.insert(event.task) } }
+            #expect(handles.allSatisfy { ended.contains($0.id) })
+            return ended.count
+        }
+        #expect(told == 10)
+    }
+
     @Test("Who has stopped listening is forgotten")
     func unsubscribe() async throws {
         let test = try await TestScheduler { $0.register(StepHandler()) }

@@ -20,9 +20,13 @@ private struct Noting: TaskMiddleware {
     func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws {
         var submission = submission
         submission.options.tags.append(name)
-        log.add("+\(name) submit \(submission.tasks.count)")
+        log.add("+\(name) submit")
         try await next(submission)
         log.add("-\(name) submit")
+    }
+
+    func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws {
+        log.add("\(name) submit \(type(of: task).type) \(submission.options.tags)")
     }
 
     func execute(_ task: some DurableTask, in context: TaskContext, next: () async throws -> Void) async throws {
@@ -80,7 +84,11 @@ struct MiddlewareTests {
         }
         // The caller hears of its task while that runs.
         let (submit, run) = (log.all.filter { $0.contains("submit") }, log.all.filter { !$0.contains("submit") })
-        #expect(submit == ["+a submit 1", "+b submit 1", "-b submit", "-a submit"])
+        #expect(
+            submit == [
+                "+a submit", "+b submit", "a submit test.plan [\"x\", \"a\", \"b\"]",
+                "b submit test.plan [\"x\", \"a\", \"b\"]", "-b submit", "-a submit",
+            ])
         #expect(
             run == [
                 "+a test.plan", "+b test.plan", "-b test.plan", "-a test.plan",
@@ -98,7 +106,7 @@ struct MiddlewareTests {
         let handles = try await scheduler.submit(contentsOf: [Step(number: 1), Step(number: 2)])
         let run = try #require(scheduler.core.store.run(of: handles[1].id))
         #expect(try TaskAttributes(decoding: scheduler.core.store.attributes(of: run)).tags == ["a"])
-        #expect(log.all.first == "+a submit 2")
+        #expect(log.all == ["+a submit", "a submit test.step [\"a\"]", "a submit test.step [\"a\"]", "-a submit"])
         try await scheduler.close()
     }
 
@@ -143,6 +151,58 @@ struct MiddlewareTests {
             }
             #expect(scheduler.core.store.totals.live == 0)
             try await scheduler.close()
+        }
+    }
+
+    /// Calls what is inside as often as the test says, and lets no error pass.
+    private struct Repeating: TaskMiddleware {
+        var count: Int
+
+        func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws {
+            for _ in 0..<count { try? await next(submission) }
+        }
+
+        func execute(
+            _ task: some DurableTask, in context: TaskContext, next: () async throws -> Void
+        ) async throws {
+            for _ in 0..<count { try? await next() }
+        }
+    }
+
+    @Test("A handler is called once, and a task submitted once, whatever a middleware does (T6)")
+    func twice() async throws {
+        let journal = Journal()
+        let memo = try await withScheduler {
+            $0.use { Repeating(count: 2) }
+            $0.register(StepHandler.noting(in: journal))
+            $0.register(PlanHandler())
+        } _: { scheduler in
+            let memo = try await scheduler.submit(Plan(children: 3)).memo()
+            #expect(scheduler.core.store.totals.endedRoots == 1)
+            return memo
+        }
+        #expect(memo.completed == 3 && journal.count("step") == 3)
+    }
+
+    @Test("An error that a middleware does not let pass is the task's all the same, with its retries (T15)")
+    func swallowed() async throws {
+        try await withScheduler {
+            $0.use { Repeating(count: 1) }
+            $0.register(
+                StepHandler { _, context in
+                    if context.attempt < 3 { throw Trouble("not yet") }
+                    throw Trouble("never")
+                }, retry: .constant(.zero, attempts: 3))
+        } _: { scheduler in
+            let outcome = try await scheduler.submit(Step(number: 1)).outcome()
+            #expect(outcome.kind == .deadLettered && outcome.attempts == 3)
+            guard case .failure(.ended(_, let failure)) = outcome.result else { throw Trouble("\(outcome)") }
+            #expect(failure.detail == "never")
+            await #expect {
+                try await scheduler.submit(Step(number: 1), options: TaskOptions(group: ""))
+            } throws: {
+                ($0 as? SchedulerError)?.code == .invalidOptions
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import QuernTesting
 import Testing
 
@@ -20,6 +21,9 @@ private struct QueuesModel {
         var running = 0
         var isPaused = false
         var bucket: TokenBucket?
+        var countsBytes = false
+
+        func cost(of tasks: Int, _ bytes: Int) -> Int { tasks * (countsBytes ? bytes : 1) }
     }
 
     var random: SeededGenerator
@@ -36,17 +40,32 @@ private struct QueuesModel {
     init(seed: UInt64, places: [HandlerPlace]) {
         random = SeededGenerator(seed: seed)
         self.places = places
-        // Four types, two domains, three groups.
+        // Four types, two domains, three groups, and the budgets of each.
         for _ in 0..<9 {
             limiters.append(ModelLimiter())
             _ = queues.addLimiter()
         }
+        for _ in 0..<9 {
+            limiters.append(ModelLimiter(countsBytes: true))
+            _ = queues.addLimiter(counting: .bytes)
+        }
     }
 
     func set(of key: Flow.Key) -> LimiterSet {
-        LimiterSet(
-            type: Int32(key.label.rawValue), domain: 4 + Int32(key.label.rawValue % 2),
-            group: key.group == 0 ? -1 : 5 + key.group)
+        let type = Int32(key.label.rawValue)
+        var set = LimiterSet(type: type, domain: 4 + type % 2, group: key.group == 0 ? -1 : 5 + key.group)
+        if key.takesBytes {
+            set.budgets = .init(
+                type: 9 + set.type, domain: 9 + set.domain, group: key.group == 0 ? -1 : 9 + set.group)
+        }
+        return set
+    }
+
+    /// What tasks of a type and group read and write counts against, whether it was expected or not.
+    func budgets(of key: Flow.Key) -> LimiterSet {
+        var key = key
+        key.takesBytes = true
+        return LimiterSet(type: -1, budgets: set(of: key).budgets)
     }
 
     mutating func isHeldBack(_ limiter: Int) -> Bool {
@@ -64,7 +83,8 @@ private struct QueuesModel {
     }
 
     mutating func step() {
-        switch random.below(10) {
+        switch random.below(11) {
+        case 10: settle()
         case 0...2: add()
         case 3...5: take(at: random.pick(places))
         case 6, 7: finish()
@@ -75,11 +95,14 @@ private struct QueuesModel {
     }
 
     private mutating func add() {
+        let bytes = random.coin() ? 0 : 1 + random.below(100)
         let key = Flow.Key(
-            place: random.pick(places), label: Label(rawValue: UInt32(random.below(4))), group: Int32(random.below(4)))
+            place: random.pick(places), label: Label(rawValue: UInt32(random.below(4))), group: Int32(random.below(4)),
+            takesBytes: bytes > 0)
         let count = 1 + random.below(8)
         var entry = ReadyRun(run: .test(nextID, count: count, parent: 0, label: key.label.rawValue), bits: 0)
         entry.bits = entry.run.allBits
+        entry.ioBytes = Float(bytes)
         entry.priority = UInt8(100 + random.below(3))
         for index in 0..<count {
             waiting.append(
@@ -116,11 +139,14 @@ private struct QueuesModel {
             }
             #expect(isFirst, "tasks of one priority are first come, first served (T16)")
         }
-        for limiter in grant.limiters {
+        for limiter in grant.charge.limiters {
             limiters[limiter].running += 1
             if limiters[limiter].bucket != nil {
-                #expect(limiters[limiter].bucket!.available(at: now) >= grant.entry.count, "too fast")
-                limiters[limiter].bucket!.take(grant.entry.count)
+                let cost = limiters[limiter].cost(of: grant.entry.count, Int(grant.entry.ioBytes))
+                let room = limiters[limiter].bucket!.available(at: now)
+                // A task of any size runs, once there is anything, and then alone.
+                #expect(room >= cost || (room > 0 && grant.entry.count == 1), "too fast")
+                limiters[limiter].bucket!.take(cost, at: now)
             }
         }
         running.append(grant)
@@ -130,28 +156,50 @@ private struct QueuesModel {
         guard !running.isEmpty else { return }
         var grant = running.remove(at: random.below(running.count))
         let back = random.chance(1, in: 4) ? grant.entry.takeFirst(random.below(grant.entry.count + 1)) : nil
-        for limiter in grant.limiters {
+        for limiter in grant.charge.limiters {
             limiters[limiter].running -= 1
-            limiters[limiter].bucket?.giveBack(back?.count ?? 0)
+            let cost = limiters[limiter].cost(of: back?.count ?? 0, Int(grant.entry.ioBytes))
+            limiters[limiter].bucket?.giveBack(cost)
         }
-        queues.finish(grant.limiters, unstarted: back?.count ?? 0, now: now)
+        queues.finish(grant.charge, unstarted: back?.count ?? 0, now: now)
         guard let back, back.bits != 0 else { return }
-        let key = Flow.Key(place: random.pick(places), label: back.run.label, group: max(0, grant.limiters.group - 5))
+        let key = Flow.Key(
+            place: random.pick(places), label: back.run.label, group: max(0, grant.charge.limiters.group - 5),
+            takesBytes: back.ioBytes > 0)
         for index in BitIndexes(back.bits) {
             waiting.append(
                 Waiting(
                     id: back.run.id(at: index).rawValue, key: key, priority: back.priority, isFront: true, order: 0))
         }
-        queues.add(back, to: key, set(of: key), atFront: true, now: now)
+        queues.add(back, to: key, set(of: key), backSince: back.run.submittedAt, now: now)
+    }
+
+    /// Tasks took more or less than was expected.
+    private mutating func settle() {
+        let difference = random.below(400) - 200
+        let key = Flow.Key(
+            place: .threads, label: Label(rawValue: UInt32(random.below(4))), group: Int32(random.below(4)))
+        for limiter in budgets(of: key) {
+            if difference < 0 {
+                limiters[limiter].bucket?.giveBack(-difference)
+            } else {
+                limiters[limiter].bucket?.take(difference, at: now)
+            }
+        }
+        queues.settle(difference, with: budgets(of: key), now: now)
     }
 
     private mutating func change() {
         let limiter = random.below(limiters.count)
         switch random.below(6) {
         case 0: limiters[limiter].isPaused = true
+        case 1 where limiters[limiter].countsBytes:
+            let budget = ByteBudget(
+                bytesPerSecond: UInt64(1 + random.below(1000)), burst: UInt64(1 + random.below(200)))
+            limiters[limiter].bucket = TokenBucket(budget, now: now)
         case 1:
             limiters[limiter].bucket = TokenBucket(RateLimit(UInt32(1 + random.below(20)), per: .seconds(1)), now: now)
-        case 2: limiters[limiter].concurrency = random.below(3)
+        case 2 where !limiters[limiter].countsBytes: limiters[limiter].concurrency = random.below(3)
         case 3:
             let mask: UInt64 = random.next()
             let key = waiting.isEmpty ? nil : random.pick(waiting).key
@@ -239,6 +287,29 @@ struct ReadyQueuesTests {
         #expect(taken == [false: 100, true: 300])
     }
 
+    @Test("T16: when the best of those that were let in is cancelled, the next best goes first, whoever was let in")
+    func removedHead() {
+        var queues = ReadyQueues()
+        let limiter = Int32(queues.addLimiter())
+        var now = Timestamp(milliseconds: 0)
+        let bucket = TokenBucket(RateLimit(1, per: .seconds(1)), now: now)
+        queues.update(Int(limiter), now: now) { $0.bucket = bucket }
+        for (id, label, priority) in [(9, 3, 50), (1, 1, 100), (2, 1, 102), (3, 2, 101)] as [(UInt64, UInt32, UInt8)] {
+            var entry = ReadyRun(run: .test(id, count: 1, parent: 0, label: label), bits: 1)
+            entry.priority = priority
+            queues.add(
+                entry, to: Flow.Key(place: .threads, label: entry.run.label), LimiterSet(type: limiter), now: now)
+        }
+        func take() -> UInt64? { queues.take(at: .threads, now: now, size: { _, _ in 1 })?.entry.run.firstID.rawValue }
+        var taken = [take(), take()]
+        #expect(taken == [9, nil])
+        now = now.advanced(by: .seconds(1))
+        queues.timePassed(until: now)
+        queues.remove(now: now, { $0.run.firstID == TaskID(1) ? 1 : 0 }, { _ in })
+        taken = [take(), take()]
+        #expect(taken == [3, nil])
+    }
+
     @Test("T16: a task that waits rises above better ones that came later")
     func agesWaitingTasks() {
         var queues = ReadyQueues(aging: Aging(interval: .seconds(1)))
@@ -278,5 +349,51 @@ struct ReadyQueuesTests {
         #expect(flow.take(1, aging, now: now)?.tasks.run.firstID == TaskID(2))
         let behind = try #require(flow.head(aging, now: now))
         #expect(front.level <= behind.level)
+    }
+
+    private static func waiting(_ id: UInt64) -> (ReadyRun, Flow.Key, LimiterSet) {
+        let run = SpawnRun.test(id, count: 1, parent: 0, label: 1)
+        let key = Flow.Key(place: .threads, label: run.label)
+        return (ReadyRun(run: run, bits: 1), key, LimiterSet(type: 0))
+    }
+
+    @Test("T16: a task that is given back has waited since it became ready, not since it was submitted")
+    func givenBackWaitsOn() throws {
+        let aging = Aging(interval: .seconds(1))
+        var queues = ReadyQueues(aging: aging)
+        _ = queues.addLimiter()
+        let (entry, key, limiters) = Self.waiting(1)
+        // Ready an hour behind its submission.
+        let ready = Timestamp(milliseconds: 3_600_000)
+        queues.add(entry, to: key, limiters, now: ready)
+        let first = try #require(queues.take(at: .threads, now: ready) { _, _ in 1 })
+        #expect(first.level == 128 && first.since == ready)
+        queues.finish(first.charge, unstarted: 1, now: ready)
+        queues.add(first.entry, to: key, limiters, backSince: first.since, now: ready)
+        let second = try #require(queues.take(at: .threads, now: ready) { _, _ in 1 })
+        #expect(second.level == 128 && second.since == ready)
+    }
+
+    @Test("T16: a weight that is no number is as none")
+    func weightOfNoNumber() {
+        var shares = FairShares()
+        for (group, weight) in [(Int32(1), Double.nan), (2, .infinity), (3, -1)] {
+            shares.setWeight(weight, of: group)
+            shares.enter(group)
+            shares.charge(group, tasks: 5)
+        }
+        #expect(shares.share(of: 1) == 5 && shares.share(of: 2).isFinite && shares.share(of: 3).isFinite)
+    }
+
+    @Test("T16: limits that are read from a file are brought within bounds, too")
+    func decodedLimits() throws {
+        let rate = try JSONDecoder().decode(
+            RateLimit.self, from: Data(#"{"count":0,"period":[0,0],"burst":0}"#.utf8))
+        #expect(rate == RateLimit(0, per: .zero, burst: 0) && rate.count == 1 && rate.period == .milliseconds(1))
+        let budget = try JSONDecoder().decode(ByteBudget.self, from: Data(#"{"bytesPerSecond":0,"burst":0}"#.utf8))
+        #expect(budget.bytesPerSecond == 1 && budget.burst == 1)
+        var bucket = TokenBucket(rate, now: Timestamp(milliseconds: 0))
+        bucket.take(1, at: Timestamp(milliseconds: 0))
+        #expect(bucket.nextToken(after: Timestamp(milliseconds: 0)) == Timestamp(milliseconds: 1))
     }
 }

@@ -93,6 +93,11 @@ struct TaskAttributesTests {
     static func random(using random: inout SeededGenerator) -> TaskAttributes {
         var options = TaskOptions()
         func chance() -> Bool { Bool.random(using: &random) }
+        if chance() {
+            let shift = UInt64.random(in: 0...63, using: &random)
+            options.expectedIO = IOEstimate(
+                readBytes: .random(in: 0...UInt64.max >> shift, using: &random), writeBytes: random.next() >> shift)
+        }
         func name() -> String {
             String(
                 (0..<Int.random(in: 1...12, using: &random)).map { _ in "abc/=é👪".randomElement(using: &random) ?? "x" }

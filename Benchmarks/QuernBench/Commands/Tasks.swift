@@ -12,6 +12,10 @@ struct Tasks: AsyncParsableCommand {
     @OptionGroup var measuring: MeasuringOptions
     @Option(parsing: .upToNextOption, help: "Children in all; a figure for each.")
     var children = [10_000, 100_000, 1_000_000]
+    @Option(
+        parsing: .upToNextOption,
+        help: "What the children have: \(FanOut.Shape.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var shapes = [FanOut.Shape.plain]
     @Option(help: "Handlers at a time.") var concurrency = 4
 
     func validate() throws {
@@ -24,23 +28,29 @@ struct Tasks: AsyncParsableCommand {
         var report = Report(
             "tasks", "children of one parent spawned, run (no-op, 24-byte memos), committed synced and added up")
         for children in children {
-            var rates: [Double] = []
-            var limits: [Double] = []
+            var rates = Array(repeating: [Double](), count: shapes.count)
+            var limits = rates
+            // In turn, so that a machine that slows down slows all of them down.
             for _ in 0..<measuring.repetitions {
-                let (duration, trace) = try await measure(children)
-                rates.append(Double(children) / duration.inSeconds)
-                limits.append(Double(children) / (try trace.replay().inSeconds))
+                for (index, shape) in shapes.enumerated() {
+                    let (duration, trace) = try await measure(children, shape)
+                    rates[index].append(Double(children) / duration.inSeconds)
+                    limits[index].append(Double(children) / (try trace.replay().inSeconds))
+                }
             }
-            report.add(
-                Figure(
-                    "\(children.text) children", "children/s", rates, .moreIsBetter,
-                    limit: .init(name: "write+fdatasync", value: limits.median)))
+            for (index, shape) in shapes.enumerated() {
+                let name = "\(children.text) children" + (shape == .plain ? "" : ", " + shape.title)
+                report.add(
+                    Figure(
+                        name, "children/s", rates[index], .moreIsBetter,
+                        limit: .init(name: "write+fdatasync", value: limits[index].median)))
+            }
         }
         report.print(asJSON: measuring.json)
     }
 
     /// From the submission of the parent to its memo.
-    private func measure(_ children: Int) async throws -> (Duration, WriteTrace) {
+    private func measure(_ children: Int, _ shape: FanOut.Shape) async throws -> (Duration, WriteTrace) {
         let directory = try TemporaryDirectory()
         let fileSystem = TracingFileSystem(synchronizes: true)
         var configuration = TaskScheduler.Configuration()
@@ -55,7 +65,7 @@ struct Tasks: AsyncParsableCommand {
         async let service: Void = scheduler.run()
         fileSystem.takeTrace()
         let duration = try await timedAsynchronously {
-            let memo = try await scheduler.submit(FanOut.Work(children: children)).memo()
+            let memo = try await scheduler.submit(FanOut.Work(children: children, shape: shape)).memo()
             guard memo.sum == UInt64(children) else { throw WrongSum(sum: memo.sum) }
         }
         let trace = fileSystem.takeTrace()
@@ -65,37 +75,4 @@ struct Tasks: AsyncParsableCommand {
     }
 
     private struct WrongSum: Error { var sum: UInt64 }
-}
-
-/// Leaves a memo and does nothing else.
-private struct NoOperation: TaskHandler {
-    struct Work: DurableTask {
-        static let type: TaskType = "benchmark.no-op"
-        var number: UInt32
-
-        struct Memo: FixedLayoutMemo { var discovered, skipped, deleted: UInt64 }
-    }
-
-    func execute(_ task: Work, in context: TaskContext) async throws -> Work.Memo {
-        Work.Memo(discovered: 1, skipped: UInt64(task.number % 50), deleted: 0)
-    }
-}
-
-/// Spawns the others and adds up what they left.
-private struct FanOut: OrchestratorHandler {
-    struct Work: DurableTask {
-        static let type: TaskType = "benchmark.fan-out"
-        var children: Int
-
-        struct Memo: FixedLayoutMemo { var sum: UInt64 }
-    }
-
-    func execute(_ task: Work, in context: TaskContext) async throws -> NoHandover {
-        for number in 0..<task.children { try context.spawnChild(NoOperation.Work(number: UInt32(number))) }
-        return NoHandover()
-    }
-
-    func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> Work.Memo {
-        try context.reduceMemos(of: NoOperation.Work.self, into: Work.Memo(sum: 0)) { $0.sum += $1.discovered }
-    }
 }

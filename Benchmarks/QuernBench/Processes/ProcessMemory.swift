@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
+#if canImport(Glibc)
+    /// No module map has its header.
+    @_silgen_name("malloc_trim") private func mallocTrim(_ padding: Int) -> CInt
+#endif
+
 /// The memory of this process, in bytes, as Linux counts it; zero on other systems.
 ///
 /// `getrusage` would not do for the peak: a process inherits it from the one that started it.
 enum ProcessMemory {
     /// What is resident now.
     static var resident: Int { field("VmRSS:") }
+
+    /// Has the allocator give back to the system what nobody uses, as far as it can.
+    static func giveBack() {
+        #if canImport(Glibc)
+            _ = mallocTrim(0)
+        #endif
+    }
 
     /// The most that was ever resident.
     static var peak: Int { field("VmHWM:") }

@@ -14,9 +14,9 @@ extension TaskContext {
 
     /// Spawns a task below this one, with options of its own.
     ///
-    /// A task whose key a live child has when `execute` commits is left out, or replaces that child, as
-    /// ``TaskOptions/onDuplicate`` says. Of several tasks with one key that the same `execute` spawns the last one
-    /// counts alone.
+    /// A task whose key a live child has when `execute` commits is left out, gives that child its better priority, or
+    /// replaces it, as ``TaskOptions/onDuplicate`` says. Of several tasks with one key that the same `execute` spawns
+    /// the last one counts alone.
     ///
     /// - Throws: as ``spawnChild(_:)``; `invalidOptions`; `duplicateKey` when a live child has the key now and that is
     ///   to be rejected.
@@ -31,7 +31,9 @@ extension TaskContext {
     /// - Parameter key: the key of each task; without it they have that of the options, if any.
     /// - Throws: as ``spawnChild(_:options:)``; the tasks before the one that it is about are spawned.
     /// - Complexity: O(payloads + keys). Durable when `execute` has returned and committed; memory holds a few MiB of
-    ///   them until then, however many they are.
+    ///   them until then, however many they are, and what the disk is behind: this does not wait for it. Where they
+    ///   are made faster than they are written, use a stream, which does:
+    ///   ``spawnChildren(from:cursor:named:chunk:pendingLimit:options:key:task:)``.
     public func spawnChildren<Tasks: Sequence>(
         _ tasks: Tasks, options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
     ) throws(SchedulerError) where Tasks.Element: DurableTask {

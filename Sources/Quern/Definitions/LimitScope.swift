@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Which tasks a limit or a pause is meant for (T16).
+/// Which tasks a limit, a budget or a pause is meant for (T16).
 ///
 /// A task runs when nothing holds it back: neither its type, nor its domain, nor its group, nor what is said of
 /// everything. Tasks that are held back cost the others nothing.

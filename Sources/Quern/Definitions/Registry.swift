@@ -43,13 +43,16 @@ public struct Registry: Sendable {
     ///   - concurrency: how many tasks of the type run at a time; nil for no limit but the domain's and the
     ///     scheduler's.
     ///   - rate: how many of them start in a time; nil for no limit.
+    ///   - ioBudget: how many bytes they read and write in a time; nil for no limit.
     public mutating func register<Handler: TaskHandler>(
         _ handler: Handler, retry: RetryPolicy? = nil, runsOn place: HandlerPlace = .cooperative,
-        concurrency: Int? = nil, rate: RateLimit? = nil
+        concurrency: Int? = nil, rate: RateLimit? = nil,
+        ioBudget: ByteBudget? = nil
     ) {
         let hook = CancelHook<Handler.Work>(handler)
         let facts = TypeFacts(
-            place: place, hasCancelHook: hook != nil, concurrency: concurrency.map { max(0, $0) }, rate: rate)
+            place: place, hasCancelHook: hook != nil, concurrency: concurrency.map { max(0, $0) }, rate: rate,
+            ioBudget: ioBudget)
         add(Handler.Work.self, facts, retry) { terms in
             if terms.middleware.isEmpty { return LeafRunner(terms, handler, hook) }
             return LeafRunner(terms, WrappedHandler(handler: handler, middleware: terms.middleware), hook)
@@ -68,14 +71,16 @@ public struct Registry: Sendable {
     ///   - concurrency: how many tasks of the type run at a time, `finalize` included; nil for no limit but the
     ///     domain's and the scheduler's.
     ///   - rate: how many of them start in a time, `finalize` included; nil for no limit.
+    ///   - ioBudget: how many bytes they read and write in a time, `finalize` included; nil for no limit.
     public mutating func register<Handler: OrchestratorHandler>(
         _ handler: Handler, retry: RetryPolicy? = nil, runsOn place: HandlerPlace = .cooperative,
-        onChildFailure policy: ChildFailurePolicy = .failFast, concurrency: Int? = nil, rate: RateLimit? = nil
+        onChildFailure policy: ChildFailurePolicy = .failFast, concurrency: Int? = nil, rate: RateLimit? = nil,
+        ioBudget: ByteBudget? = nil
     ) {
         let hook = CancelHook<Handler.Work>(handler)
         let facts = TypeFacts(
             place: place, isOrchestrator: true, policy: policy, hasCancelHook: hook != nil,
-            concurrency: concurrency.map { max(0, $0) }, rate: rate)
+            concurrency: concurrency.map { max(0, $0) }, rate: rate, ioBudget: ioBudget)
         add(Handler.Work.self, facts, retry) { terms in
             if terms.middleware.isEmpty { return OrchestratorRunner(terms, handler, hook) }
             return OrchestratorRunner(terms, WrappedOrchestrator(handler: handler, middleware: terms.middleware), hook)
@@ -126,6 +131,7 @@ public struct Registry: Sendable {
         var facts = facts
         facts.domain = domain?.name
         facts.domainConcurrency = domain?.concurrency.map { max(0, $0) }
+        facts.domainBudget = domain?.ioBudget
         registrations.append(
             Registration(
                 work: work, facts: facts, retry: retry, domain: domain?.options ?? TaskOptions(), makeRunner: makeRunner

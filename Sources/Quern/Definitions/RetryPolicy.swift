@@ -17,26 +17,33 @@ public struct RetryPolicy: Sendable, Equatable {
     }
 
     /// How often a task is tried in all; at least 1.
-    public var maximumAttempts: UInt32
-    /// The delay before the second attempt.
-    public var firstDelay: Duration
-    /// No delay is longer.
-    public var cap: Duration
+    public var maximumAttempts: UInt32 { didSet { maximumAttempts = max(1, maximumAttempts) } }
+    /// The delay before the second attempt, up to ``longestDelay``.
+    public var firstDelay: Duration { didSet { firstDelay = Self.inRange(firstDelay) } }
+    /// No delay is longer; up to ``longestDelay``.
+    public var cap: Duration { didSet { cap = Self.inRange(cap) } }
     /// The share of each delay, 0 to 1, that is taken off or not by chance, so that tasks that failed together do
     /// not all come back together. It follows from the task's id and attempt: the same task waits the same time.
-    public var jitter: Double
-    var growth: Growth
+    public var jitter: Double { didSet { jitter = Self.share(jitter) } }
+    let growth: Growth
 
-    /// The longest cap: a year.
+    /// The longest delay: a year.
     public static let longestDelay = Duration.seconds(365 * 24 * 3600)
 
+    /// What is out of range is brought into it, here and where it is set later: a stored policy that nobody could read
+    /// would hold its task for ever.
     init(attempts: UInt32, firstDelay: Duration, cap: Duration, jitter: Double, growth: Growth) {
         maximumAttempts = max(1, attempts)
-        self.firstDelay = max(.zero, firstDelay)
-        self.cap = min(max(.zero, cap), Self.longestDelay)
-        self.jitter = min(max(0, jitter), 1)
+        self.firstDelay = Self.inRange(firstDelay)
+        self.cap = Self.inRange(cap)
+        self.jitter = Self.share(jitter)
         self.growth = growth
     }
+
+    private static func inRange(_ delay: Duration) -> Duration { min(max(.zero, delay), longestDelay) }
+
+    /// 0 for what is no number.
+    private static func share(_ number: Double) -> Double { number > 0 ? min(number, 1) : 0 }
 
     /// One attempt.
     public static let none = RetryPolicy(attempts: 1, firstDelay: .zero, cap: .zero, jitter: 0, growth: .constant)
@@ -54,13 +61,15 @@ public struct RetryPolicy: Sendable, Equatable {
     }
 
     /// `delay`, then each time `factor` times longer, up to `cap`.
+    ///
+    /// - Parameter factor: 1 to a million.
     public static func exponential(
         from delay: Duration, factor: Double = 2, attempts: UInt32, cap: Duration = longestDelay,
         jitter: Double = 0.25
     ) -> RetryPolicy {
         RetryPolicy(
             attempts: attempts, firstDelay: delay, cap: cap, jitter: jitter,
-            growth: .exponential(factor: max(1, factor)))
+            growth: .exponential(factor: factor > 1 ? min(factor, 1e6) : 1))
     }
 
     /// The delay after a task failed for the `attempts`th time.
@@ -68,11 +77,11 @@ public struct RetryPolicy: Sendable, Equatable {
     /// - Complexity: O(1).
     public func delay(afterAttempt attempts: UInt32, of task: TaskID) -> Duration {
         let first = firstDelay.inMilliseconds
-        let steps = Double(max(1, attempts) - 1)
+        let steps = max(1, attempts) - 1
         let grown =
             switch growth {
             case .constant: first
-            case .linear: first * (steps + 1)
+            case .linear: first * (Double(steps) + 1)
             case .exponential(let factor): first * Self.power(factor, steps)
             }
         let capped = min(grown, cap.inMilliseconds)
@@ -80,13 +89,13 @@ public struct RetryPolicy: Sendable, Equatable {
         return .milliseconds(Int64((capped * (1 - jitter * chance)).rounded()))
     }
 
-    /// `base` to the power of a whole number; stops growing at about 10 to the 300.
-    private static func power(_ base: Double, _ exponent: Double) -> Double {
-        var result = 1.0
-        var remaining = exponent
-        while remaining > 0, result < 1e300 / base, base > 1 {
-            result *= base
-            remaining -= 1
+    /// `base` to the power of a whole number; stops growing at 10 to the 300.
+    private static func power(_ base: Double, _ exponent: UInt32) -> Double {
+        var (result, square, left) = (1.0, base, exponent)
+        while left > 0 {
+            if left & 1 == 1 { result = min(result * square, 1e300) }
+            square = min(square * square, 1e300)
+            left >>= 1
         }
         return result
     }
@@ -131,8 +140,7 @@ extension Duration {
 extension Timestamp {
     /// This long after; stays within the range of a timestamp.
     func advanced(by duration: Duration) -> Timestamp {
-        let milliseconds = min(duration.inMilliseconds.rounded(.up), 9e15)
-        let (sum, overflow) = rawValue.addingReportingOverflow(Int64(milliseconds))
-        return Timestamp(milliseconds: overflow ? .max : sum)
+        let milliseconds = max(-9e15, min(duration.inMilliseconds.rounded(.up), 9e15))
+        return Timestamp(milliseconds: rawValue.addingSaturating(Int64(milliseconds)))
     }
 }

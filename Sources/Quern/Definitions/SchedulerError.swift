@@ -16,6 +16,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let invalidTypeName = Code("invalid type name")
         /// `run()` was called before.
         public static let alreadyRunning = Code("already running")
+        /// Another scheduler has the open store.
+        public static let storeTaken = Code("store taken")
         /// The scheduler stopped; the store keeps what it was given.
         public static let stopped = Code("stopped")
         /// A root task asked for a sibling: it has no parent to spawn it under. It may go on (T7).
@@ -36,6 +38,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
         public static let invalidGraph = Code("invalid graph")
         /// A live task has the key, and ``TaskOptions/onDuplicate`` says to reject; `cause` names it.
         public static let duplicateKey = Code("duplicate key")
+        /// The caller's Swift task was cancelled before its tasks were committed: none of them was submitted.
+        public static let cancelled = Code("cancelled")
         /// A ``TaskMiddleware`` did not let the task be submitted.
         public static let refused = Code("refused")
         /// There is no task of this id and type.
@@ -67,6 +71,8 @@ public struct SchedulerError: Error, Sendable, Equatable {
     init(_ cause: StoreError) {
         if cause.code == .closed {
             self.init(.stopped, "the scheduler has stopped")
+        } else if cause.code == .cancelled {
+            self.init(.cancelled, "the caller was cancelled while it waited for the store", cause: cause)
         } else {
             self.init(.store, "the store failed", cause: cause)
         }

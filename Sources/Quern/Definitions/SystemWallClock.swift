@@ -20,7 +20,11 @@ public struct SystemWallClock: WallClock {
     }
 
     public func sleep(until deadline: Timestamp) async throws {
+        var last = now
         while true {
+            let now = now
+            if now < last { return }
+            last = now
             let (remaining, overflow) = deadline.rawValue.subtractingReportingOverflow(now.rawValue)
             if !overflow, remaining <= 0 { return }
             try await Task.sleep(for: .milliseconds(overflow ? 60_000 : min(remaining, 60_000)))

@@ -37,6 +37,8 @@ extension TaskAttributes {
         case Tag.delay:
             guard start == nil else { throw AttributeError(description: "two times to start") }
             start = .after(try value.milliseconds())
+        case Tag.expectedIO:
+            expectedIO = IOEstimate(readBytes: try value.variable(), writeBytes: try value.variable())
         case Tag.timeToLive:
             guard let basis = TimeToLive.Basis(rawValue: try value.byte()) else {
                 throw AttributeError(description: "unknown basis of a time to live")

@@ -27,6 +27,12 @@ extension TaskAttributes {
         if case .after(let delay)? = start {
             field(Tag.delay, &writer) { $0.append(variable: delay.wholeMilliseconds) }
         }
+        if let expectedIO {
+            field(Tag.expectedIO, &writer) {
+                $0.append(variable: expectedIO.readBytes)
+                $0.append(variable: expectedIO.writeBytes)
+            }
+        }
         if let timeToLive {
             field(Tag.timeToLive, &writer) {
                 $0.append(timeToLive.basis.rawValue)

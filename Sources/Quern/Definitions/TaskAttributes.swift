@@ -11,6 +11,7 @@ import QuernStore
 /// | 4 | not before: milliseconds since 1970, signed, 8 bytes |
 /// | 5 | the tick of a schedule that spawned it: as 4 |
 /// | 6 | delay after submission: milliseconds |
+/// | 7 | bytes that it is expected to read, and to write |
 /// | 8 | time to live: basis, 1 byte; milliseconds |
 /// | 10 | dependencies: policies, 1 byte; for each the ids of task and parent |
 /// | 12 | of the ended task that this one redrives: its id, its parent's, the commit position of its outcome |
@@ -48,6 +49,7 @@ struct TaskAttributes: Sendable, Equatable {
     /// The ended task whose failed children this one runs again.
     var redrives: RedrivenTask?
     var retry: RetryPolicy?
+    var expectedIO: IOEstimate?
 
     init() {}
 
@@ -62,6 +64,7 @@ struct TaskAttributes: Sendable, Equatable {
         dependencies = options.dependencies
         if !dependencies.isEmpty { use(policiesOf: options) }
         retry = options.retry
+        expectedIO = options.expectedIO
         for name in tags + (group.map { [$0] } ?? []) where !Self.isName(name) {
             throw SchedulerError(.invalidOptions, "\"\(name.prefix(40))\" is empty or longer than 255 bytes")
         }
@@ -97,6 +100,7 @@ struct TaskAttributes: Sendable, Equatable {
         static let notBefore: UInt64 = 4
         static let scheduledFor: UInt64 = 5
         static let delay: UInt64 = 6
+        static let expectedIO: UInt64 = 7
         static let timeToLive: UInt64 = 8
         static let dependencies: UInt64 = 10
         static let redrives: UInt64 = 12

@@ -30,6 +30,10 @@ public protocol TaskDomain: Sendable {
     /// How many of its tasks run at a time, of all types together; nil, the default, for no limit but the scheduler's.
     var concurrency: Int? { get }
 
+    /// How many bytes its tasks read and write in a time, of all types together; nil, the default, for no limit but the
+    /// scheduler's.
+    var ioBudget: ByteBudget? { get }
+
     /// Registers its handlers.
     func register(in registry: inout Registry) throws
 }
@@ -37,4 +41,5 @@ public protocol TaskDomain: Sendable {
 extension TaskDomain {
     public var options: TaskOptions { TaskOptions() }
     public var concurrency: Int? { nil }
+    public var ioBudget: ByteBudget? { nil }
 }

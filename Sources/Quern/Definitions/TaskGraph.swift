@@ -93,8 +93,9 @@ public struct TaskGraph: Sendable {
     /// Follows those that are left, each of which waits for another one that is left, until one comes again.
     private func cycle(_ unmet: [Int], _ places: [String: Int]) -> SchedulerError {
         var path: [String] = []
+        var seen: Set<String> = []
         var name = unmet.firstIndex { $0 > 0 }.map { nodes[$0].name }
-        while let current = name, !path.contains(current) {
+        while let current = name, seen.insert(current).inserted {
             path.append(current)
             name = places[current].flatMap { place in
                 nodes[place].dependencies.first { places[$0].map { unmet[$0] > 0 } ?? false }

@@ -18,12 +18,20 @@
 /// }
 /// ```
 ///
-/// Each has to call `next` once, or to throw. What it throws has the same consequences as if the handler had thrown it.
+/// Each has to call `next` once, or to throw. What it throws has the same consequences as if the handler had thrown it;
+/// what `next` throws has them, too, when it is caught. A second call of `next` throws and does nothing else.
 /// A scheduler that uses none calls its handlers directly.
 public protocol TaskMiddleware: Sendable {
-    /// Around the commit of root tasks. Their options may be changed on the way; what it throws, the caller gets as
-    /// ``SchedulerError/Code/refused``, or as it is when it is a ``SchedulerError``.
+    /// Around the commit of root tasks of one type that are submitted together: one, a batch, or a chunk of a stream.
+    /// Their options may be changed on the way; what it throws, the caller gets as ``SchedulerError/Code/refused``, or
+    /// as it is when it is a ``SchedulerError``.
+    ///
+    /// The tasks come one by one while `next` goes on, however many they are: ``inspect(_:in:)`` sees each.
     func submit(_ submission: TaskSubmission, next: (TaskSubmission) async throws -> Void) async throws
+
+    /// Sees each root task on its way to the store, with the options that all middleware has agreed on. What it throws
+    /// has nothing of the submission committed, and the caller gets it as from ``submit(_:next:)``.
+    func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws
 
     /// Around a handler's `execute`. The task's outcome commits later: returning from `next` does not make it durable.
     func execute(_ task: some DurableTask, in context: TaskContext, next: () async throws -> Void) async throws
@@ -37,6 +45,8 @@ extension TaskMiddleware {
         try await next(submission)
     }
 
+    public func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws {}
+
     public func execute(
         _ task: some DurableTask, in context: TaskContext, next: () async throws -> Void
     ) async throws { try await next() }
@@ -46,10 +56,9 @@ extension TaskMiddleware {
     ) async throws { try await next() }
 }
 
-/// Root tasks of one type that are submitted together.
+/// What is known of root tasks that are submitted together before they are looked at.
 public struct TaskSubmission: Sendable {
-    /// At least one.
-    public let tasks: [any DurableTask]
+    public let type: TaskType
     /// What was said at the call.
     public var options: TaskOptions
 }

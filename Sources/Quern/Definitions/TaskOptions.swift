@@ -11,13 +11,15 @@ public import QuernStore
 /// (``TaskDomain/options``), else the scheduler (``TaskScheduler/Configuration/options``). Tags add up. Types that say
 /// nothing, spawned without options, cost nothing more than that.
 ///
-/// All but ``retry`` is decided when the task is spawned, and is as durable as the task. A retry policy that is not
-/// said at the call is the one that the type has when an attempt fails.
+/// All but ``retry`` and ``expectedIO`` is decided when the task is spawned, and is as durable as the task. A retry
+/// policy that is not said at the call is the one that the type has when an attempt fails; what is expected to be read
+/// and written, when it is not said at the call, is what the type says in the scheduler that runs the task.
 public struct TaskOptions: Sendable, Equatable {
     /// What no other live task may have: among the children of its parent, or the root tasks of its type (T11). It is
     /// free again when the task has ended.
     public var key: String?
-    /// What is to happen when a live task has the key; ``DuplicatePolicy/skip`` by default.
+    /// What is to happen when a live task has the key; ``DuplicatePolicy/skip`` by default, which gives that task the
+    /// priority of this one where it is better (``Submission/upgraded``).
     public var onDuplicate: DuplicatePolicy?
     /// Lower goes first (T16); 128 by default.
     public var priority: UInt8?
@@ -42,13 +44,16 @@ public struct TaskOptions: Sendable, Equatable {
     public var onDependencyCancel: DependencyPolicy?
     /// How often the task is tried (T15); once by default.
     public var retry: RetryPolicy?
+    /// What a call of the task's handler is expected to read and write (T16); nothing by default. Budgets hold back
+    /// tasks that are expected to do either: see ``TaskScheduler/setIOBudget(_:for:)``.
+    public var expectedIO: IOEstimate?
 
     /// Says what is given, and leaves the rest open.
     public init(
         key: String? = nil, onDuplicate: DuplicatePolicy? = nil, priority: UInt8? = nil, group: String? = nil,
         tags: [String] = [], start: TaskStart? = nil, timeToLive: TimeToLive? = nil,
         dependencies: [TaskDependency] = [], onDependencyFailure: DependencyPolicy? = nil,
-        onDependencyCancel: DependencyPolicy? = nil, retry: RetryPolicy? = nil
+        onDependencyCancel: DependencyPolicy? = nil, retry: RetryPolicy? = nil, expectedIO: IOEstimate? = nil
     ) {
         self.key = key
         self.onDuplicate = onDuplicate
@@ -61,6 +66,7 @@ public struct TaskOptions: Sendable, Equatable {
         self.onDependencyFailure = onDependencyFailure
         self.onDependencyCancel = onDependencyCancel
         self.retry = retry
+        self.expectedIO = expectedIO
     }
 
     /// These options, and where they say nothing, the others.
@@ -72,6 +78,7 @@ public struct TaskOptions: Sendable, Equatable {
             timeToLive: timeToLive ?? others.timeToLive,
             dependencies: dependencies.isEmpty ? others.dependencies : dependencies,
             onDependencyFailure: onDependencyFailure ?? others.onDependencyFailure,
-            onDependencyCancel: onDependencyCancel ?? others.onDependencyCancel, retry: retry ?? others.retry)
+            onDependencyCancel: onDependencyCancel ?? others.onDependencyCancel, retry: retry ?? others.retry,
+            expectedIO: expectedIO ?? others.expectedIO)
     }
 }

@@ -22,9 +22,9 @@ public struct TimeToLive: Sendable, Equatable {
         /// The call that spawned the task. The time goes on while no process has the store: what is over by the next
         /// start is not run.
         case submission = 1
-        /// When its first attempt began; waiting does not count, but the time between attempts does. Kept in memory:
-        /// after a restart the time begins again, with the next attempt, or at once for an orchestrator whose `execute`
-        /// has returned.
+        /// When its first attempt began; waiting does not count, but the time between attempts does, also while no
+        /// process has the store. After a restart an attempt that a stop or a crash cut short is none (T14): if that
+        /// was the first, the time begins with the next.
         case firstAttempt = 2
     }
 
@@ -56,6 +56,12 @@ extension TaskAttributes {
     /// Whether it makes a difference when exactly the task is spawned.
     var countsFromSpawn: Bool {
         if case .after? = start { true } else { timeToLive?.basis == .submission }
+    }
+
+    /// When the time to live is over, if that is known.
+    func deadline(ofSpawnAt time: Timestamp, firstStart: Timestamp?) -> Timestamp? {
+        if let attemptLimit { return firstStart?.advanced(by: attemptLimit) }
+        return deadline(ofSpawnAt: time)
     }
 
     /// The time to live that counts from the first attempt.

@@ -6,7 +6,8 @@ public protocol WallClock: Sendable {
     /// The time now. Called once a task; should take some ten nanoseconds.
     var now: Timestamp { get }
 
-    /// Returns when the clock shows `deadline` or later.
+    /// Returns when the clock shows `deadline` or later; it may return early when the clock was turned back, so that
+    /// who sleeps looks at the time again.
     ///
     /// - Throws: `CancellationError` when the Swift task is cancelled.
     func sleep(until deadline: Timestamp) async throws

@@ -101,6 +101,15 @@ extension SchedulerCore {
     }
 }
 
+extension SchedulerCore {
+    /// Releases what was retained for root tasks that ended before the dispatcher heard of anything.
+    func releaseEndedTrees() {
+        let ended = read { $0.redrivenTrees.keys.filter { !store.isLive($0) } }
+        if !ended.isEmpty { store.unpin(perform { state in ended.flatMap { state.redrivenTrees[$0] ?? [] } }) }
+        perform { state in for id in ended { state.redrivenTrees[id] = nil } }
+    }
+}
+
 extension CoreState {
     /// Root tasks have ended.
     ///

@@ -15,10 +15,14 @@ struct Resubmissions {
         _ core: SchedulerCore, _ body: @escaping @Sendable (Resubmissions) throws -> Value
     ) async throws(SchedulerError) -> Value {
         let result = await Task.detached(executorPreference: core.threads) { () -> Result<Value, SchedulerError> in
-            core.resubmissions.withLock { _ in
-                do { return .success(try body(Resubmissions(core))) } catch {
-                    return .failure(SchedulerError(resubmitting: error))
-                }
+            core.resubmissions.withLock { marks in
+                let resubmissions = Resubmissions(core)
+                do {
+                    let value = try body(resubmissions)
+                    // What was run again is so, whatever becomes of old marks.
+                    if marks.isSearchDue(), let left = try? resubmissions.forgetMarks() { marks.searched(left: left) }
+                    return .success(value)
+                } catch { return .failure(SchedulerError(resubmitting: error)) }
             }
         }.value
         return try result.get()
@@ -108,7 +112,7 @@ struct Resubmissions {
             }
         }
         if !transaction.isEmpty { try core.store.appendBlocking(transaction) }
-        try forgetMarks()
+        _ = try forgetMarks()
         return count
     }
 
@@ -163,16 +167,40 @@ struct Resubmissions {
     private func isMarked(_ id: TaskID) -> Bool { Self.isMarked(id, in: core.store) }
 
     /// Takes the marks of tasks away that were dropped since.
-    private func forgetMarks() throws {
+    ///
+    /// - Returns: how many are left.
+    /// - Complexity: O(marks x log root tasks).
+    private func forgetMarks() throws -> Int {
         var transaction = Transaction()
         let roots = try core.store.children(of: .none)
-        for (name, value) in core.store.values(withPrefix: Self.markPrefix) {
+        let all = core.store.values(withPrefix: Self.markPrefix)
+        var left = 0
+        for (name, value) in all {
             guard let number = UInt64(name.dropFirst(Self.markPrefix.count)), value.count == 8 else { continue }
             let sequence = value.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-            if try roots.attachment(of: TaskID(number), endedAt: sequence) == nil { transaction.set(name, to: nil) }
+            if try roots.attachment(of: TaskID(number), endedAt: sequence) == nil {
+                transaction.set(name, to: nil)
+            } else {
+                left += 1
+            }
         }
         if !transaction.isEmpty { try core.store.appendBlocking(transaction) }
+        return left
     }
+}
+
+/// When the marks of tasks that were run again are looked through for those that nobody needs: so seldom that it costs
+/// each of them O(1).
+struct ResubmissionMarks: Sendable {
+    /// Calls until the next search.
+    private var untilSearch = 64
+
+    mutating func isSearchDue() -> Bool {
+        untilSearch -= 1
+        return untilSearch < 0
+    }
+
+    mutating func searched(left: Int) { untilSearch = max(64, left) }
 }
 
 extension SchedulerError {

@@ -30,6 +30,13 @@ extension SchedulerCore {
         ])
     }
 
+    /// Tells events when what was handed to the store so far is durable.
+    func publishBehindCommits(_ events: [TaskEvent]) {
+        store.enqueue(Transaction()) { [weak self] result in
+            if case .success = result { self?.events.publish(events) }
+        }
+    }
+
     /// Tells what a batch spawned.
     func tellSpawns(_ changes: CommitChanges) {
         let now = clock.now
@@ -48,7 +55,7 @@ extension SchedulerCore {
         let now = clock.now
         let summary = PullSummary(
             tried: report.tried, elapsed: report.elapsed, queued: pull.queued, ended: report.ended,
-            retried: report.retries.count)
+            retried: report.retries.count, io: report.io)
         switch pull.work {
         case .execute(let entry):
             observers[entry.run.label]?.add(summary, at: now)

@@ -82,7 +82,7 @@ extension FinalizeContext {
     /// - Throws: what `update` throws; ``MemoDecodingError`` at the first memo that cannot be decoded;
     ///   ``SchedulerError`` with `notRegistered`, `stateNotStorable`, or the store's error as its cause; `StoreError`
     ///   when the children cannot be read; `CancellationError`, between blocks.
-    /// - Complexity: O(children behind the saved position), about as ``reduceMemos(of:into:_:)-9i5ty``.
+    /// - Complexity: O(children behind the saved position), about as ``reduceMemos(of:into:_:)``.
     @inlinable
     public func aggregate<T: DurableTask, State: Codable & Sendable>(
         of type: T.Type, into initial: State, every interval: Int = 1_000_000, named name: String? = nil,
@@ -105,6 +105,7 @@ extension FinalizeContext {
     ///   - update: adds a memo to a result. It runs on several threads, on different results.
     ///   - combine: adds a result to the one of the children before. It must be associative; the order is kept.
     /// - Throws: as the form without `combine`; what `combine` throws.
+    @inlinable
     public func aggregate<T: DurableTask, State: Codable & Sendable>(
         of type: T.Type, into initial: State, every interval: Int = 1_000_000, named name: String? = nil,
         threads: Int? = nil, _ update: @escaping @Sendable (inout State, T.Memo) throws -> Void,

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
+public import QuernStore
 
 /// What memos were folded into, and the commit position up to which they were.
+@usableFromInline
 struct MemoFold<State: Sendable>: Sendable {
-    var state: State
-    var position: UInt64 = 0
+    @usableFromInline var state: State
+    @usableFromInline var position: UInt64
     /// Children that were looked at, of all types and outcomes.
-    var children = 0
+    @usableFromInline var children = 0
+
+    @inlinable
+    init(state: State, position: UInt64 = 0) {
+        self.state = state
+        self.position = position
+    }
 
     /// Adds the memos of a block's completed children of one type.
     ///
     /// - Parameter snapshot: what the block is of.
+    @inlinable
     mutating func add<T: DurableTask>(
         _ block: borrowing ChildBlock, of type: T.Type, _ labels: TypeLabels, in snapshot: ChildSnapshot,
         _ update: (inout State, T.Memo) throws -> Void
@@ -23,6 +31,7 @@ struct MemoFold<State: Sendable>: Sendable {
     }
 
     /// Adds what the children behind these were folded into.
+    @inlinable
     mutating func append(_ other: MemoFold, _ combine: (inout State, State) throws -> Void) throws {
         try combine(&state, other.state)
         position = max(position, other.position)
@@ -34,6 +43,7 @@ extension ChildBlock {
     /// Decodes the memos of the completed children of one type, behind those that are in `memos`.
     ///
     /// - Throws: ``MemoDecodingError``.
+    @usableFromInline
     func appendMemos<T: DurableTask>(
         of type: T.Type, _ labels: TypeLabels, in snapshot: ChildSnapshot, to memos: inout [T.Memo]
     ) throws {

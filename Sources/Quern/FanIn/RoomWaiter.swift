@@ -7,6 +7,8 @@ struct RoomWaiter: Sendable {
     let parent: TaskID
     /// So many children may be left.
     let limit: UInt64
+    /// Whether it left the place of suspects, too.
+    let isSuspect: Bool
     let continuation: CheckedContinuation<Void, Never>
 }
 
@@ -14,8 +16,10 @@ extension CoreState {
     /// Takes out those that have waited long enough, or for nothing.
     mutating func takeRoomWaiters() -> [RoomWaiter] {
         let ready = roomWaiters.filter { isOver($0.value) }
-        for number in ready.keys { roomWaiters[number] = nil }
-        dispatcher.parked -= ready.count
+        for (number, waiter) in ready {
+            roomWaiters[number] = nil
+            dispatcher.unpark(isSuspect: waiter.isSuspect)
+        }
         return Array(ready.values)
     }
 
@@ -40,8 +44,8 @@ extension SchedulerCore {
                     // Under the lock: a cancellation before it is seen here, one after it finds the entry.
                     if Task.isCancelled { return true }
                     state.roomWaiters[number] = RoomWaiter(
-                        task: context.id, parent: context.parent, limit: limit, continuation: continuation)
-                    state.dispatcher.parked += 1
+                        task: context.id, parent: context.parent, limit: limit,
+                        isSuspect: state.dispatcher.park(context.id), continuation: continuation)
                     return false
                 }
                 if isCancelled { continuation.resume() }
@@ -49,7 +53,7 @@ extension SchedulerCore {
         } onCancel: {
             let waiter = perform { state in
                 let waiter = state.roomWaiters.removeValue(forKey: number)
-                if waiter != nil { state.dispatcher.parked -= 1 }
+                if let waiter { state.dispatcher.unpark(isSuspect: waiter.isSuspect) }
                 return waiter
             }
             waiter?.continuation.resume()

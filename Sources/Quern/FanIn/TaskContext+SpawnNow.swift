@@ -107,11 +107,8 @@ extension TaskContext {
 
     private static func spawned(_ count: Int, _ commit: Commit) -> [SpawnedTask] {
         (0..<count).map { index in
-            switch commit.disposition(of: index) {
-            case .inserted(let id): SpawnedTask(id: id, submission: .inserted)
-            case .duplicate(let other): SpawnedTask(id: other, submission: .duplicate)
-            case .replaced(let old, let id): SpawnedTask(id: id, submission: .replaced(old))
-            }
+            let disposition = commit.disposition(of: index)
+            return SpawnedTask(id: disposition.task, submission: Submission(disposition, rejects: false))
         }
     }
 

@@ -7,12 +7,11 @@ extension Dispatcher {
     mutating func touched(_ status: ParentStatus) {
         guard var parent = waiting[status.id] else { return touchedEarly(status) }
         guard parent.state == .waiting else { return }
-        let facts = facts(of: parent.run.label)
         let isCancelled = isDoomed(parent.id, parent: parent.run.parent)
         parent.firstFailure = status.firstFailure
         waiting[status.id] = parent
-        // Without a handler nobody knows what failures of children mean: they are borne until there is one.
-        switch ParentResolution.decide(status, policy: facts?.policy ?? .tolerate, isCancelled: isCancelled) {
+        let policy = facts(of: parent.run.label)?.policy ?? .tolerate
+        switch ParentResolution.decide(status, policy: policy, isCancelled: isCancelled) {
         case .wait: break
         case .finalize: decide(parent, fails: false)
         case .endFailed: decide(parent, fails: true)
@@ -27,8 +26,8 @@ extension Dispatcher {
     mutating func cancelChildren(of parent: TaskID, isCancelled: Bool) {
         if isCancelled {
             cancel([parent])
-        } else if failing.insert(parent).inserted {
-            sweep([parent], sparing: parent)
+        } else {
+            cancelChildren(ofFailing: parent)
         }
     }
 
@@ -38,8 +37,12 @@ extension Dispatcher {
         parent.state = .decided
         waiting[parent.id] = parent
         if isDoomed(parent.id, parent: parent.run.parent) { return enqueueCancel(of: parent) }
+        // Without a handler it waits for one, as it is, or to be cancelled.
+        guard facts(of: parent.run.label) != nil else {
+            heldParents.insert(parent.id)
+            return
+        }
         if isFailed { return fails.append(parent) }
-        guard facts(of: parent.run.label) != nil else { return held.append(parent.ready) }
         enqueue(parent.ready, finalizes: true)
     }
 
@@ -64,6 +67,7 @@ extension Dispatcher {
         if !waiting.isEmpty || !failing.isEmpty || !early.isEmpty {
             for index in BitIndexes(entry.bits) {
                 waiting[entry.run.id(at: index)] = nil
+                heldParents.remove(entry.run.id(at: index))
                 early[entry.run.id(at: index)] = nil
                 failing.remove(entry.run.id(at: index))
             }

@@ -75,7 +75,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
     ) {
         if claims.isInterrupted, worker.core.isDoomed(parent.id, parent: parent.run.parent) {
             report.cancelled = parent.bit
-        } else if Task.isCancelled {
+        } else if Task.isCancelled || worker.core.isStop(error) {
             report.givenBack = parent.bit
         } else {
             let retry = worker.core.retryPolicy(of: parent.run, else: loop.retry)

@@ -5,7 +5,7 @@ public import QuernStore
 public struct TaskInfo: Sendable, Equatable {
     /// Where a task is on its way to an outcome.
     public enum State: Sendable, Equatable {
-        /// It waits for a worker, or for a limit or a pause to let it.
+        /// It waits for a worker, or for a limit, a budget, a pause or the pressure to let it.
         case ready
         /// Its handler runs, or its outcome is being committed.
         case running

@@ -16,6 +16,9 @@ public struct CronExpression: Sendable, Hashable {
         public var description: String
     }
 
+    /// The longest expression, in bytes of UTF-8.
+    public static let maximumLength = 1000
+
     /// As it was written.
     public let text: String
     private let minutes: UInt64
@@ -39,6 +42,9 @@ public struct CronExpression: Sendable, Hashable {
 
     /// - Throws: ``ParseError`` that names the field.
     public init(_ text: String) throws(ParseError) {
+        guard text.utf8.count <= Self.maximumLength else {
+            throw ParseError(description: "\(text.utf8.count) bytes; the limit is \(Self.maximumLength)")
+        }
         self.text = text
         let expanded = Self.shortcuts[text.lowercased()] ?? text
         let parts = expanded.split(whereSeparator: { $0 == " " || $0 == "\t" }).map { $0.uppercased() }

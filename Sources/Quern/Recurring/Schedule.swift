@@ -46,12 +46,15 @@ extension Schedule {
 
     /// When it is to be looked at again; nil for never.
     func nextDue(_ source: TickSource, now: Timestamp) -> Timestamp? {
-        isExhausted ? nil : source.next(after: reference(now))
+        if isExhausted { return nil }
+        var corrected = self
+        corrected.correct(now)
+        return source.next(after: Timestamp(milliseconds: corrected.handledUpTo))
     }
 
-    private func reference(_ now: Timestamp) -> Timestamp {
-        let ahead = handledUpTo.subtractingSaturating(now.rawValue)
-        return ahead > Self.smallestCorrection ? now : Timestamp(milliseconds: handledUpTo)
+    /// Goes on from now when the clock was far ahead.
+    mutating func correct(_ now: Timestamp) {
+        if handledUpTo.subtractingSaturating(now.rawValue) > Self.smallestCorrection { handledUpTo = now.rawValue }
     }
 
     /// The ticks that are to be spawned now, oldest first. All up to now, or to the last one returned, are done with
@@ -60,7 +63,8 @@ extension Schedule {
     /// - Parameter isBusy: whether the task of an earlier tick has not ended.
     mutating func takeDue(_ source: TickSource, isBusy: Bool = false, now: Timestamp) -> [Timestamp] {
         guard !isExhausted else { return [] }
-        let from = reference(now)
+        correct(now)
+        let from = Timestamp(milliseconds: handledUpTo)
         guard let first = source.next(after: from), first <= now else { return [] }
         var ticks: [Timestamp] = []
         if !definition.overlaps, isBusy {

@@ -26,10 +26,14 @@ struct ScheduleBook: Sendable {
         var schedule: Schedule
         /// As it was, should that fail.
         var old: Schedule
+        var source: TickSource
         var ticks: [Timestamp]
     }
 
     private var entries: [String: Entry] = [:]
+    /// How many changes of a schedule are on their way to the store. It does not tick meanwhile: behind its change a
+    /// note of the tick would bring the old one back.
+    private var changes: [String: Int] = [:]
     /// Entries of schedules that were replaced are passed over: their numbers are not the current ones.
     private var heap = Heap<Due>()
     private var nextNumber: UInt64 = 0
@@ -50,6 +54,8 @@ struct ScheduleBook: Sendable {
     /// Adds or replaces a schedule.
     mutating func set(_ name: String, to schedule: Schedule, _ source: TickSource?, now: Timestamp) {
         nextNumber += 1
+        var schedule = schedule
+        schedule.correct(now)
         entries[name] = Entry(schedule: schedule, source: source, number: nextNumber)
         if let due = source.flatMap({ schedule.nextDue($0, now: now) }) {
             heap.insert(Due(time: due, number: nextNumber, name: name))
@@ -60,6 +66,36 @@ struct ScheduleBook: Sendable {
     mutating func remove(_ name: String) {
         entries[name] = nil
         dropStale()
+    }
+
+    /// A change goes to the store.
+    mutating func beginChange(of name: String) { changes[name, default: 0] += 1 }
+
+    /// It is there.
+    ///
+    /// - Parameter schedule: nil when the schedule was removed.
+    mutating func endChange(of name: String, to schedule: Schedule?, _ source: TickSource?, now: Timestamp) {
+        countDown(name)
+        if let schedule { set(name, to: schedule, source, now: now) } else { remove(name) }
+    }
+
+    /// It will never be there: the schedule stays as it is.
+    mutating func abandonChange(of name: String, now: Timestamp) {
+        countDown(name)
+        if let entry = entries[name] { set(name, to: entry.schedule, entry.source, now: now) }
+    }
+
+    private mutating func countDown(_ name: String) {
+        let left = (changes[name] ?? 1) - 1
+        changes[name] = left > 0 ? left : nil
+    }
+
+    /// Finds anew what all wait for.
+    mutating func lookAgain(now: Timestamp) {
+        heap = Heap()
+        for (name, entry) in entries.sorted(by: { $0.value.number < $1.value.number }) {
+            set(name, to: entry.schedule, entry.source, now: now)
+        }
     }
 
     private mutating func dropStale() {
@@ -73,14 +109,15 @@ struct ScheduleBook: Sendable {
         var firings: [Firing] = []
         while let first = heap.min, first.time <= now {
             heap.removeMin()
-            guard let entry = entries[first.name], entry.number == first.number, let source = entry.source else {
-                continue
-            }
+            guard let entry = entries[first.name], entry.number == first.number, let source = entry.source,
+                changes[first.name] == nil
+            else { continue }
             var schedule = entry.schedule
             let ticks = schedule.takeDue(source, isBusy: isBusy(first.name), now: now)
             let isLeft = schedule.nextDue(source, now: now).map { $0 <= now } ?? false
             set(first.name, to: schedule, source, now: now)
-            firings.append(Firing(name: first.name, schedule: schedule, old: entry.schedule, ticks: ticks))
+            firings.append(
+                Firing(name: first.name, schedule: schedule, old: entry.schedule, source: source, ticks: ticks))
             // The rest of a long list comes with the next look, behind the others.
             if isLeft { break }
         }

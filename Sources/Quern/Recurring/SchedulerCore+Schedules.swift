@@ -11,7 +11,7 @@ extension SchedulerCore {
     /// How long ticks wait for space before they are tried again.
     private static let retryDelay: Int64 = 1000
 
-    /// Stores a schedule, and has it take effect in the order of the commits.
+    /// Stores a schedule, and has it take effect when it is stored, in the order of the commits.
     func setSchedule(
         _ name: String, _ schedule: Schedule?, _ source: TickSource?
     ) async throws(SchedulerError) {
@@ -20,15 +20,33 @@ extension SchedulerCore {
             throw SchedulerError(.payloadNotEncodable, "schedule \"\(name)\": \(error)")
         }
         let filled = transaction
+        schedules.withLock { $0.beginChange(of: name) }
         let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
-            // Under the lock of the book, so that no tick of the old schedule comes in between.
-            schedules.withLock { book in
-                if let schedule { book.set(name, to: schedule, source, now: clock.now) } else { book.remove(name) }
-                noteNextTick(book)
-                store.enqueue(filled) { continuation.resume(returning: $0.map { _ in }) }
+            store.enqueue(filled) { [self] result in
+                schedules.withLock { book in
+                    if case .success = result {
+                        book.endChange(of: name, to: schedule, source, now: clock.now)
+                    } else {
+                        book.abandonChange(of: name, now: clock.now)
+                    }
+                    noteNextTick(book)
+                }
+                continuation.resume(returning: result.map { _ in })
             }
         }
         do { try result.get() } catch { throw SchedulerError(error) }
+    }
+
+    /// The clock was turned back: what was to come late may be due soon.
+    func lookAtSchedulesAgain() {
+        schedules.withLock { book in
+            book.lookAgain(now: clock.now)
+            let next = book.nextDue
+            perform { state in
+                state.nextTick = next
+                state.dispatcher.questionsUnderWay -= 1
+            }
+        }
     }
 
     private func noteNextTick(_ book: borrowing ScheduleBook) {
@@ -70,20 +88,21 @@ extension SchedulerCore {
             attributes.scheduledFor = tick
             transaction.spawn(
                 under: .none, label: label, priority: definition.priority, attributes: try attributes.encoded(),
-                key: definition.overlaps ? nil : scheduleKey(firing.name), onDuplicate: .skip, at: clock.now
+                key: definition.overlaps ? nil : scheduleKey(firing.name), onDuplicate: .ignore, at: clock.now
             ) { $0.append(contentsOf: definition.payload) }
         }
         return transaction
     }
 
-    /// What was not stored is due again, unless the store is at its end.
+    /// What was not stored is due again, unless the store refuses it or is at its end.
     private func tickFailed(_ firing: ScheduleBook.Firing, _ error: StoreError) {
-        guard error.isTransient else { return storeFailed(error) }
+        let isRefused = error.code == .tooLarge || error.code == .rejected
+        guard error.isTransient || isRefused else { return storeFailed(error) }
         logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
-        let source = source(of: firing.schedule)
+        if isRefused { return }
         schedules.withLock { book in
             guard book[firing.name] == firing.schedule else { return }
-            book.set(firing.name, to: firing.old, source, now: clock.now)
+            book.set(firing.name, to: firing.old, firing.source, now: clock.now)
             let later = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay))
             perform { $0.nextTick = later }
         }

@@ -9,7 +9,7 @@ struct TickSource: Sendable {
     private let start: Timestamp
 
     init(_ recurrence: Recurrence, zone: TimeZoneRules, start: Timestamp) {
-        rule = recurrence.rule
+        rule = recurrence.rule.inRange
         self.zone = zone
         self.start = start
     }
@@ -19,9 +19,10 @@ struct TickSource: Sendable {
         switch rule {
         case .cron(let expression, _): return expression.next(after: time, in: zone)
         case .interval(let interval):
-            guard time >= start else { return Timestamp(milliseconds: start.rawValue.addingSaturating(interval)) }
+            // Before the start, too: a clock may have been wrong then.
             let (passed, overflow) = time.rawValue.subtractingReportingOverflow(start.rawValue)
-            let (offset, overflow2) = (passed / interval).addingSaturating(1).multipliedReportingOverflow(by: interval)
+            let (offset, overflow2) = passed.flooredQuotient(interval).addingSaturating(1)
+                .multipliedReportingOverflow(by: interval)
             let (due, overflow3) = start.rawValue.addingReportingOverflow(offset)
             return overflow || overflow2 || overflow3 ? nil : Timestamp(milliseconds: due)
         }

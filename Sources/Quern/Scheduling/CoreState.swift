@@ -50,6 +50,8 @@ struct CoreState {
     var lastRoomWaiter: UInt64 = 0
     /// When the next schedule is due.
     var nextTick: Timestamp?
+    /// When the sources of pressure are asked next.
+    var nextReading: Timestamp?
     var timer: Task<Void, Never>?
     var timerDue: Timestamp?
     var timerNumber: UInt64 = 0
@@ -60,12 +62,40 @@ struct CoreState {
     /// Whether the log says that there is no space: it says so once, and once when there is again.
     var hasReportedStall = false
 
+    /// Whether the clock was turned back, so that what schedules wait for has to be found anew.
+    private var wasTurnedBack = false
+
     init(dispatcher: Dispatcher) { self.dispatcher = dispatcher }
+
+    /// The time of the event that is told next.
+    mutating func setTime(_ now: Timestamp) {
+        let earliest = dispatcher.now.rawValue.subtractingSaturating(Schedule.smallestCorrection)
+        if now.rawValue < earliest { wasTurnedBack = true }
+        // Calls that overtake each other are no step back.
+        if nextReading != nil, now.rawValue < dispatcher.now.rawValue.subtractingSaturating(1000) { nextReading = now }
+        dispatcher.now = now
+    }
+
+    /// Whether the schedules are to be looked at again. If so, the caller must do it.
+    mutating func takeTurnBack() -> Bool {
+        guard wasTurnedBack, phase == .running else { return false }
+        wasTurnedBack = false
+        dispatcher.questionsUnderWay += 1
+        return true
+    }
+
+    /// Who waits, while the scheduler stops, for tasks that no worker has and whose outcomes are not on their way:
+    /// those that live do not end any more here.
+    var watchesInVain: [TaskID: RootWatch] {
+        guard phase == .stopping, !watches.isEmpty, dispatcher.uncommittedTransactions == 0 else { return [:] }
+        let underWay = dispatcher.rootsInFlight
+        return watches.filter { !underWay.contains($0.key) }
+    }
 
     /// When something is to be done that nobody calls for.
     var nextDue: Timestamp? {
-        guard dispatcher.isRunning, let nextTick else { return dispatcher.nextDue }
-        return dispatcher.nextDue.map { min($0, nextTick) } ?? nextTick
+        guard dispatcher.isRunning else { return nil }
+        return Dispatcher.earlier(dispatcher.nextDue, Dispatcher.earlier(nextTick, nextReading))
     }
 
     /// Whether nothing can happen before the next time that something waits for, or somebody calls.

@@ -23,6 +23,24 @@ extension Dispatcher {
         }
     }
 
+    /// The handler of a task waits for children: its worker leaves its place to those. A suspect also leaves the one
+    /// place that suspects have, since its children may be suspects.
+    ///
+    /// - Returns: whether the task is a suspect.
+    mutating func park(_ task: TaskID) -> Bool {
+        parked += 1
+        let isSuspect = inFlight.values.contains { self.isSuspect($0.pull) && tasks(of: $0.pull).contains(task) }
+        if isSuspect { queues.update(limiters.suspects, now: now) { $0.finish() } }
+        return isSuspect
+    }
+
+    /// It goes on, beside who has taken its places meanwhile.
+    mutating func unpark(isSuspect: Bool) {
+        parked -= 1
+        let now = now
+        if isSuspect { queues.update(limiters.suspects, now: now) { $0.start(0, 0, at: now) } }
+    }
+
     func tasks(of pull: Pull) -> [TaskID] {
         switch pull.work {
         case .execute(let entry): BitIndexes(entry.bits).map(entry.run.id(at:))

@@ -29,7 +29,7 @@ extension Dispatcher {
         return Self.earlier(queues.nextWake, Self.earlier(delayed.min?.due, deadlines.nextDue))
     }
 
-    private static func earlier(_ one: Timestamp?, _ other: Timestamp?) -> Timestamp? {
+    static func earlier(_ one: Timestamp?, _ other: Timestamp?) -> Timestamp? {
         guard let one, let other else { return one ?? other }
         return min(one, other)
     }
@@ -62,10 +62,10 @@ extension Dispatcher {
 
     /// Starts as many workers as there are pulls for, within the limit: where what waits is better, or there are fewer.
     private mutating func planWorkers() {
-        guard isRunning, !isThrottled, busyWorkers < limits.concurrency else { return }
+        guard isRunning, !isThrottled, busyWorkers < concurrency else { return }
         var wantedHere = pullCount(at: .cooperative) - cooperative.starting
         var wantedThere = pullCount(at: .threads) - threads.starting
-        while busyWorkers < limits.concurrency, wantedHere > 0 || wantedThere > 0 {
+        while busyWorkers < concurrency, wantedHere > 0 || wantedThere > 0 {
             if wantedThere <= 0 || (wantedHere > 0 && goesFirst(.cooperative)) {
                 startWorker(at: .cooperative)
                 wantedHere -= 1
@@ -86,12 +86,12 @@ extension Dispatcher {
     /// How many pulls can start in a place, up to about the number of workers; 0 only when there is nothing to do.
     mutating func pullCount(at place: HandlerPlace) -> Int {
         var count = self[place].cancels.isEmpty ? 0 : 1
-        if place == .threads { count += fails.count } else if !unswept.isEmpty { count += 1 }
+        if place == .threads { count += fails.count } else if isUnswept { count += 1 }
         return count + openings(at: place)
     }
 
     private mutating func openings(at place: HandlerPlace, upTo level: Int = .max) -> Int {
-        let (sizes, workers) = (sizes, limits.concurrency)
+        let (sizes, workers) = (sizes, concurrency)
         return queues.openings(at: place, most: workers, upTo: level, now: now) {
             sizes.size(for: $0, ready: $1, workers: workers)
         }
@@ -115,7 +115,7 @@ extension Dispatcher {
     ///
     /// - Complexity: O(workers), and nothing without preemption.
     private mutating func planPreemptions() {
-        guard let levels = limits.preemption, isRunning, !isThrottled, busyWorkers >= limits.concurrency,
+        guard let levels = limits.preemption, isRunning, !isThrottled, busyWorkers >= concurrency,
             cooperative.starting + threads.starting == 0
         else { return }
         var underWay = inFlight.values.count { $0.isPreempted }
@@ -130,7 +130,7 @@ extension Dispatcher {
 
     /// The pull with the worst level, the youngest of them.
     private func worstPull() -> WorkerID? {
-        inFlight.filter { !$0.value.isPreempted && $0.value.pull.limiters != nil }
+        inFlight.filter { !$0.value.isPreempted && $0.value.pull.charge != nil }
             .max { ($0.value.pull.level, $0.key) < ($1.value.pull.level, $1.key) }?.key
     }
 

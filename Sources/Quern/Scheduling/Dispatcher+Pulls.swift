@@ -10,15 +10,14 @@ extension Dispatcher {
     /// Cancels go first, since they are quick and somebody waits; then fail-fast parents; then what the queues say.
     mutating func next(for worker: WorkerID, at place: HandlerPlace, isFirst: Bool = false) -> Pull? {
         if isFirst { self[place].starting -= 1 }
-        // So that nothing is started that was to be cancelled before.
-        if !unswept.isEmpty { sweep() }
+        sweepIfDue()
         if !isFirst, yieldsToOtherLane(place) {
             self[place].workers -= 1
             startWorker(at: place.other)
             return nil
         }
-        guard isRunning, !isThrottled, busyWorkers <= limits.concurrency,
-            let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place)
+        guard isRunning, !isThrottled, busyWorkers <= concurrency,
+            let pull = takeCancels(at: place) ?? takeFailed(at: place) ?? takeReady(at: place) ?? takeSwept(at: place)
         else {
             self[place].workers -= 1
             return nil
@@ -37,7 +36,7 @@ extension Dispatcher {
     /// started does one pull first.
     private mutating func yieldsToOtherLane(_ place: HandlerPlace) -> Bool {
         let other = place.other
-        return isRunning && !isThrottled && busyWorkers >= limits.concurrency
+        return isRunning && !isThrottled && busyWorkers >= concurrency
             && pullCount(at: other) > self[other].starting && !goesFirst(place)
     }
 
@@ -69,25 +68,49 @@ extension Dispatcher {
     }
 
     private mutating func takeFailed(at place: HandlerPlace) -> Pull? {
-        guard place == .threads, let parent = fails.popFirst() else { return nil }
-        return Pull(work: .failParent(parent), claims: PullClaims(0))
+        guard place == .threads else { return nil }
+        while let parent = fails.popFirst() {
+            if !isUnswept || !(doomed.contains(parent.id) || isDoomed(below: parent.run.parent)) {
+                return Pull(work: .failParent(parent), claims: PullClaims(0))
+            }
+            enqueueCancel(of: parent)
+        }
+        return nil
     }
 
+    /// Nothing is started that was to be cancelled before.
     private mutating func takeReady(at place: HandlerPlace) -> Pull? {
-        let (sizes, workers) = (sizes, limits.concurrency)
-        let grant = queues.take(at: place, now: now) { sizes.size(for: $0, ready: $1, workers: workers) }
-        guard let grant else { return nil }
-        let entry = grant.entry
-        var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
-        if grant.finalizes {
-            var parent = WaitingParent(run: entry.run, index: entry.bits.trailingZeroBitCount, group: entry.group)
-            parent = waiting[parent.id] ?? parent
-            pull.work = .finalize(parent)
+        let (sizes, workers) = (sizes, concurrency)
+        while let grant = queues.take(at: place, now: now, size: { sizes.size(for: $0, ready: $1, workers: workers) }) {
+            var entry = grant.entry
+            if isUnswept {
+                divertDoomed(&entry, finalizes: grant.finalizes)
+                let diverted = grant.entry.count - entry.count
+                guard entry.bits != 0 else {
+                    queues.finish(grant.charge, unstarted: diverted, now: now)
+                    continue
+                }
+                if diverted > 0 { queues.giveBack(diverted, of: grant.charge, now: now) }
+            }
+            var pull = Pull(work: .execute(entry), claims: PullClaims(entry.bits))
+            if grant.finalizes {
+                var parent = WaitingParent(entry, index: entry.bits.trailingZeroBitCount)
+                parent = waiting[parent.id] ?? parent
+                pull.work = .finalize(parent)
+            }
+            pull.charge = grant.charge
+            pull.level = grant.level
+            pull.readySince = grant.since
+            pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
+            return pull
         }
-        pull.limiters = grant.limiters
-        pull.level = grant.level
-        pull.queued = .milliseconds(max(0, now.rawValue.subtractingSaturating(grant.since.rawValue)))
-        return pull
+        return nil
+    }
+
+    /// With nothing else to do, what is to be cancelled is looked for at once.
+    private mutating func takeSwept(at place: HandlerPlace) -> Pull? {
+        if isUnswept { sweep() }
+        return takeCancels(at: place) ?? takeFailed(at: place)
     }
 
     // MARK: - Workers report
@@ -96,7 +119,7 @@ extension Dispatcher {
     /// that the commit finds the parents.
     mutating func advanced(_ entry: ReadyRun, _ bits: UInt64) {
         for index in BitIndexes(bits) {
-            let parent = WaitingParent(run: entry.run, index: index, group: entry.group)
+            let parent = WaitingParent(entry, index: index)
             waiting[parent.id] = parent
             early[parent.id] = nil
             if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
@@ -108,8 +131,9 @@ extension Dispatcher {
         guard let flight = inFlight.removeValue(forKey: worker) else { return }
         var report = report
         let unstarted = flight.pull.claims.takeBack(.max)
-        if let limiters = flight.pull.limiters {
-            queues.finish(limiters, unstarted: unstarted.nonzeroBitCount, now: now)
+        if let charge = flight.pull.charge {
+            queues.finish(charge, unstarted: unstarted.nonzeroBitCount, now: now)
+            if report.io.tasks > 0 { settle(flight.pull.work, report.io, charge) }
         }
         // Not started, or started for nothing: the same to who waits.
         report.givenBack |= unstarted
@@ -119,7 +143,7 @@ extension Dispatcher {
         }
         endedCount += report.ended.total
         switch flight.pull.work {
-        case .execute(let entry): finished(entry, report)
+        case .execute(let entry): finished(entry, report, readySince: flight.pull.readySince)
         case .finalize(let parent): finishedFinalize(parent, report)
         case .failParent(let parent):
             if report.givenBack != 0 { decide(parent, fails: true) } else { forget(parent.ready) }
@@ -131,9 +155,22 @@ extension Dispatcher {
         if !flight.noted.isEmpty { effects.changesNote = true }
     }
 
-    private mutating func finished(_ entry: ReadyRun, _ report: PullReport) {
+    /// Budgets get what handlers took instead of what was expected of them.
+    private mutating func settle(_ work: Pull.Work, _ io: RecordedIO, _ charge: Charge) {
+        let (label, group): (Label, Int32)
+        switch work {
+        case .execute(let entry): (label, group) = (entry.run.label, entry.group)
+        case .finalize(let parent): (label, group) = (parent.run.label, parent.group)
+        case .failParent, .cancel: return
+        }
+        let budgets = limiters.budgets(of: label, group: group, in: &queues)
+        let expected = io.tasks * Int(charge.taskBytes)
+        queues.settle(Int(io.total) - expected, with: budgets, now: now)
+    }
+
+    private mutating func finished(_ entry: ReadyRun, _ report: PullReport, readySince: Timestamp?) {
         var rest = entry
-        admit(rest.take(report.givenBack), atFront: true)
+        admit(rest.take(report.givenBack), backSince: readySince ?? now)
         var cancelled = rest.take(report.cancelled)
         cancelled.attempts += 1
         enqueueCancel(cancelled)
@@ -158,7 +195,8 @@ extension Dispatcher {
 
     /// Has tasks of a pull wait again that no worker has started.
     mutating func takeBack(_ bits: UInt64, from worker: WorkerID) {
-        if let taken = withdraw(bits, from: worker) { admit(taken, atFront: true) }
+        let since = inFlight[worker]?.pull.readySince ?? now
+        if let taken = withdraw(bits, from: worker) { admit(taken, backSince: since) }
     }
 
     /// Takes those of `bits` that are not started out of a pull that executes.
@@ -166,7 +204,7 @@ extension Dispatcher {
         guard let pull = inFlight[worker]?.pull, case .execute(var entry) = pull.work else { return nil }
         let taken = entry.take(pull.claims.takeBack(bits))
         inFlight[worker]?.pull.work = .execute(entry)
-        if let limiters = pull.limiters, taken.bits != 0 { queues.giveBack(taken.count, to: limiters, now: now) }
+        if let charge = pull.charge, taken.bits != 0 { queues.giveBack(taken.count, of: charge, now: now) }
         return taken
     }
 

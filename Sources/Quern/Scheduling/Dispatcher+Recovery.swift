@@ -5,8 +5,10 @@ extension Dispatcher {
     /// Takes over the tasks that a store has when it is opened (T3, T4, T14): pending, delayed, waiting for
     /// children or to be cancelled, each as its durable state says.
     ///
-    /// - Parameter wasClean: whether the last process closed the store; if not, one of the tasks may have killed it.
-    mutating func recover(_ live: LiveTasks, wasClean: Bool) {
+    /// - Parameters:
+    ///   - firstStarts: when the first attempts of tasks began whose time to live counts from it.
+    ///   - wasClean: whether the last process closed the store; if not, one of the tasks may have killed it.
+    mutating func recover(_ live: LiveTasks, firstStarts: [TaskID: Timestamp] = [:], wasClean: Bool) {
         // First what is to be cancelled, so that everything else finds its place.
         for status in live.parents where status.cancelRequested { doomed.insert(status.id) }
         for (id, detail) in live.details {
@@ -18,9 +20,10 @@ extension Dispatcher {
         // Ids grow from parent to child and the runs come in id order, so that a parent is known before its children.
         let executing = ExecutingParents(live.parents)
         for entry in live.runs {
-            var ready = ReadyRun(run: entry.run, bits: entry.live)
+            var ready = makeReady(entry.run, entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
+            if let limit = terms?.attemptLimit { recoverDeadlines(ready, limit, firstStarts) }
             recoverEarly(&ready, terms, executing, details: live.details)
             recover(ready, terms, details: live.details)
         }
@@ -45,8 +48,6 @@ extension Dispatcher {
                 single.crashes = detail.crashes
                 if detail.phase != TaskPhase.executing {
                     recoverParent(single, index, detail)
-                    // What is left is `finalize`, which is no first attempt any more.
-                    if let limit = attributes?.attemptLimit { began(single, limit) }
                 } else if detail.notBefore > now, !isDoomed(id, parent: entry.run.parent), attributes != nil {
                     delay(.tasks(single), until: detail.notBefore)
                 } else if detail.attempts == 0, !hasBegun, let attributes {
@@ -64,8 +65,16 @@ extension Dispatcher {
         }
     }
 
+    private mutating func recoverDeadlines(_ entry: ReadyRun, _ limit: Duration, _ firstStarts: [TaskID: Timestamp]) {
+        if firstStarts.isEmpty { return }
+        for index in BitIndexes(entry.bits) {
+            guard let start = firstStarts[entry.run.id(at: index)] else { continue }
+            deadlines.add(1 << UInt64(index), of: entry.run.firstID, due: start.advanced(by: limit))
+        }
+    }
+
     private mutating func recoverParent(_ entry: ReadyRun, _ index: Int, _ detail: LiveTasks.Detail) {
-        var parent = WaitingParent(run: entry.run, index: index, group: entry.group)
+        var parent = WaitingParent(entry, index: index)
         parent.attempts = detail.attempts
         parent.crashes = detail.crashes
         if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }

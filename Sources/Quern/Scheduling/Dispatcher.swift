@@ -15,7 +15,7 @@ import QuernStore
 /// - in `fails`, as a fail-fast parent whose end is decided
 /// - in `delayed`, until its time comes
 /// - in `dependencies`, until others have ended
-/// - in `held`, because no handler is registered for its type: to be executed or finalized
+/// - in `held`, because no handler is registered for its type, or in `heldParents`, when that is so of a parent
 /// - with a worker, in `inFlight`
 /// - in `waiting`, as a parent of children
 /// - in `early`, as a parent that is to be cancelled once its children have ended
@@ -35,6 +35,10 @@ struct Dispatcher {
         var aging: Duration?
         /// How many levels better a task must be to have one that runs give way; nil for never.
         var preemption: UInt8?
+        /// What is not started under pressure.
+        var throttle = ThrottlePolicy([])
+        /// Of all tasks.
+        var ioBudget: ByteBudget?
     }
 
     typealias WorkerID = UInt64
@@ -92,12 +96,15 @@ struct Dispatcher {
     var isRunning = false
     var queues: ReadyQueues
     var limiters: LimiterTable
+    private(set) var throttle: Throttle
     var cooperative = Lane()
     var threads = Lane()
     var delayed = Heap<Delayed>()
     var dependencies = DependencyTable()
     var deadlines = DeadlineTable()
     var held: [ReadyRun] = []
+    /// Parents of types without a handler, all of whose children have ended. They are in `waiting`, too.
+    var heldParents: Set<TaskID> = []
     /// On threads.
     var fails: Deque<WaitingParent> = []
     var inFlight: [WorkerID: InFlight] = [:]
@@ -111,8 +118,12 @@ struct Dispatcher {
     var cancelKinds: [TaskID: OutcomeKind] = [:]
     /// Tasks that got another priority than they were spawned with, as long as they have no outcome.
     var priorities: [TaskID: UInt8] = [:]
-    /// Doomed tasks that may still be in a queue: what takes them out is one pass for all of them.
+    /// Doomed tasks that may still be in a queue, and parents that fail, whose children may: one pass for all takes
+    /// them out.
     var unswept: [TaskID] = []
+    var unsweptFailing: [TaskID] = []
+    /// What the pulls since the last such pass make up for.
+    var sweepCredit = 0
     /// Fail-fast parents of which a child failed: their children are to be cancelled.
     var failing: Set<TaskID> = []
 
@@ -137,7 +148,8 @@ struct Dispatcher {
         self.limits = limits
         sizes = PullSizes(count: facts.count, target: limits.pullTarget)
         queues = ReadyQueues(aging: limits.aging.map(Aging.init(interval:)))
-        limiters = LimiterTable(facts, in: &queues)
+        throttle = Throttle(limits.throttle)
+        limiters = LimiterTable(facts, throttle, limits.ioBudget, in: &queues)
     }
 
     func facts(of label: Label) -> TypeFacts? {
@@ -173,10 +185,15 @@ extension Dispatcher {
     ///   - attributes: what they were spawned with.
     ///   - absent: a bit for each number of the run that is no task.
     mutating func spawned(_ run: SpawnRun, attributes: [UInt8] = [], absent: UInt64 = 0) {
-        var entry = ReadyRun(run: run, bits: run.allBits & ~absent)
+        var entry = makeReady(run, run.allBits & ~absent)
         if attributes.isEmpty { return admit(entry, isNew: true) }
         guard let attributes = read(attributes, into: &entry) else { return admit(entry, isNew: true, isHeld: true) }
         arrive(entry, attributes, isNew: true)
+    }
+
+    /// Tasks as their type says that they are.
+    func makeReady(_ run: SpawnRun, _ bits: UInt64) -> ReadyRun {
+        ReadyRun(run: run, bits: bits, ioBytes: facts(of: run.label)?.ioBytes ?? 0)
     }
 
     /// What the attributes of tasks mean for where they belong. Call it once when they come.
@@ -188,6 +205,7 @@ extension Dispatcher {
             entry.group = limiters.groups.number(of: group, in: &queues)
             limiters.groups.count(entry.count, in: entry.group)
         }
+        if let expected = attributes.expectedIO { entry.ioBytes = expected.total }
         entry.isTimedByAttempt = attributes.attemptLimit != nil
         if let due = attributes.deadline(ofSpawnAt: entry.run.submittedAt) {
             deadlines.add(entry.bits, of: entry.run.firstID, due: due)
@@ -199,14 +217,15 @@ extension Dispatcher {
     ///
     /// - Parameters:
     ///   - isNew: whether they cannot have been cancelled one by one.
-    ///   - atFront: whether they were ready before, so that they go before the others again.
+    ///   - since: since when they had been ready before, so that they go before the others again; nil for others.
     ///   - isHeld: whether they cannot run, whatever handlers there are.
-    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, atFront: Bool = false, isHeld: Bool = false) {
+    mutating func admit(_ entry: ReadyRun, isNew: Bool = false, backSince since: Timestamp? = nil, isHeld: Bool = false)
+    {
         var entry = entry
         cancelDoomed(&entry, isNew: isNew)
         guard entry.bits != 0 else { return }
         guard !isHeld, facts(of: entry.run.label) != nil else { return held.append(entry) }
-        enqueue(entry, atFront: atFront)
+        enqueue(entry, backSince: since)
     }
 
     /// Takes out the tasks that are to be cancelled.
@@ -223,11 +242,7 @@ extension Dispatcher {
     }
 
     /// Has tasks wait for a worker.
-    mutating func enqueue(_ entry: ReadyRun, finalizes: Bool = false, atFront: Bool = false) {
-        let key = Flow.Key(
-            place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
-            group: entry.group, finalizes: finalizes, isSuspect: entry.crashes > 0)
-        let set = limiters.set(of: key)
+    mutating func enqueue(_ entry: ReadyRun, finalizes: Bool = false, backSince since: Timestamp? = nil) {
         var entry = entry
         if !priorities.isEmpty {
             entry.priority = entry.run.priority
@@ -235,10 +250,18 @@ extension Dispatcher {
                 guard let priority = priorities[entry.run.id(at: index)] else { continue }
                 var single = entry.take(1 << UInt64(index))
                 single.priority = priority
-                queues.add(single, to: key, set, atFront: atFront, now: now)
+                addToFlow(single, finalizes, since)
             }
         }
-        queues.add(entry, to: key, set, atFront: atFront, now: now)
+        if entry.bits != 0 { addToFlow(entry, finalizes, since) }
+    }
+
+    private mutating func addToFlow(_ entry: ReadyRun, _ finalizes: Bool, _ since: Timestamp?) {
+        let key = Flow.Key(
+            place: finalizes ? .threads : place(of: entry.run.label), label: entry.run.label,
+            group: entry.group, finalizes: finalizes, isSuspect: entry.crashes > 0,
+            throttle: throttle.level(of: entry.priority), takesBytes: entry.ioBytes > 0)
+        queues.add(entry, to: key, limiters.set(of: key, in: &queues), backSince: since, now: now)
     }
 
     mutating func enqueueCancel(_ entry: ReadyRun) {
@@ -263,5 +286,25 @@ extension Dispatcher {
         }
         takeOverdue()
         queues.timePassed(until: now)
+    }
+}
+
+// MARK: - Pressure
+
+extension Dispatcher {
+    /// How many workers may be busy at a time.
+    var concurrency: Int { throttle.limit(limits.concurrency) }
+
+    /// The pressure is another.
+    ///
+    /// - Returns: whether something else is held back than before.
+    /// - Complexity: O(steps), and O(log flows) for each flow that is held back no longer.
+    mutating func pressureChanged(to pressure: Double) -> Bool {
+        guard throttle.note(pressure) else { return false }
+        for (index, limiter) in limiters.throttles.enumerated() {
+            let end = throttle.holds(UInt16(index + 1)) ? Timestamp(milliseconds: .max) : nil
+            queues.update(limiter, now: now) { $0.pausedUntil = end }
+        }
+        return true
     }
 }

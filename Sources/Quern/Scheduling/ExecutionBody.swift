@@ -56,7 +56,7 @@ enum SealedHandover {
         do { try BinaryCodec.encode(handover, into: &writer) } catch {
             throw PermanentError(reason: "hand-over cannot be encoded", detail: String(describing: error))
         }
-        guard writer.count - 8 <= Limits.valueBytes else {
+        guard writer.count <= Limits.valueBytes else {
             throw PermanentError(reason: "hand-over too large", detail: "\(writer.count - 8) bytes")
         }
         return writer.bytes

@@ -28,7 +28,9 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             if let limit { worker.core.began(entry, index, limit) }
             let size = await runOne(index, works, entry, claims, worker, started, &now, &report)
             report.tried += 1
-            if now.rawValue - first.rawValue >= Self.longestWait || size >= Self.mostBytes { break }
+            if now.rawValue.subtractingSaturating(first.rawValue) >= Self.longestWait || size >= Self.mostBytes {
+                break
+            }
         }
         report.elapsed = stopwatch.now - began
         return report
@@ -69,7 +71,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         } catch {
             now = worker.core.clock.now
             outcome.endedAt = now
-            return failed(index, entry.run, outcome, error, claims, worker, &report)
+            return failed(index, entry, outcome, error, claims, worker, &report)
         }
     }
 
@@ -88,14 +90,15 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
     /// - Returns: roughly how large the transaction is now.
     @inline(never)
     private func failed(
-        _ index: Int, _ run: SpawnRun, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims,
+        _ index: Int, _ entry: ReadyRun, _ outcome: Transaction.Outcome, _ error: any Error, _ claims: PullClaims,
         _ worker: Worker, _ report: inout PullReport
     ) -> Int {
         let bit: UInt64 = 1 << UInt64(index)
+        let run = entry.run
         if claims.isInterrupted, worker.core.isDoomed(outcome.task, parent: outcome.parent) {
             worker.buffer.abandon()
             report.cancelled |= bit
-        } else if Task.isCancelled || error is ExecutionSuspended {
+        } else if Task.isCancelled || worker.core.isStop(error) {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit
@@ -114,7 +117,12 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
                 return worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
             }
             let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
-            let size = worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
+            let size = worker.buffer.abandon {
+                resolution.record(in: &$0, leaving: remains)
+                if entry.isTimedByAttempt, entry.attempts == 0, !resolution.isFinal {
+                    $0.keep(firstStart: outcome.startedAt, of: outcome.task)
+                }
+            }
             resolution.tell(index: index, &report)
             return size
         }

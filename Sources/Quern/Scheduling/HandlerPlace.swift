@@ -25,4 +25,9 @@ struct TypeFacts: Sendable, Equatable {
     /// Pulls at a time, and tasks in a time: what holds until it is changed.
     var concurrency: Int?
     var rate: RateLimit?
+    /// Bytes in a time, of the type and of its domain: what holds until it is changed.
+    var ioBudget: ByteBudget?
+    var domainBudget: ByteBudget?
+    /// How many bytes its tasks are expected to read and write unless they say otherwise.
+    var ioBytes: Float = 0
 }

@@ -9,14 +9,21 @@ struct MiddlewareChain: Sendable {
     typealias Next = () async throws -> Void
 
     /// - Parameter call: what is asked of each.
-    /// - Throws: what they throw or `body` throws; `PermanentError` when `body` was not called.
+    /// - Throws: what they throw or `body` throws, whether they let it pass or not; `PermanentError` when `body` was
+    ///   not called. A second call of it throws that, too: what it spawns would be doubled.
     func around<Output>(
         _ call: @escaping (any TaskMiddleware, Next) async throws -> Void, _ body: @escaping () async throws -> Output
     ) async throws -> Output {
-        var output: Output?
-        try await pass(0, call) { output = try await body() }
-        guard let output else { throw PermanentError(reason: "a middleware did not call the handler") }
-        return output
+        var result: Result<Output, any Error>?
+        try await pass(0, call) {
+            if result != nil { throw PermanentError(reason: "a middleware called the handler twice") }
+            do { result = .success(try await body()) } catch {
+                result = .failure(error)
+                throw error
+            }
+        }
+        guard let result else { throw PermanentError(reason: "a middleware did not call the handler") }
+        return try result.get()
     }
 
     private func pass(
@@ -26,20 +33,40 @@ struct MiddlewareChain: Sendable {
         try await call(all[index]) { try await pass(index + 1, call, body) }
     }
 
-    /// - Throws: `refused` when they throw, or do not call `body`.
+    /// - Throws: `refused` when they throw, or do not call `body`; what `body` throws, whether they let it pass or not.
+    ///   A second call of it throws `refused`, too: what it submits would be doubled.
     func submit(
         _ submission: TaskSubmission, _ body: @escaping (TaskSubmission) async throws(SchedulerError) -> Void
     ) async throws(SchedulerError) {
-        var isSubmitted = false
+        var isPassed = false
+        var result: Result<Void, SchedulerError>?
         do {
             try await pass(0, submission) { submission in
-                try await body(submission)
-                isSubmitted = true
+                if isPassed { throw SchedulerError(.refused, "a middleware passed the tasks on twice") }
+                isPassed = true
+                do throws(SchedulerError) { result = .success(try await body(submission)) } catch {
+                    result = .failure(error)
+                    throw error
+                }
             }
         } catch {
-            throw error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
+            throw Self.refusal(error)
         }
-        if !isSubmitted { throw SchedulerError(.refused, "a middleware did not pass the task on") }
+        guard let result else { throw SchedulerError(.refused, "a middleware did not pass the tasks on") }
+        try result.get()
+    }
+
+    /// Shows a root task to all.
+    ///
+    /// - Throws: `refused` when one throws.
+    func inspect(_ task: some DurableTask, in submission: TaskSubmission) throws(SchedulerError) {
+        for middleware in all {
+            do { try middleware.inspect(task, in: submission) } catch { throw Self.refusal(error) }
+        }
+    }
+
+    private static func refusal(_ error: any Error) -> SchedulerError {
+        error as? SchedulerError ?? SchedulerError(.refused, "a middleware threw: \(error)")
     }
 
     private func pass(

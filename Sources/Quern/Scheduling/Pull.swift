@@ -21,10 +21,12 @@ struct Pull: Sendable {
     /// Whether cancelled tasks leave what it takes to run them again.
     var leavesRemains = false
     /// What it counts against, when it came from the queues.
-    var limiters: LimiterSet?
+    var charge: Charge?
     /// The level that its tasks had when it was given out.
     var level = 0
-    /// How long its tasks had been ready, when it came from the queues.
+    /// Since when its tasks had been ready, when it came from the queues.
+    var readySince: Timestamp?
+    /// How long that was.
     var queued: Duration?
     /// Whether the note on disk must name its tasks before they run (T14).
     var isNoted = false
@@ -53,6 +55,8 @@ struct PullReport: Sendable, Equatable {
     var ended = OutcomeCounts()
     /// What the pull's transaction holds; 0 when there is none.
     var transactionBytes = 0
+    /// What handlers said that they read and wrote.
+    var io = RecordedIO()
     /// What is to be told once it is durable; nil when nobody listens.
     var events: EventCollector?
 }

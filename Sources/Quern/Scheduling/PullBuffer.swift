@@ -20,6 +20,9 @@ final class PullBuffer: Sendable {
         var staging: SpawnStaging?
         /// Whether all of that is in the log.
         var isStaged = false
+        /// What the tasks of the pull said that they read and wrote, and the last of them that did.
+        var io = RecordedIO()
+        var ioTicket: UInt64 = 0
         /// What it keeps, once it has asked.
         var states: StateKeeper?
 
@@ -96,6 +99,11 @@ final class PullBuffer: Sendable {
         }
     }
 
+    /// Calls `body` unless the task has ended, which it cannot meanwhile.
+    func whileRunning(_ ticket: UInt64, _ body: () -> Void) {
+        state.withLock { state in if state.ticket == ticket { body() } }
+    }
+
     /// Ends the running task's part with what `body` adds. When `body` throws, what the task spawned is dropped and
     /// its part is still open.
     ///
@@ -138,11 +146,22 @@ final class PullBuffer: Sendable {
         }
     }
 
-    /// Takes the whole transaction at the end of a pull.
-    func take() -> Transaction {
+    /// The running task has read and written so much.
+    func recordIO(_ ticket: UInt64, read: UInt64, written: UInt64) {
         state.withLock { state in
-            var taken = Transaction()
-            swap(&taken, &state.transaction)
+            guard state.ticket == ticket else { return }
+            if state.ioTicket != ticket { state.io.tasks += 1 }
+            state.ioTicket = ticket
+            state.io.add(read: read, written: written)
+        }
+    }
+
+    /// Takes the whole transaction at the end of a pull, and what was said of reads and writes.
+    func take() -> (transaction: Transaction, io: RecordedIO) {
+        state.withLock { state in
+            var taken = (transaction: Transaction(), io: RecordedIO())
+            swap(&taken.transaction, &state.transaction)
+            swap(&taken.io, &state.io)
             state.mark = state.transaction.mark
             return taken
         }

@@ -10,6 +10,8 @@ struct ReadyRun: Sendable, Equatable {
     var attempts: UInt32 = 0
     /// The number of their group; 0 for none.
     var group: Int32 = 0
+    /// How many bytes each of them is expected to read and write: ``IOEstimate/total``.
+    var ioBytes: Float = 0
     /// How often the process died while they ran (T14).
     var crashes: UInt8 = 0
     /// Lower goes first.
@@ -17,11 +19,14 @@ struct ReadyRun: Sendable, Equatable {
     /// Whether their time to live counts from their first attempt.
     var isTimedByAttempt = false
 
-    init(run: SpawnRun, bits: UInt64, attempts: UInt32 = 0, group: Int32 = 0, crashes: UInt8 = 0) {
+    init(
+        run: SpawnRun, bits: UInt64, attempts: UInt32 = 0, group: Int32 = 0, ioBytes: Float = 0, crashes: UInt8 = 0
+    ) {
         self.run = run
         self.bits = bits
         self.attempts = attempts
         self.group = group
+        self.ioBytes = ioBytes
         self.crashes = crashes
         priority = run.priority
     }

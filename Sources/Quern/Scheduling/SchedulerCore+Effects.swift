@@ -15,8 +15,11 @@ struct FollowUp {
     private var stopWaiter: CheckedContinuation<Void, Never>?
     private var quietWaiters: [CheckedContinuation<Void, Never>] = []
     private var roomWaiters: [RoomWaiter] = []
+    private var vain: [TaskID: RootWatch] = [:]
+    private var looksAtSchedules = false
 
     init(_ state: inout CoreState) {
+        looksAtSchedules = state.takeTurnBack()
         if !state.roomWaiters.isEmpty { roomWaiters = state.takeRoomWaiters() }
         let effects = state.dispatcher.takeEffects()
         changesNote = effects.changesNote
@@ -46,6 +49,7 @@ struct FollowUp {
             timer = state.timerDue.map { ($0, state.timerNumber) }
         }
         if !state.quietWaiters.isEmpty, state.isQuiet { swap(&quietWaiters, &state.quietWaiters) }
+        vain = state.watchesInVain
         if state.isAtRest {
             stopWaiter = state.stopWaiter
             state.stopWaiter = nil
@@ -61,6 +65,9 @@ struct FollowUp {
         if startsTicking { core.startTicking() }
         if !overdue.isEmpty { core.expire(overdue) }
         if !questions.isEmpty { core.ask(questions) }
+        if !vain.isEmpty { core.answerInVain(vain) }
+        // By itself, since whoever caused this may have the schedules in hand.
+        if looksAtSchedules { Task.detached { core.lookAtSchedulesAgain() } }
         stopWaiter?.resume()
         for waiter in quietWaiters { waiter.resume() }
         for waiter in roomWaiters { waiter.continuation.resume() }
@@ -84,14 +91,15 @@ extension SchedulerCore {
     func startTimer(due: Timestamp, number: UInt64) {
         let task = Task.detached { [weak self, clock] in
             try? await clock.sleep(until: due)
-            let ticks = self?.perform { state in
-                guard state.timerNumber == number else { return false }
+            let due = self?.perform { state in
+                guard state.timerNumber == number else { return (ticks: false, reads: false) }
                 state.timer = nil
                 state.timerDue = nil
                 state.dispatcher.timePassed()
-                return state.takeTick()
+                return (ticks: state.takeTick(), reads: state.takeReading())
             }
-            if ticks == true { self?.fireSchedules() }
+            if due?.ticks == true { self?.fireSchedules() }
+            if due?.reads == true { await self?.readPressure() }
         }
         let isCurrent = perform { state in
             guard state.timerNumber == number, state.timerDue != nil else { return false }

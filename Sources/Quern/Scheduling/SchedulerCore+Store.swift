@@ -115,6 +115,21 @@ extension SchedulerCore {
         answerAll(SchedulerError(error))
     }
 
+    /// Tells those who wait for tasks that live and do not end any more before the scheduler has stopped. A handler may
+    /// be among them, which the stop waits for.
+    func answerInVain(_ watches: [TaskID: RootWatch]) {
+        let vain = watches.filter { store.isLive($0.key) }
+        if vain.isEmpty { return }
+        perform { state in for id in vain.keys { state.watches[id] = nil } }
+        for watch in vain.values { watch.answer(.failure(SchedulerError(.stopped, "the scheduler stops"))) }
+    }
+
+    /// Whether a handler's error says that the scheduler stops: no fault of the task's.
+    func isStop(_ error: any Error) -> Bool {
+        error is ExecutionSuspended
+            || ((error as? SchedulerError)?.code == .stopped && read { $0.phase != .running })
+    }
+
     /// Tells everyone who waits for a root task.
     func answerAll(_ error: SchedulerError) {
         let watches = perform { state in
@@ -130,13 +145,22 @@ extension SchedulerCore {
     /// those that were too often (T14).
     func recover() async throws(StoreError) {
         let live = store.liveTasks()
+        // Before the first commit, which may have retention begin.
+        retainTrees(live)
         let crashes = Dispatcher.crashCounts(of: live)
-        if !crashes.isEmpty { try await store.append(judge(crashes, live: live)) }
-        let isChanged = try await expireOverdue(live)
+        let firstStarts = try await firstStarts(live)
+        if !crashes.isEmpty {
+            do throws(StoreError) { try await store.append(judge(crashes, live: live)) } catch {
+                // What was in flight is still noted, in case this process dies as well.
+                guard error.isTransient else { throw error }
+                logger.error("which tasks ran when the process died cannot be stored: \(error)")
+            }
+        }
+        let isChanged = try await expireOverdue(live, firstStarts)
         let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
-        retainTrees(current)
+        releaseEndedTrees()
         let held = perform { state in
-            state.dispatcher.recover(current, wasClean: store.recovery.wasClean)
+            state.dispatcher.recover(current, firstStarts: firstStarts, wasClean: store.recovery.wasClean)
             state.isRecovered = true
             return state.dispatcher.heldCounts
         }

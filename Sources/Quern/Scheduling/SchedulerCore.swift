@@ -25,6 +25,7 @@ final class SchedulerCore: CommitObserver {
     let observers: TypeObservers
     let progress = ProgressBoard()
     let aggregates: LiveAggregates
+    let gauge: PressureGauge
     /// Nil when nothing is traced.
     let tracer: (any Tracer)?
     /// Held while what schedules spawn is handed to the store; taken before ``state``.
@@ -33,7 +34,7 @@ final class SchedulerCore: CommitObserver {
     /// Held while a note of the tasks in flight is made and handed to the store; taken before ``state``.
     let notes = Mutex(())
     /// Held while ended tasks are looked at and submitted again, so that each is but once.
-    let resubmissions = Mutex(())
+    let resubmissions = Mutex(ResubmissionMarks())
 
     init(store: MemoStore, types: TypeTable, configuration: TaskScheduler.Configuration) {
         self.store = store
@@ -43,27 +44,33 @@ final class SchedulerCore: CommitObserver {
         logger = configuration.logger
         cancelHookLimit = configuration.cancelHookLimit
         crashLimit = configuration.crashLimit
-        concurrency = configuration.isSequential ? 1 : max(1, configuration.concurrency)
+        concurrency = configuration.isSequential ? 1 : Self.places(configuration.concurrency)
         threads = ThreadPoolExecutor(ThreadPool(limit: concurrency + 1))
         var limits = Dispatcher.Limits(
             concurrency: concurrency, uncommittedTransactions: 4 * max(16, concurrency),
-            aging: configuration.aging, preemption: configuration.preemption)
+            aging: configuration.aging.map { max($0, .milliseconds(1)) }, preemption: configuration.preemption,
+            ioBudget: configuration.ioBudget)
         if configuration.isSequential {
             limits.pullTarget = .zero
             limits.uncommittedTransactions = 1
         }
+        gauge = PressureGauge(configuration)
+        if gauge.isUsed { limits.throttle = configuration.throttle }
         aggregates = LiveAggregates(types.maintained)
         tracer = types.tracer
         observers = TypeObservers(types, name: configuration.name, configuration.metrics)
         state = Mutex(CoreState(dispatcher: Dispatcher(facts: types.facts, limits: limits)))
     }
 
+    /// How many workers that makes at most: "no limit" may come as any number.
+    static func places(_ concurrency: Int) -> Int { min(max(1, concurrency), 1 << 20) }
+
     /// Passes an event to the dispatcher, and carries out what follows from it.
     @discardableResult
     func perform<Result: Sendable>(_ event: (inout CoreState) -> Result) -> Result {
         let now = clock.now
         let (result, followUp) = state.withLock { state in
-            state.dispatcher.now = now
+            state.setTime(now)
             let result = event(&state)
             return (result, FollowUp(&state))
         }
@@ -107,10 +114,15 @@ final class SchedulerCore: CommitObserver {
                 let advanced = report.advanced
                 perform { $0.dispatcher.advanced(entry, advanced) }
             }
-            let transaction = buffer.take()
+            let (transaction, io) = buffer.take()
+            report.io = io
+            let told = report.events?.events ?? []
             if !transaction.isEmpty {
                 report.transactionBytes = transaction.estimatedBytes
-                commit(transaction, bytes: report.transactionBytes, events: report.events?.events ?? [])
+                commit(transaction, bytes: report.transactionBytes, events: told)
+            } else if !told.isEmpty {
+                // What they tell of went to the store while the pull's last task still ran.
+                publishBehindCommits(told)
             }
             observe(current, report)
             // A Swift task stays cancelled, so that the next pull needs another.

@@ -63,11 +63,11 @@ final class SpawnTerms: Sendable {
 extension Transaction {
     /// Adds a typed task; checks what the scheduler promises of payloads.
     ///
-    /// What is to be rejected is skipped: a transaction may hold the work of others.
+    /// What is to be rejected is ignored: a transaction may hold the work of others.
     mutating func spawn<Work: DurableTask>(
         _ task: Work, under parent: TaskID, _ terms: SpawnTerms, key: TaskKey?, at time: Timestamp
     ) throws(SchedulerError) {
-        let policy = terms.onDuplicate == .replace ? DuplicatePolicy.replace : .skip
+        let policy = terms.onDuplicate == .reject ? DuplicatePolicy.ignore : terms.onDuplicate
         try spawn(
             under: parent, label: terms.label, priority: terms.priority, attributes: terms.attributes, key: key,
             onDuplicate: policy, at: time

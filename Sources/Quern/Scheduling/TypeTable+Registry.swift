@@ -40,17 +40,21 @@ extension Registry {
         merged = merged.merged(over: registration.domain).merged(over: options)
         let retry = merged.retry ?? .none
         merged.retry = nil
+        let expectedIO = merged.expectedIO
+        merged.expectedIO = nil
         // The oldest label stays the same, whatever versions and names are to come.
         let oldest = known.min { $0.label.rawValue < $1.label.rawValue }?.label ?? current
         let terms = try SpawnTerms(label: current, keyLabel: oldest, merged)
         let middleware = MiddlewareChain(all: middleware(around: registration.facts.domain))
         table.add(
             TypeTable.Entry(
-                type: registration.work.type, labels: labels, options: merged, terms: terms, middleware: middleware),
+                type: registration.work.type, labels: labels, options: merged, expectedIO: expectedIO, terms: terms,
+                middleware: middleware),
             for: registration.work)
         for (label, version) in known {
             var facts = registration.facts
             facts.label = current
+            facts.ioBytes = expectedIO?.total ?? 0
             let terms = RunnerTerms(facts: facts, version: version, retry: retry, middleware: middleware)
             table.add(registration.makeRunner(terms), for: label)
         }

@@ -7,8 +7,10 @@ struct TypeTable: Sendable {
     struct Entry: Sendable {
         let type: TaskType
         let labels: TypeLabels
-        /// What the type, its domain and the scheduler say, without a retry policy: that is with the runner.
+        /// What the type, its domain and the scheduler say, without a retry policy and what is expected to be read and
+        /// written: those are not decided by the spawn.
         let options: TaskOptions
+        let expectedIO: IOEstimate?
         /// What a spawn without options writes.
         let terms: SpawnTerms
         let middleware: MiddlewareChain
@@ -72,9 +74,10 @@ struct TypeTable: Sendable {
         of type: Work.Type, _ options: TaskOptions, backward: [UInt64] = []
     ) throws(SchedulerError) -> SpawnTerms {
         let entry = entries[try index(of: type)]
+        var merged = options.merged(over: entry.options)
+        if merged.expectedIO == entry.expectedIO { merged.expectedIO = nil }
         return try SpawnTerms(
-            label: entry.terms.label, keyLabel: entry.terms.keyLabel, options.merged(over: entry.options),
-            backward: backward)
+            label: entry.terms.label, keyLabel: entry.terms.keyLabel, merged, backward: backward)
     }
 
     /// Where the context of traces comes from that tasks carry; nil when nothing is traced.

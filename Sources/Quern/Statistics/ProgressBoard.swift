@@ -48,16 +48,21 @@ extension TaskContext {
     /// - Parameters:
     ///   - completed: what is done, in a unit of your choice: items or bytes.
     ///   - total: what there is to do, when it is known.
-    /// - Complexity: O(1) under a lock of its own. Not durable: a new attempt begins with none.
+    /// - Complexity: O(1) under locks of its own. Not durable: a new attempt begins with none. Does nothing when the
+    ///   handler has returned.
     public func report(completed: UInt64, of total: UInt64? = nil) {
-        core.note(ReportedProgress(completed: completed, total: total), of: id, parent: parent, label: label)
+        buffer.whileRunning(ticket) {
+            core.note(ReportedProgress(completed: completed, total: total), of: id, parent: parent, label: label)
+        }
     }
 }
 
 extension FinalizeContext {
     /// Tells how far `finalize` is, as ``TaskContext/report(completed:of:)`` does.
     public func report(completed: UInt64, of total: UInt64? = nil) {
-        core.note(ReportedProgress(completed: completed, total: total), of: id, parent: parent, label: label)
+        buffer.whileRunning(ticket) {
+            core.note(ReportedProgress(completed: completed, total: total), of: id, parent: parent, label: label)
+        }
     }
 }
 

@@ -10,4 +10,6 @@ struct PullSummary: Sendable, Equatable {
     var queued: Duration?
     var ended = OutcomeCounts()
     var retried = 0
+    /// What handlers said that they read and wrote.
+    var io = RecordedIO()
 }

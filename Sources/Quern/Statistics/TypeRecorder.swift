@@ -6,6 +6,7 @@ import QuernStore
 struct TypeRecorder: Sendable {
     private var ended = OutcomeCounts()
     private var retries: UInt64 = 0
+    private var io = RecordedIO()
     private var rate = RateMeter()
     private var durations = Self.makeHistogram()
     private var queued = Self.makeHistogram()
@@ -19,6 +20,7 @@ struct TypeRecorder: Sendable {
     mutating func add(_ pull: PullSummary, at now: Timestamp) {
         ended.add(pull.ended)
         retries += UInt64(pull.retried)
+        io.add(read: pull.io.readBytes, written: pull.io.writeBytes)
         if pull.ended.total > 0 { rate.add(pull.ended.total, at: now) }
         if pull.tried > 0 {
             let mean = pull.elapsed.nanoseconds / UInt64(pull.tried)
@@ -31,6 +33,8 @@ struct TypeRecorder: Sendable {
         var statistics = TypeStatistics(type: type)
         statistics.ended = ended
         statistics.retries = retries
+        statistics.readBytes = io.readBytes
+        statistics.writtenBytes = io.writeBytes
         statistics.endedPerSecond = rate.perSecond(at: now)
         statistics.durations = DurationStatistics(durations)
         statistics.queued = DurationStatistics(queued)

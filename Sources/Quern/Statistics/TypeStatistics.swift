@@ -9,6 +9,9 @@ public struct TypeStatistics: Sendable, Equatable {
     public var ended = OutcomeCounts()
     /// Attempts that failed and were or will be repeated.
     public var retries: UInt64 = 0
+    /// What handlers said that they read and wrote (``TaskContext/recordIO(read:written:)``).
+    public var readBytes: UInt64 = 0
+    public var writtenBytes: UInt64 = 0
     /// Ends a second, over the last ten seconds.
     public var endedPerSecond = 0.0
     /// How long `execute` and `finalize` took.

@@ -30,43 +30,52 @@ extension BlockExtent {
             let mapping = try file.mapping(length: offset + length)
             defer { withExtendedLifetime(mapping) {} }
             do throws(DecodingFailure) {
-                try decode(
-                    mapping.bytes, segment: file.number, of: parent, seed: identity.seed, columns: columns,
-                    scratch: &scratch, into: &block)
+                try Self.decode(
+                    entry, rows: storedRows,
+                    frame: UnsafeRawBufferPointer(rebasing: mapping.bytes[offset..<(offset + length)]),
+                    segment: file.number, of: parent, seed: identity.seed, columns: columns, scratch: &scratch,
+                    into: &block)
             } catch { throw StoreError(.damaged, error.reason, file: file.path, offset: offset) }
             return mapping
         }
     }
 
-    private func decode(
-        _ bytes: UnsafeRawBufferPointer, segment: UInt32, of parent: TaskID, seed: UInt32, columns: ChildColumns,
-        scratch: inout BlockScratch, into block: inout ChildBlock
+    /// Decodes a block and checks that it is the one that its entry speaks of.
+    ///
+    /// - Parameter frame: the block's frame, as it is in the file.
+    static func decode(
+        _ entry: DirectoryEntry, rows: Int? = nil, frame: UnsafeRawBufferPointer, segment: UInt32, of parent: TaskID,
+        seed: UInt32, columns: ChildColumns, scratch: inout BlockScratch, into block: inout ChildBlock
     ) throws(DecodingFailure) {
-        guard let header = FrameHeader(bytes, at: offset, segment: segment, seed: seed),
-            header.kind == .block || header.kind == .sharedBlocks, header.totalLength == length
+        guard
+            let header = FrameHeader(detached: frame, offset: entry.offset, segment: segment, seed: seed),
+            header.kind == .block || header.kind == .sharedBlocks, header.totalLength == frame.count
         else { throw DecodingFailure("no valid block of this parent") }
-        guard let stored = header.body(in: bytes, seed: seed) else {
+        guard let stored = header.body(behind: frame, seed: seed) else {
             throw DecodingFailure("wrong checksum of a block")
         }
         switch header.codec {
         case .raw:
-            try decode(stored, columns: columns, scratch: &scratch.section, into: &block)
+            try decode(entry, in: stored, columns: columns, scratch: &scratch.section, into: &block)
         case .lz4:
             scratch.frame.resize(to: header.rawLength)
             try scratch.frame.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
                 try LZ4.decompress(stored, into: bytes)
             }
             try scratch.frame.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-                try decode(bytes, columns: columns, scratch: &scratch.section, into: &block)
+                try decode(entry, in: bytes, columns: columns, scratch: &scratch.section, into: &block)
             }
         }
         guard block.parent == parent else { throw DecodingFailure("a block of another parent") }
-        guard block.count == storedRows else { throw DecodingFailure("a block of another length") }
+        guard block.count == rows ?? Int(entry.outcomeCounts.total) else {
+            throw DecodingFailure("a block of another length")
+        }
     }
 
     /// Decodes the block in its frame's body.
-    private func decode(
-        _ body: UnsafeRawBufferPointer, columns: ChildColumns, scratch: inout [UInt8], into block: inout ChildBlock
+    private static func decode(
+        _ entry: DirectoryEntry, in body: UnsafeRawBufferPointer, columns: ChildColumns, scratch: inout [UInt8],
+        into block: inout ChildBlock
     ) throws(DecodingFailure) {
         var reader = ByteReader(body)
         _ = try reader.take(Int(entry.bodyOffset))

@@ -138,11 +138,15 @@ struct FrameHeader: Equatable, Sendable {
         self.segment = segment
     }
 
-    /// The stored body behind the header, or nil when it passes the end or its checksum is wrong.
+    /// The stored body in the bytes of the file, or nil when it passes the end or its checksum is wrong.
     func body(in bytes: UnsafeRawBufferPointer, seed: UInt32) -> UnsafeRawBufferPointer? {
-        let start = Int(offset) + Self.size
-        guard bytes.count - start >= storedLength else { return nil }
-        let body = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + storedLength)])
+        body(behind: UnsafeRawBufferPointer(rebasing: bytes[Int(offset)...]), seed: seed)
+    }
+
+    /// The stored body in bytes that begin with this header, or nil as above.
+    func body(behind header: UnsafeRawBufferPointer, seed: UInt32) -> UnsafeRawBufferPointer? {
+        guard header.count - Self.size >= storedLength else { return nil }
+        let body = UnsafeRawBufferPointer(rebasing: header[Self.size..<(Self.size + storedLength)])
         return Checksum.crc32c(body, seed: seed) == bodyChecksum ? body : nil
     }
 

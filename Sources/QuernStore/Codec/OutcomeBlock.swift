@@ -1,36 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// One ended child without its memo or error bytes.
-struct OutcomeRow: Sendable, BitwiseCopyable, Equatable {
-    var task: UInt64
-    var sequence: UInt64
-    var startedAt: Int64
-    var endedAt: Int64
-    var label: UInt32
-    var attempts: UInt32
-    var valueLength: UInt32
-    var kind: OutcomeKind
+package struct OutcomeRow: Sendable, BitwiseCopyable, Equatable {
+    package var task: UInt64
+    package var sequence: UInt64
+    package var startedAt: Int64
+    package var endedAt: Int64
+    package var label: UInt32
+    package var attempts: UInt32
+    package var valueLength: UInt32
+    package var kind: OutcomeKind
+
+    package init(
+        task: UInt64, sequence: UInt64, startedAt: Int64, endedAt: Int64, label: UInt32, attempts: UInt32,
+        valueLength: UInt32, kind: OutcomeKind
+    ) {
+        self.task = task
+        self.sequence = sequence
+        self.startedAt = startedAt
+        self.endedAt = endedAt
+        self.label = label
+        self.attempts = attempts
+        self.valueLength = valueLength
+        self.kind = kind
+    }
 }
 
 /// Ended children of one parent, in sequence order, as rows in memory. ``OutcomeBlockCodec`` makes columns of them.
-struct OutcomeBlock: Sendable, Equatable {
-    var parent: TaskID
+package struct OutcomeBlock: Sendable, Equatable {
+    package var parent: TaskID
     /// The root of the tree that the parent belongs to; `none` while that does not matter.
-    var root: TaskID
-    var rows: [OutcomeRow] = []
+    package var root: TaskID
+    package var rows: [OutcomeRow] = []
     /// The memos of the completed rows, side by side.
-    var memos: [UInt8] = []
+    package var memos: [UInt8] = []
     /// The errors of all other rows, side by side.
-    var errors: [UInt8] = []
+    package var errors: [UInt8] = []
     /// What some rows have beside their memo or error.
-    var attachments = Attachments()
+    package var attachments = Attachments()
 
-    init(parent: TaskID, root: TaskID = .none) {
+    package init(parent: TaskID, root: TaskID = .none) {
         self.parent = parent
         self.root = root
     }
 
-    var valueBytes: Int { memos.count + errors.count + attachments.bytes.count }
+    package var valueBytes: Int { memos.count + errors.count + attachments.bytes.count }
 
     /// What it takes in memory, in bytes, with its place in a table, and with headers and room in reserve of its
     /// arrays; 0 without rows.
@@ -46,7 +60,7 @@ struct OutcomeBlock: Sendable, Equatable {
     /// Whether it is time to write it to an index segment.
     func isFull(_ sizes: BlockSizes) -> Bool { valueBytes >= sizes.full || rows.count >= sizes.rows }
 
-    mutating func append(_ row: OutcomeRow, value: UnsafeRawBufferPointer) {
+    package mutating func append(_ row: OutcomeRow, value: UnsafeRawBufferPointer) {
         rows.append(row)
         if row.kind == .completed { memos.append(contentsOf: value) } else { errors.append(contentsOf: value) }
     }
@@ -105,7 +119,7 @@ struct OutcomeBlock: Sendable, Equatable {
         return end
     }
 
-    mutating func removeAll() {
+    package mutating func removeAll() {
         rows.removeAll(keepingCapacity: true)
         memos.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)

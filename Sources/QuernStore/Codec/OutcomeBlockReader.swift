@@ -9,12 +9,7 @@ enum OutcomeBlockReader {
         _ bytes: UnsafeRawBufferPointer, columns: ChildColumns, scratch: inout [UInt8], into block: inout ChildBlock
     ) throws(DecodingFailure) {
         var reader = ByteReader(bytes)
-        let header = try OutcomeBlockHeader(&reader)
-        let storedFacts = try reader.take(header.factsStored)
-        let storedMemos = try reader.take(header.memosStored)
-        let attachments = try header.attachmentsCodec.map { (codec) throws(DecodingFailure) in
-            try AttachmentSection(codec, &reader)
-        }
+        let (header, storedFacts, storedMemos, attachments) = try sections(&reader)
         guard reader.isAtEnd else { throw DecodingFailure("bytes behind a block") }
 
         block.reset(count: header.rowCount, parent: TaskID(header.parent))
@@ -42,6 +37,26 @@ enum OutcomeBlockReader {
             return
         }
         try decodeMemos(storedMemos, header: header, scratch: &scratch, into: &block)
+    }
+
+    /// How long the block is that `bytes` begin with: its sections say it, of which none is decoded.
+    static func length(_ bytes: UnsafeRawBufferPointer) throws(DecodingFailure) -> Int {
+        var reader = ByteReader(bytes)
+        _ = try sections(&reader)
+        return reader.offset
+    }
+
+    /// The header and the sections as they are stored.
+    static func sections(
+        _ reader: inout ByteReader
+    ) throws(DecodingFailure) -> (
+        OutcomeBlockHeader, facts: UnsafeRawBufferPointer, memos: UnsafeRawBufferPointer, AttachmentSection?
+    ) {
+        let header = try OutcomeBlockHeader(&reader)
+        let facts = try reader.take(header.factsStored)
+        let memos = try reader.take(header.memosStored)
+        guard let codec = header.attachmentsCodec else { return (header, facts, memos, nil) }
+        return (header, facts, memos, try AttachmentSection(codec, &reader))
     }
 
     /// What a walk over memos alone wants of the facts: it decodes no further than the columns that tell.
@@ -128,7 +143,7 @@ enum OutcomeBlockReader {
     }
 
     /// The attachments of a block as they are stored: decoded and stored length (4 bytes each), bytes.
-    private struct AttachmentSection {
+    struct AttachmentSection {
         let codec: FrameHeader.Codec
         let raw: Int
         let stored: UnsafeRawBufferPointer

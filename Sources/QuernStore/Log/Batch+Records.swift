@@ -36,7 +36,7 @@ extension Batch {
                 id += UInt64(count)
                 start += count
                 offset += bytes
-                emitIfFull(&body)
+                if body.count >= Limits.spawnFrameTarget { emit(&body, false) }
             }
         }
         stages.encode(nextID: &nextID, to: &body, emitIfFull)
@@ -45,12 +45,12 @@ extension Batch {
             LogRecord.append(key, of: id(of: holder), to: &body)
             emitIfFull(&body)
         }
-        var replaced = keys.replaced[...]
+        var effects = keys.effects[...]
         for place in 0...notes.count {
-            while let next = replaced.first, next.notes == place {
-                LogRecord.append(.cancel(id(of: next.holder), as: .superseded), to: &body)
+            while let next = effects.first, next.notes == place {
+                LogRecord.append(note(next.effect, on: id(of: next.holder)), to: &body)
                 emitIfFull(&body)
-                replaced.removeFirst()
+                effects.removeFirst()
             }
             guard place < notes.count else { break }
             LogRecord.append(notes[place], to: &body)
@@ -98,10 +98,18 @@ extension Batch {
         }
     }
 
+    private func note(_ effect: BatchKeys.Effect, on task: TaskID) -> Transaction.Note {
+        switch effect {
+        case .supersede: .cancel(task, as: .superseded)
+        case .prioritize(let priority): .priority(task, priority)
+        }
+    }
+
     private func disposition(_ fate: BatchKeys.Fate) -> SpawnDisposition {
         switch fate {
         case .inserted(let holder): .inserted(id(of: holder))
         case .duplicate(let holder): .duplicate(of: id(of: holder))
+        case .upgraded(let holder): .upgraded(id(of: holder))
         case .replaced(let old, let new): .replaced(id(of: old), by: id(of: new))
         }
     }
@@ -114,8 +122,13 @@ extension Batch {
             spawned: stretches[receipt.spawns].map { spawn in
                 let first = firstID[spawn.group] + UInt64(spawn.start)
                 return first..<(first + UInt64(spawn.count))
-            }, staged: staged.map { $0.firstID..<($0.firstID + $0.count) },
-            absent: staged.flatMap { commit in commit.absent.positions.map { TaskID(commit.firstID + $0) } },
-            dispositions: keys.fates[receipt.fates].map(disposition))
+            }, staged: staged.map { $0.firstID..<($0.firstID + $0.count) }, counts: receipt.counts,
+            absentPositions: staged.map(\.absent), dispositions: keys.fates[receipt.fates].map(disposition),
+            stagedDispositions: receipt.stagedFates.isEmpty
+                ? [:]
+                : Dictionary(
+                    uniqueKeysWithValues: keys.stagedFates[receipt.stagedFates].map {
+                        (id(of: $0.holder), disposition($0.fate))
+                    }))
     }
 }

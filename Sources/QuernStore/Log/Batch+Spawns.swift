@@ -13,12 +13,16 @@ extension Batch {
         if transaction.stage != 0 {
             // Parents and keys are checked when the stage is committed.
             try stages.add(transaction.spawnCount, to: transaction.stage, state)
-            return BatchKeys.Plan()
+            var plan = BatchKeys.Plan()
+            plan.counts.inserted = UInt64(transaction.spawnCount)
+            return plan
         }
         var arrivals: [(parent: TaskID, children: UInt64)] = []
         var entries: [BatchKeys.Entry] = []
-        for case .commitStage(let stage) in transaction.notes {
-            try stages.commit(stage.number, state)
+        var count = UInt64(transaction.spawnCount)
+        for case .commitStage(let stage, let tellsEach) in transaction.notes {
+            try stages.commit(stage.number, tellsEach: tellsEach, state)
+            count += stages.commits[stages.commits.count - 1].count
             arrivals += self.arrivals(ofStage: stage.number, state)
             entries += keyed(ofStage: stage.number, commit: stages.commits.count - 1, state)
         }
@@ -28,6 +32,7 @@ extension Batch {
         if !entries.isEmpty || !transaction.keys.isEmpty {
             plan = try keys.plan(entries + Self.keyed(transaction), state)
         }
+        plan.counts.inserted += count - UInt64(plan.entries.count)
         var fewer = plan.fewer
         for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent, &fewer) }
         for arrival in arrivals { expect(arrival.children, under: arrival.parent, &fewer) }
@@ -66,10 +71,13 @@ extension Batch {
     /// What has a key in a stage, and in what this batch adds to it, in the order of the positions.
     private func keyed(ofStage stage: UInt64, commit: Int, _ state: StoreState) -> [BatchKeys.Entry] {
         var entries: [BatchKeys.Entry] = []
-        func add(_ keys: [TaskKey], _ policy: DuplicatePolicy, under parent: TaskID, from position: UInt64) {
+        func add(
+            _ keys: [TaskKey], _ policy: DuplicatePolicy, _ priority: UInt8, under parent: TaskID,
+            from position: UInt64
+        ) {
             for (index, key) in keys.enumerated() {
                 let place = (commit: commit, position: position + UInt64(index))
-                entries.append(.init(key: key, policy: policy, parent: parent, staged: place))
+                entries.append(.init(key: key, policy: policy, priority: priority, parent: parent, staged: place))
             }
         }
         let staged = state.stages[stage]
@@ -77,13 +85,15 @@ extension Batch {
             for run in staged.runs {
                 let position = run.firstID.rawValue
                 if let found = staged.keys[position] {
-                    add(found.keys, found.policy, under: run.parent, from: position)
+                    add(found.keys, found.policy, run.priority, under: run.parent, from: position)
                 }
             }
         }
         var position = staged?.count ?? 0
         for group in spawnGroups where group.key.stage == stage {
-            if let policy = group.key.policy { add(group.keys, policy, under: group.key.parent, from: position) }
+            if let policy = group.key.policy {
+                add(group.keys, policy, group.key.priority, under: group.key.parent, from: position)
+            }
             position += UInt64(group.lengths.count)
         }
         return entries
@@ -96,7 +106,9 @@ extension Batch {
             guard let policy = group.policy else { continue }
             for _ in 0..<group.count {
                 entries.append(
-                    .init(key: transaction.keys[entries.count], policy: policy, parent: group.parent, staged: nil))
+                    .init(
+                        key: transaction.keys[entries.count], policy: policy, priority: group.priority,
+                        parent: group.parent, staged: nil))
             }
         }
         return entries
@@ -105,13 +117,7 @@ extension Batch {
     // MARK: Gathering
 
     mutating func gatherSpawns(_ transaction: borrowing Transaction, _ plan: BatchKeys.Plan) {
-        for (entry, decision) in zip(plan.entries, plan.decisions) {
-            guard let staged = entry.staged else { break }
-            if decision.isSpawned {
-                let holder = BatchKeys.Holder.staged(commit: staged.commit, position: staged.position)
-                keys.give(entry.key, to: holder, decision, behind: notes.count)
-            }
-        }
+        let told = gatherStaged(plan)
         for (commit, absent) in plan.absent { stages.leaveOut(absent, of: commit) }
         let ownEntries = plan.entries.count - transaction.keys.count
         var cursor = SpawnCursor()
@@ -125,6 +131,33 @@ extension Batch {
             }
         }
         for (earlier, later) in cursor.yields { keys.yield(earlier, to: cursor.fates[later - ownEntries]) }
+        for (holder, later) in told {
+            let fate =
+                later < ownEntries
+                ? plan.entries[later].staged.flatMap { plan.decisions[later].fate(of: .init($0)) }
+                : keys.fates[cursor.fates[later - ownEntries]]
+            if let fate { keys.add(fate.forEarlier, ofStaged: holder) }
+        }
+    }
+
+    /// Carries out what was decided on the tasks of stages.
+    ///
+    /// - Returns: those to tell of that yield to later ones, of which it is not known yet what becomes.
+    private mutating func gatherStaged(_ plan: BatchKeys.Plan) -> [(BatchKeys.Holder, later: Int)] {
+        var told: [(BatchKeys.Holder, later: Int)] = []
+        for (entry, decision) in zip(plan.entries, plan.decisions) {
+            guard let staged = entry.staged else { break }
+            let holder = BatchKeys.Holder(staged)
+            keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
+            guard stages.commits[staged.commit].tellsEach else { continue }
+            switch decision {
+            case .insert: break
+            case .yield(let later): told.append((holder, later))
+            case .replace, .skip, .upgrade:
+                if let fate = decision.fate(of: holder) { keys.add(fate, ofStaged: holder) }
+            }
+        }
+        return told
     }
 
     /// How far the spawns of a transaction are gathered.
@@ -174,7 +207,7 @@ extension Batch {
         }
         for _ in 0..<part.count {
             let length = transaction.payloadLengths[cursor.index]
-            let key = transaction.keys[cursor.key]
+            let entry = plan.entries[ownEntries + cursor.key]
             let decision = plan.decisions[ownEntries + cursor.key]
             let payload = cursor.offset..<(cursor.offset + Int(length))
             cursor.index += 1
@@ -182,22 +215,16 @@ extension Batch {
             cursor.offset = payload.upperBound
             cursor.fates.append(keys.fates.count)
             let holder = BatchKeys.Holder.spawned(group: group, index: spawnGroups[group].lengths.count)
-            switch decision {
-            case .skip(let other): keys.add(.duplicate(other))
-            case .yield(let later):
-                cursor.yields.append((keys.fates.count, later))
-                keys.add(.duplicate(holder))
-            case .insert: keys.add(.inserted(holder))
-            case .replace(let old): keys.add(.replaced(old, by: holder))
-            }
+            if case .yield(let later) = decision { cursor.yields.append((keys.fates.count, later)) }
+            keys.add(decision.fate(of: holder) ?? .duplicate(holder))
+            keys.carryOut(decision, on: entry, as: holder, behind: notes.count)
             guard decision.isSpawned else {
                 addStretch(&self)
                 continue
             }
             spawnGroups[group].lengths.append(length)
             spawnGroups[group].payloads.append(contentsOf: transaction.payloads.bytes[payload])
-            spawnGroups[group].keys.append(key)
-            keys.give(key, to: holder, decision, behind: notes.count)
+            spawnGroups[group].keys.append(entry.key)
         }
         addStretch(&self)
     }

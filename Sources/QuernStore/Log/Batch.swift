@@ -44,6 +44,9 @@ struct Batch: Sendable {
         var stages: Range<Int>
         /// What became of its spawns, when some have keys.
         var fates: Range<Int>
+        /// What became of those in its stages, where that was asked for and is not that they are new.
+        var stagedFates: Range<Int>
+        var counts: SpawnCounts
     }
 
     var spawnGroups: [SpawnGroup] = []
@@ -102,14 +105,15 @@ struct Batch: Sendable {
         values.adopt(valuePlan)
         let sequence = nextSequence
         let stretchesBefore = stretches.count
-        let fatesBefore = keys.fates.count
+        let (fatesBefore, stagedFatesBefore) = (keys.fates.count, keys.stagedFates.count)
         gatherOutcomes(transaction)
         // Before the notes: a task that the same transaction replaces and cancels is replaced.
         gatherSpawns(transaction, plan)
         gatherNotes(transaction, state)
         return Receipt(
             sequence: sequence, spawns: stretchesBefore..<stretches.count,
-            stages: stagesBefore..<stages.commits.count, fates: fatesBefore..<keys.fates.count)
+            stages: stagesBefore..<stages.commits.count, fates: fatesBefore..<keys.fates.count,
+            stagedFates: stagedFatesBefore..<keys.stagedFates.count, counts: plan.counts)
     }
 
     /// What this batch defines is not among them: nobody has been told its labels.
@@ -202,6 +206,9 @@ struct Batch: Sendable {
                 definitions.append((Label(rawValue: state.labels.last + UInt32(definitions.count) + 1), name))
             case .commitStage: break
             case .abortStage(let stage): stages.abort(stage, state)
+            case .priority(let task, let priority):
+                keys.prioritize(task, priority)
+                notes.append(note)
             default: notes.append(note)
             }
         }

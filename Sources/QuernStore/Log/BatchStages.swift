@@ -7,6 +7,8 @@ struct BatchStages: Sendable {
     struct Commit: Sendable {
         var number: UInt64
         var count: UInt64
+        /// Whether the caller wants to know what became of each task.
+        var tellsEach: Bool
         /// Given out when the batch is encoded.
         var firstID: UInt64 = 0
         /// What is not spawned with it.
@@ -48,8 +50,8 @@ struct BatchStages: Sendable {
     }
 
     /// Closes a stage to make it visible, until ``removeCommits(from:)`` opens it again.
-    mutating func commit(_ stage: UInt64, _ state: StoreState) throws(StoreError) {
-        commits.append(Commit(number: stage, count: try count(stage, state)))
+    mutating func commit(_ stage: UInt64, tellsEach: Bool, _ state: StoreState) throws(StoreError) {
+        commits.append(Commit(number: stage, count: try count(stage, state), tellsEach: tellsEach))
         closed.insert(stage)
     }
 

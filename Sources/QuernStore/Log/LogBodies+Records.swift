@@ -34,18 +34,7 @@ extension LogBodies {
         let frame = try body(at: .init(segment: place.segment, offset: place.frameOffset))
         let result = frame.bytes.withUnsafeBytes { bytes -> Result<[UInt8], DecodingFailure> in
             do throws(DecodingFailure) {
-                let (kind, fields) = try LogRecord.record(in: bytes, at: Int(place.recordOffset))
-                var reader = ByteReader(fields)
-                let found = TaskID(try reader.littleEndian())
-                let number = try reader.byte()
-                switch kind {
-                case .advance where slot == SlotTable.handover: break
-                case .keep where number == slot: break
-                case .relocatedKept where number == slot: _ = try LogPlace(&reader)
-                default: throw DecodingFailure("a record of another kind")
-                }
-                guard found == task else { throw DecodingFailure("what another task keeps") }
-                return .success([UInt8](try reader.take(reader.remaining)))
+                return .success(try LogRecord.kept(by: task, slot, in: bytes, at: Int(place.recordOffset)))
             } catch { return .failure(error) }
         }
         switch result {
@@ -57,5 +46,25 @@ extension LogBodies {
     private func damaged(_ failure: DecodingFailure, segment: UInt32, offset: UInt64) -> StoreError {
         StoreError(
             .damaged, failure.reason, file: files.path(.log, UInt64(segment)), offset: Int(clamping: offset))
+    }
+}
+
+extension LogRecord {
+    /// What the record at `offset` of a body says that a task has in a slot.
+    static func kept(
+        by task: TaskID, _ slot: UInt8, in body: UnsafeRawBufferPointer, at offset: Int
+    ) throws(DecodingFailure) -> [UInt8] {
+        let (kind, fields) = try record(in: body, at: offset)
+        var reader = ByteReader(fields)
+        let found = TaskID(try reader.littleEndian())
+        let number = try reader.byte()
+        switch kind {
+        case .advance where slot == SlotTable.handover: break
+        case .keep where number == slot: break
+        case .relocatedKept where number == slot: _ = try LogPlace(&reader)
+        default: throw DecodingFailure("a record of another kind")
+        }
+        guard found == task else { throw DecodingFailure("what another task keeps") }
+        return [UInt8](try reader.take(reader.remaining))
     }
 }

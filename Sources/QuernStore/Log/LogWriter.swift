@@ -186,7 +186,7 @@ struct LogWriter {
 
     /// A segment in which nobody saw anything makes room for another one of its number: else each commit that finds the
     /// disk full would leave a segment.
-    private mutating func rotate() throws(FileError) {
+    mutating func rotate() throws(FileError) {
         // The next segment's header vouches for this one's length, so this one must be on disk first.
         try synchronize()
         let previous = unseen ?? position

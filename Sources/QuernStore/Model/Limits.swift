@@ -18,6 +18,9 @@ public enum Limits {
     static let frameBytes = 48 << 20
     /// What a frame's body grows to before the next frame of the same batch begins.
     static let frameTarget = 1 << 20
+    /// The same of spawns: their payloads are read again, a frame at a time, and tasks of several groups or priorities
+    /// take turns.
+    static let spawnFrameTarget = 128 << 10
     /// What one group commit gathers before the next begins; a larger transaction makes a batch of its own.
     static let batchBytes = 8 << 20
     /// What a store holds back of its disk at most.

@@ -49,6 +49,11 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
         self.init(first: hash.first, second: hash.first | hash.second == 0 ? 1 : hash.second)
     }
 
+    /// A key is a keyed hash already, which nobody can foresee: hashing it once more would only take time.
+    public func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: second) ^ seed }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(second) }
+
     var isNone: Bool { first | second == 0 }
 
     static let size = 16
@@ -83,10 +88,13 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
 
 /// What becomes of a spawn whose key a live task has.
 public enum DuplicatePolicy: UInt8, Sendable, CaseIterable, BitwiseCopyable {
-    /// It is left out; the live task stays as it is.
+    /// It is left out. A live task of a worse priority gets that of the spawn, as by
+    /// ``Transaction/setPriority(_:_:)``.
     case skip = 1
     /// It is spawned and gets the key; the live task is to be cancelled, and to end as ``OutcomeKind/superseded``.
     case replace = 2
     /// Its whole transaction is refused with ``StoreError/Code/duplicateKey``.
     case reject = 3
+    /// It is left out; the live task stays as it is, its priority too.
+    case ignore = 4
 }

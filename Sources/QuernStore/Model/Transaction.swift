@@ -79,7 +79,7 @@ public struct Transaction: Sendable {
         case crash(TaskID, count: UInt8)
         case define(String)
         case inFlight([TaskID])
-        case commitStage(SpawnStage)
+        case commitStage(SpawnStage, tellsEach: Bool)
         case abortStage(UInt64)
         /// Writes the payloads of a run once more.
         case relocateSpawn(SpawnRun, lengths: [UInt32], payloads: [UInt8])

@@ -3,10 +3,12 @@
 /// Reads a checkpoint back from its whole file. Anything that is not as written is damage: the file was synced before
 /// the manifest named it.
 struct CheckpointDecoder {
-    private var state = StoreState()
-    private var position: LogPosition?
-    private var sealed: [Checkpoint.Sealed] = []
-    private var open: Checkpoint.Open?
+    private(set) var state = StoreState()
+    /// Whether records may be missing that others rest on: of a damaged checkpoint the rest is read all the same.
+    var isPartial = false
+    private(set) var position: LogPosition?
+    private(set) var sealed: [Checkpoint.Sealed] = []
+    private(set) var open: Checkpoint.Open?
     private var nextIndexNumber: UInt32 = 1
 
     static func decode(
@@ -39,7 +41,7 @@ struct CheckpointDecoder {
     }
 
     /// Checks what no record can check by itself.
-    private func check(_ position: LogPosition) throws(DecodingFailure) {
+    func check(_ position: LogPosition) throws(DecodingFailure) {
         guard state.nextID <= Limits.number, state.nextSequence <= Limits.number, position.segment <= Limits.segments,
             nextIndexNumber <= Limits.segments, (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
         else { throw DecodingFailure("base record") }
@@ -72,7 +74,8 @@ struct CheckpointDecoder {
         if let failure { throw failure }
     }
 
-    private mutating func apply(_ kind: UInt8, _ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
+    /// Takes one record. After an error it is as before, or has a part of the record.
+    mutating func apply(_ kind: UInt8, _ fields: UnsafeRawBufferPointer) throws(DecodingFailure) {
         var reader = ByteReader(fields)
         guard let record = CheckpointRecord(rawValue: kind) else {
             return try state.restore(kind, fields)
@@ -88,7 +91,7 @@ struct CheckpointDecoder {
         case .runs:
             while !reader.isAtEnd {
                 let entry = try LiveTasks.Run(&reader)
-                try state.labels.check(entry.run.label.rawValue)
+                try check(label: entry.run.label.rawValue)
                 if let last = state.live.runs.last {
                     guard last.run.firstID.rawValue + UInt64(last.run.count) <= entry.run.firstID.rawValue else {
                         throw DecodingFailure("live runs out of order")
@@ -102,7 +105,7 @@ struct CheckpointDecoder {
             state.lastStage = max(state.lastStage, number)
             while !reader.isAtEnd {
                 let run = try SpawnRun(&reader)
-                try state.labels.check(run.label.rawValue)
+                try check(label: run.label.rawValue)
                 try state.stages[number, default: StagedSpawns()].append(run)
             }
         case .attributes:
@@ -132,7 +135,11 @@ struct CheckpointDecoder {
             }
         case .openBlock:
             let block = try block(fields)
-            try state.restoreOpen(block)
+            if isPartial, state.parents.root(of: block.parent) == nil {
+                state.restoreEnded(block)
+            } else {
+                try state.restoreOpen(block)
+            }
         case .endedBlock: state.restoreEnded(try block(fields))
         case .dropped:
             while !reader.isAtEnd {
@@ -195,12 +202,17 @@ struct CheckpointDecoder {
         }
     }
 
-    private func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
+    private mutating func check(label: UInt32) throws(DecodingFailure) {
+        if isPartial { try state.labels.assume(upTo: label) }
+        try state.labels.check(label)
+    }
+
+    private mutating func block(_ fields: UnsafeRawBufferPointer) throws(DecodingFailure) -> OutcomeBlock {
         var block = ChildBlock()
         var scratch: [UInt8] = []
         try OutcomeBlockReader.decode(fields, columns: .stored, scratch: &scratch, into: &block)
         let restored = block.outcomeBlock()
-        for row in restored.rows { try state.labels.check(row.label) }
+        for row in restored.rows { try check(label: row.label) }
         return restored
     }
 }

@@ -26,6 +26,19 @@ struct LabelTable: Sendable, Equatable {
         labels[ExactName(name)] = label
     }
 
+    /// Gives the labels up to one names that nobody chose, when theirs are lost.
+    mutating func assume(upTo label: UInt32) throws(DecodingFailure) {
+        guard label <= Self.assumedLimit else { throw DecodingFailure("label \(label), which no name has") }
+        while last < label {
+            var name = "lost name \(last + 1)"
+            while labels[ExactName(name)] != nil { name += "'" }
+            try define(name, as: Label(rawValue: last + 1))
+        }
+    }
+
+    /// More names than anybody has.
+    private static let assumedLimit: UInt32 = 1 << 16
+
     /// Checks a label that something uses.
     func check(_ label: UInt32) throws(DecodingFailure) {
         guard defines(label) else { throw DecodingFailure("label \(label), which no name has") }

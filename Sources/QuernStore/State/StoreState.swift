@@ -211,7 +211,7 @@ struct StoreState: Sendable {
         if block.parent == .none { changes.endedRoots(block) }
     }
 
-    private mutating func insertParent(_ task: TaskID) {
+    mutating func insertParent(_ task: TaskID) {
         guard !parents.contains(task) else { return }
         // The root of its tree is itself for a root task.
         let above = live.run(of: task)?.run.parent ?? .none

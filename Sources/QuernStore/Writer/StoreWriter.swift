@@ -132,6 +132,8 @@ struct StoreWriter: Sendable {
             wakeups.add(completion, receipt.flatMap { failure.map { .failure($0) } ?? .success(batch.commit($0)) })
         }
         wakeups.send()
+        // What a large one took must not stay until the next one begins.
+        batch = Batch()
     }
 
     /// The batch was not written, so that nothing in it can be why something else was rejected: a task that did not

@@ -26,14 +26,18 @@ struct RandomStore {
     }
 
     /// Makes a store in a directory; it stays open.
-    mutating func make(at directory: FilePath, steps: Int = 150) async throws -> MemoStore {
-        var store = try await MemoStore.open(at: directory, configuration: configuration)
+    mutating func make(
+        at directory: FilePath, on fileSystem: any FileSystem = PosixFileSystem(), steps: Int = 150
+    ) async throws -> MemoStore {
+        var store = try await MemoStore.open(
+            at: directory, configuration: configuration, fileSystem: fileSystem)
         var labels = [try await store.label(for: "plain"), try await store.label(for: "größer")]
         for step in 0..<steps {
             if step == steps / 2 { _ = try await store.compact() }
             if step == steps / 3 || step == steps * 3 / 4 {
                 try await store.close()
-                store = try await MemoStore.open(at: directory, configuration: configuration)
+                store = try await MemoStore.open(
+                    at: directory, configuration: configuration, fileSystem: fileSystem)
                 labels.append(try await store.label(for: "label \(step)"))
             }
             var transaction = Transaction()

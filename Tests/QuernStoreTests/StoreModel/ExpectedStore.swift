@@ -22,6 +22,7 @@ struct ExpectedStore: Sendable {
         var attributes: [UInt8] = []
         /// The name behind its key.
         var name: UInt64?
+        var priority: UInt8 = 128
     }
 
     var live: [UInt64: LiveTask] = [:]
@@ -58,6 +59,9 @@ struct ExpectedStore: Sendable {
         if child.kind.isFailure, firstFailures[parent] == nil { firstFailures[parent] = child.id }
         ended[parent, default: []].append(child)
     }
+
+    /// What a live task has now.
+    func priority(of task: UInt64) -> UInt8 { details[task]?.priority ?? live[task]?.priority ?? 128 }
 
     /// The root task above a live task.
     private func root(of task: UInt64) -> UInt64 {
@@ -100,6 +104,8 @@ struct PlannedCommit: Sendable {
     var transaction = Transaction()
     var durability = Durability.synced
     var spawned: [ExpectedStore.LiveTask] = []
+    /// The names behind the keys of its spawns, also of those that are left out.
+    var names: Set<UInt64> = []
     /// The root task of the tree that it drops. It spawns nothing then.
     var dropped: UInt64?
 

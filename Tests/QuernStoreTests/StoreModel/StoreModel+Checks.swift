@@ -26,7 +26,8 @@ extension AnsweringStore {
             try withPayloads(of: run, indexes: entry.live) { index, payload in
                 found[run.id(at: index).rawValue] = .init(
                     parent: run.parent.rawValue, label: run.label.rawValue,
-                    payload: payload.withUnsafeBytes { Array($0) }, attributes: tasks.attributes[run.firstID] ?? [])
+                    payload: payload.withUnsafeBytes { Array($0) }, attributes: tasks.attributes[run.firstID] ?? [],
+                    priority: run.priority)
             }
         }
         for name in 0..<StoreModel.names {

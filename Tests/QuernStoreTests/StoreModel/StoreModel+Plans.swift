@@ -72,19 +72,24 @@ extension StoreModel {
     private mutating func planKeyed(under parents: [UInt64], into plan: inout PlannedCommit) {
         let name = UInt64(random.below(Int(Self.names)))
         let holder = expected.holders[name]
-        // What is to become of a task whose id is not known yet is not for this model.
-        if holder == 0 { return }
+        // What is to become of a task whose id is not known yet is not for this model, nor which of several spawns of
+        // a transaction counts.
+        if holder == 0 || !plan.names.insert(name).inserted { return }
         let policy: DuplicatePolicy =
-            holder == nil ? random.pick(DuplicatePolicy.allCases) : random.pick([.skip, .replace])
+            holder == nil ? random.pick(DuplicatePolicy.allCases) : random.pick([.skip, .ignore, .replace])
+        let priority = UInt8(random.below(256))
         let task = ExpectedStore.LiveTask(
             parent: parents.isEmpty ? 0 : random.pick(parents), label: labels[0].rawValue,
-            payload: random.bytes(random.below(60)), name: name)
+            payload: random.bytes(random.below(60)), name: name, priority: priority)
         plan.transaction.spawn(
-            under: TaskID(task.parent), label: labels[0], key: Self.key(name), onDuplicate: policy,
-            at: Timestamp(milliseconds: clock)
+            under: TaskID(task.parent), label: labels[0], priority: priority, key: Self.key(name),
+            onDuplicate: policy, at: Timestamp(milliseconds: clock)
         ) { $0.append(contentsOf: task.payload) }
         if let holder {
-            if policy == .skip { return }
+            if policy == .skip, priority < expected.priority(of: holder) {
+                expected.details[holder, default: .init()].priority = priority
+            }
+            if policy != .replace { return }
             expected.live[holder]?.name = nil
             let cancel = expected.details[holder]?.cancel ?? .superseded
             expected.details[holder, default: .init()].cancel = cancel

@@ -111,14 +111,7 @@ struct StoreFacts: Equatable {
         var block = ChildBlock()
         while try cursor.next(into: &block) {
             for index in 0..<block.count {
-                children.append(
-                    Child(
-                        id: block.id(at: index).rawValue, sequence: block.sequence(at: index),
-                        kind: block.kind(at: index), label: block.label(at: index).rawValue,
-                        attempts: block.attempts(at: index), startedAt: block.startedAt(at: index).rawValue,
-                        endedAt: block.endedAt(at: index).rawValue,
-                        value: block.withValue(at: index) { Digest($0) },
-                        attachment: block.withAttachment(at: index) { Digest($0) }))
+                children.append(Child(block, index))
             }
         }
         return children
@@ -137,6 +130,20 @@ struct StoreFacts: Equatable {
             names == other.names ? nil : "names", nextID == other.nextID ? nil : "next id \(nextID), \(other.nextID)",
         ]
         return found.compactMap(\.self).joined(separator: "; ")
+    }
+}
+
+extension StoreFacts.Child {
+    init(_ block: ChildBlock, _ index: Int) {
+        id = block.id(at: index).rawValue
+        sequence = block.sequence(at: index)
+        kind = block.kind(at: index)
+        label = block.label(at: index).rawValue
+        attempts = block.attempts(at: index)
+        startedAt = block.startedAt(at: index).rawValue
+        endedAt = block.endedAt(at: index).rawValue
+        value = block.withValue(at: index) { Digest($0) }
+        attachment = block.withAttachment(at: index) { Digest($0) }
     }
 }
 

@@ -67,7 +67,7 @@ extension LifeReference {
             }
             guard var bucket = rates[scope] else { continue }
             if bucket.available(at: call.now) < 1 { report("\(call) is beyond the rate of \(scope)") }
-            bucket.take(1)
+            bucket.take(1, at: call.now)
             rates[scope] = bucket
         }
     }

@@ -51,7 +51,9 @@ extension LifeReference {
         guard let record = tasks[id] else { return nil }
         if isDoomed(id) || view.details[id]?.cancel != nil { return hasChildren ? nil : "it is to be cancelled" }
         let detail = view.details[id] ?? LiveTasks.Detail()
-        if detail.phase == TaskPhase.failed { return hasChildren ? nil : "its execute failed" }
+        if detail.phase == TaskPhase.failed {
+            return hasChildren || (record.kind == .rare && !knowsRare) ? nil : "its execute failed"
+        }
         if detail.phase == TaskPhase.children {
             if hasChildren { return nil }
             if record.kind == .rare, !knowsRare { return nil }

@@ -87,7 +87,8 @@ extension LifeReference {
             report("\(describe(id)) was to end as \(kind), not \(detail.cancel as Any)")
         }
         tasks[id]?.cancelKind = detail.cancel
-        if let wanted = tasks[id]?.priority, detail.priority != wanted {
+        // A duplicate may have given it a better one since.
+        if let wanted = tasks[id]?.priority, (detail.priority ?? .max) > wanted {
             report("\(describe(id)) was given priority \(wanted), not \(detail.priority as Any)")
         }
         if detail.phase == TaskPhase.failed || isFirst { return }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernTesting
 import Synchronization
+import SystemPackage
 import Testing
 
 @testable import Quern
@@ -149,7 +150,71 @@ struct SchedulerScheduleTests {
             await code { () throws(SchedulerError) in
                 try await scheduler.schedule("s", Plan(children: 1), .every(.seconds(1)))
             } == .notRegistered)
+        #expect(
+            await code { () throws(SchedulerError) in
+                let options = TaskOptions(dependencies: [TaskDependency(TaskID(999))])
+                try await scheduler.schedule("s", step, .every(.seconds(1)), options: options)
+            } == .invalidOptions)
         #expect(scheduler.schedules.isEmpty)
+        try await test.stop()
+    }
+
+    @Test("A schedule that could not be stored is none, and the same call stores it when it can be")
+    func notStored() async throws {
+        let ticks = Ticks()
+        let first = try await TestScheduler(
+            now: Self.start, configure: { $0.store.logReserveBytes = 0 }, { $0.register(handler(ticks)) })
+        var faults = FaultPlan()
+        faults.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "log-")
+        first.files.faults = faults
+        await #expect(throws: SchedulerError.self) {
+            try await first.scheduler.schedule("s", Step(number: 1), .every(.seconds(60)))
+        }
+        #expect(first.scheduler.schedules.isEmpty)
+        first.files.faults = FaultPlan()
+        await first.advance(by: .seconds(90))
+        #expect(ticks.all.isEmpty)
+        try await first.scheduler.schedule("s", Step(number: 1), .every(.seconds(60)))
+        let image = first.files.crash(keeping: .dropAll)
+        first.files.faults = faults
+        await #expect(throws: SchedulerError.self) { try await first.scheduler.unschedule("s") }
+        #expect(first.scheduler.schedules.count == 1)
+        first.files.faults = FaultPlan()
+        try await first.stop()
+        let second = try await TestScheduler(files: image, now: Self.start) { $0.register(handler(ticks)) }
+        #expect(second.scheduler.schedules.map(\.name) == ["s"])
+        try await second.stop()
+    }
+
+    @Test("A schedule too large for the store is refused, and the scheduler goes on")
+    func tooLarge() async throws {
+        let ticks = Ticks()
+        let test = try await TestScheduler(now: Self.start) { $0.register(handler(ticks)) }
+        let minutes = Array(repeating: "0", count: 40_000).joined(separator: ",")
+        await #expect(throws: (any Error).self) {
+            try await test.scheduler.schedule("s", Step(number: 1), try .cron(minutes + " * * * *"))
+        }
+        await test.advance(by: .seconds(7200))
+        #expect(ticks.all.isEmpty)
+        _ = try await test.scheduler.submit(Step(number: 1))
+        await test.runUntilIdle()
+        #expect(ticks.all == [-1])
+        try await test.stop()
+    }
+
+    @Test("T16: a clock that was turned back by more than a correction goes on with its ticks", arguments: [1, 10])
+    func turnedBack(hours: Int64) async throws {
+        let ticks = Ticks()
+        let test = try await TestScheduler(now: Self.start) { $0.register(handler(ticks)) }
+        try await test.scheduler.schedule("i", Step(number: 1), .every(.seconds(60)))
+        await test.advance(by: .seconds(hours * 3600))
+        try await test.scheduler.schedule("c", Step(number: 1), .cron("* * * * *"))
+        await test.advance(by: .seconds(120))
+        let count = ticks.all.count
+        test.clock.set(Timestamp(milliseconds: test.clock.now.rawValue - hours * 3_600_000))
+        await test.runUntilIdle()
+        await test.advance(by: .seconds(180))
+        #expect(hours < 3 ? ticks.all.count == count : ticks.all.count >= count + 6)
         try await test.stop()
     }
 

@@ -107,24 +107,66 @@ struct TimeToLiveTests {
         try await test.stop()
     }
 
-    @Test("From the first attempt, after a crash: the time begins again with the next one")
+    @Test("From the first attempt, across crashes: the time goes on from there, also while no process runs")
     func firstAttemptAfterCrash() async throws {
         func register(_ registry: inout Registry) {
             registry.register(
                 StepHandler { _, _ in throw Trouble("not yet") }, retry: .constant(.seconds(40), attempts: 10))
+            registry.register(PlanHandler(), onChildFailure: .tolerate)
         }
-        let first = try await TestScheduler { register(&$0) }
         let options = TaskOptions(timeToLive: TimeToLive(.seconds(60), from: .firstAttempt))
-        let id = try await first.scheduler.submit(Step(number: 1), options: options).id
-        await first.advance(by: .seconds(10))
-        let files = first.files.crash(keeping: .dropAll)
-        let second = try await TestScheduler(files: files, now: first.clock.now) { register(&$0) }
+        for pause in [10, 45, 70] as [Int64] {
+            let first = try await TestScheduler { register(&$0) }
+            let began = first.clock.now
+            let step = try await first.scheduler.submit(Step(number: 1), options: options).id
+            // Its `execute` returns at once, and its child needs more time than it has.
+            let plan = try await first.scheduler.submit(Plan(children: 1), options: options).id
+            await first.advance(by: .seconds(5))
+            let files = first.files.crash(keeping: .dropAll)
+            let now = began.advanced(by: .seconds(pause))
+            let second = try await TestScheduler(files: files, now: now) { register(&$0) }
+            await second.advance(by: .seconds(500))
+            for (id, attempts) in [(step, pause > 60 ? 1 : 2), (plan, 1)] as [(TaskID, UInt32)] {
+                let ended = try await second.scheduler.task(id)
+                #expect(ended?.state == .ended(.expired))
+                #expect(ended?.endedAt == began.advanced(by: .seconds(max(60, pause))), "after \(pause) seconds")
+                if id == step { #expect(ended?.attempts == attempts) }
+            }
+            try await second.stop()
+            try await first.stop()
+        }
+    }
+
+    @Test("From the first attempt: one that a crash cut short is none, so that the time begins with the next")
+    func firstAttemptCutShort() async throws {
+        let files = SimulatedFileSystem()
+        let clock = ManualClock(now: Timestamp(milliseconds: 1000))
+        let gate = Gate()
+        let options = TaskOptions(timeToLive: TimeToLive(.seconds(60), from: .firstAttempt))
+        let (id, left) = try await withScheduler(files, clock: clock) {
+            $0.register(
+                StepHandler { [journal] _, _ in
+                    journal.note("begun")
+                    await gate.pass()
+                    return 0
+                })
+        } _: { scheduler in
+            let handle = try await scheduler.submit(Step(number: 1), options: options)
+            try await journal.wait(for: "begun")
+            let left = files.crash(keeping: .dropAll)
+            gate.open()
+            return (handle.id, left)
+        }
+        let second = try await TestScheduler(files: left, now: clock.now.advanced(by: .seconds(90))) {
+            $0.register(
+                StepHandler { _, _ in throw Trouble("not yet") }, retry: .constant(.seconds(40), attempts: 10))
+        }
+        await second.runUntilIdle()
         let restarted = second.clock.now
         await second.advance(by: .seconds(500))
-        let outcome = try await second.scheduler.handle(for: id, of: Step.self).outcome()
-        #expect(outcome.kind == .expired && outcome.endedAt == restarted.advanced(by: .seconds(90)))
+        let ended = try await second.scheduler.task(id)
+        #expect(ended?.state == .ended(.expired) && ended?.endedAt == restarted.advanced(by: .seconds(60)))
         try await second.stop()
-        try await first.stop()
     }
 
     @Test("What was over while no process ran is not run by the next one")

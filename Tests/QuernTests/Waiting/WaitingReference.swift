@@ -82,7 +82,6 @@ struct WaitingReference {
     /// No process has the store from now on until `time`.
     mutating func restart(at time: Int64) {
         now = time
-        for id in live where tasks[id]?.options.timeToLive?.basis == .firstAttempt { tasks[id]?.deadline = nil }
         // All whose time is over end before anything is run.
         let overdue = live.filter { id in (tasks[id]?.deadline).map { $0 <= now } ?? false }
         for id in overdue {

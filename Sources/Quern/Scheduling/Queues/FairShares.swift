@@ -16,7 +16,7 @@ struct FairShares: Sendable {
 
     /// - Parameter weight: a group of weight 2 gets twice as much as one of weight 1 while both have tasks waiting.
     mutating func setWeight(_ weight: Double, of group: Int32) {
-        shares[group, default: Share()].weight = min(max(weight, 1e-3), 1e6)
+        shares[group, default: Share()].weight = weight.isNaN ? 1 : min(max(weight, 1e-3), 1e6)
     }
 
     func share(of group: Int32) -> Double { shares[group]?.used ?? current }

@@ -15,6 +15,10 @@ struct Flow: Sendable {
         var finalizes = false
         /// Tasks that were in flight when the process died (T14).
         var isSuspect = false
+        /// What of the pressure holds them back: see ``Throttle``.
+        var throttle: UInt16 = 0
+        /// Whether they are expected to read or write, so that budgets hold them back.
+        var takesBytes = false
 
         /// Whether its tasks are pulled one at a time.
         var isSingle: Bool { finalizes || isSuspect }
@@ -98,6 +102,12 @@ struct Flow: Sendable {
     /// What the flow's next task competes with. Nil when there is none.
     func head(_ aging: Aging?, now: Timestamp) -> (level: Int, number: UInt64)? {
         first(aging, now: now).map { ($0.level, $0.number) }
+    }
+
+    /// How many bytes each of the flow's next tasks is expected to read and write.
+    func nextBytes(_ aging: Aging?, now: Timestamp) -> Float {
+        guard key.takesBytes, let next = first(aging, now: now) else { return 0 }
+        return buckets[next.bucket].waiting[0].entry.ioBytes
     }
 
     /// Takes up to `limit` tasks of one run.

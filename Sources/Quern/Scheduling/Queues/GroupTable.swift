@@ -8,6 +8,8 @@ struct GroupTable: Sendable {
     private struct Entry: Sendable {
         var name: String
         var limiter: Int32
+        /// That of its budget, once it has had tasks that read or write, or a budget.
+        var budget: Int32 = -1
         /// Tasks without an outcome.
         var tasks = 0
     }
@@ -29,6 +31,15 @@ struct GroupTable: Sendable {
 
     /// The limiter of a group; -1 for no group.
     func limiter(of number: Int32) -> Int32 { entries[Int(number)]?.limiter ?? -1 }
+
+    /// The limiter of a group's budget; -1 for no group.
+    mutating func budget(of number: Int32, in queues: inout ReadyQueues) -> Int32 {
+        guard let entry = entries[Int(number)] else { return -1 }
+        if entry.budget >= 0 { return entry.budget }
+        let budget = Int32(queues.addLimiter(counting: .bytes))
+        entries[Int(number)]?.budget = budget
+        return budget
+    }
 
     /// The number that stands for a group; a new one when it has none.
     ///
@@ -55,7 +66,7 @@ struct GroupTable: Sendable {
     private mutating func removeIdle(in queues: inout ReadyQueues) {
         for number in entries.indices {
             guard let entry = entries[number], entry.tasks == 0,
-                queues.removeIdle(limiter: Int(entry.limiter), group: Int32(number))
+                queues.removeIdle(entry.limiter, budget: entry.budget, group: Int32(number))
             else { continue }
             entries[number] = nil
             numbers[entry.name] = nil

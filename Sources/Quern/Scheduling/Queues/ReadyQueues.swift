@@ -25,7 +25,7 @@ struct ReadyQueues: Sendable {
     struct Grant: Sendable, Equatable {
         var entry: ReadyRun
         var finalizes: Bool
-        var limiters: LimiterSet
+        var charge: Charge
         /// The priority, less what waiting had gained the tasks.
         var level: Int
         /// Since when the tasks had been ready.
@@ -83,21 +83,29 @@ struct ReadyQueues: Sendable {
 
 extension ReadyQueues {
     /// A limiter that holds nothing back yet.
-    mutating func addLimiter() -> Int {
-        if let free = freeLimiters.popLast() { return free }
-        limiters.append(Limiter())
+    mutating func addLimiter(counting unit: Limiter.Unit = .starts) -> Int {
+        if let free = freeLimiters.popLast() {
+            limiters[free] = Limiter(counting: unit)
+            return free
+        }
+        limiters.append(Limiter(counting: unit))
         parked.append(Heap())
         return limiters.count - 1
     }
 
-    /// Takes back the limiter of a group without tasks, unless it holds something back, a pull runs under it, or the
+    /// Takes back the limiters of a group without tasks, unless one holds something back, a pull runs under it, or the
     /// group has a weight of its own.
-    mutating func removeIdle(limiter: Int, group: Int32) -> Bool {
-        guard limiters[limiter].isIdle, groups.removeIdle(group) else { return false }
-        // A wake that is left in the heap finds nothing to do.
-        limiters[limiter] = Limiter()
-        parked[limiter] = Heap()
-        freeLimiters.append(limiter)
+    ///
+    /// - Parameter budget: -1 for none.
+    mutating func removeIdle(_ limiter: Int32, budget: Int32, group: Int32) -> Bool {
+        let all = [limiter, budget].filter { $0 >= 0 }.map(Int.init)
+        guard all.allSatisfy({ limiters[$0].isIdle }), groups.removeIdle(group) else { return false }
+        for limiter in all {
+            // A wake that is left in the heap finds nothing to do.
+            limiters[limiter] = Limiter()
+            parked[limiter] = Heap()
+            freeLimiters.append(limiter)
+        }
         return true
     }
 
@@ -127,7 +135,7 @@ extension ReadyQueues {
         while let first = wakes.min, first.due <= now {
             wakes.removeMin()
             limiters[first.limiter].wakesAt = nil
-            unpark(first.limiter, most: limiters[first.limiter].room(for: .max, at: now), now: now)
+            unpark(first.limiter, most: limiters[first.limiter].available(at: now), now: now)
         }
         guard let aging, now >= agedAt.advanced(by: aging.interval) else { return }
         agedAt = now
@@ -142,9 +150,10 @@ extension ReadyQueues {
 extension ReadyQueues {
     /// Tasks wait from now on.
     ///
-    /// - Parameter atFront: whether they were taken before and did not start, so that they go before the others again.
+    /// - Parameter since: since when they had waited before, of tasks that were taken and did not start, so that they
+    ///   go before the others again; nil for new ones.
     mutating func add(
-        _ entry: ReadyRun, to key: Flow.Key, _ limiters: LimiterSet, atFront: Bool = false, now: Timestamp
+        _ entry: ReadyRun, to key: Flow.Key, _ limiters: LimiterSet, backSince since: Timestamp? = nil, now: Timestamp
     ) {
         guard entry.bits != 0 else { return }
         let id = flowIDs[key] ?? makeFlow(key, limiters)
@@ -153,9 +162,9 @@ extension ReadyQueues {
         if key.finalizes {
             finalizeNumber += 1
             flows[id]!.append(Flow.Waiting(entry: entry, number: finalizeNumber, since: now))
-        } else if atFront {
+        } else if let since {
             frontNumber -= 1
-            flows[id]!.prepend(Flow.Waiting(entry: entry, number: frontNumber, since: entry.run.submittedAt))
+            flows[id]!.prepend(Flow.Waiting(entry: entry, number: frontNumber, since: since))
         } else {
             nextNumber += 1
             flows[id]!.append(Flow.Waiting(entry: entry, number: nextNumber, since: now))
@@ -184,34 +193,44 @@ extension ReadyQueues {
         let set = flows[id]!.limiters
         let level = flows[id]!.head(aging, now: now)?.level ?? 0
         var limit = key.isSingle ? 1 : max(1, size(key.label, flows[id]!.count))
-        for limiter in set { limit = min(limit, limiters[limiter].room(for: limit, at: now)) }
+        let bytes = flows[id]!.nextBytes(aging, now: now)
+        for limiter in set { limit = min(limit, limiters[limiter].room(for: limit, bytes, at: now)) }
         guard let (entry, since) = flows[id]!.take(limit, aging, now: now) else { return nil }
         count -= entry.count
         for limiter in set {
-            limiters[limiter].start(entry.count)
+            limiters[limiter].start(entry.count, bytes, at: now)
             // What is left of the rate is for the next.
             if limiters[limiter].bucket != nil { unpark(limiter, most: 1, now: now) }
         }
         groups.charge(key.group, tasks: entry.count)
         if flows[id]!.isEmpty { removeFlow(id) } else { enter(id, flows[id]!.home, now: now) }
-        return Grant(entry: entry, finalizes: key.finalizes, limiters: set, level: level, since: since)
+        let charge = Charge(limiters: set, taskBytes: bytes)
+        return Grant(entry: entry, finalizes: key.finalizes, charge: charge, level: level, since: since)
     }
 
-    /// Tasks of a pull that goes on did not start, and will not as part of it: what they took of the rates is there
-    /// for others.
-    mutating func giveBack(_ tasks: Int, to limiterSet: LimiterSet, now: Timestamp) {
-        for limiter in limiterSet where limiters[limiter].bucket != nil {
-            limiters[limiter].giveBack(tasks)
-            unpark(limiter, most: tasks, now: now)
+    /// Tasks of a pull that goes on did not start, and will not as part of it: what they took of rates and budgets is
+    /// there for others.
+    mutating func giveBack(_ tasks: Int, of charge: Charge, now: Timestamp) {
+        for limiter in charge.limiters where limiters[limiter].bucket != nil {
+            limiters[limiter].giveBack(tasks, charge.taskBytes)
+            unpark(limiter, most: limiters[limiter].cost(of: tasks, charge.taskBytes), now: now)
         }
     }
 
     /// A pull is over. What it held is free for others.
-    mutating func finish(_ limiterSet: LimiterSet, unstarted: Int, now: Timestamp) {
-        for limiter in limiterSet {
-            limiters[limiter].giveBack(unstarted)
+    mutating func finish(_ charge: Charge, unstarted: Int, now: Timestamp) {
+        for limiter in charge.limiters {
+            limiters[limiter].giveBack(unstarted, charge.taskBytes)
             limiters[limiter].finish()
-            unpark(limiter, most: 1 + unstarted, now: now)
+            unpark(limiter, most: limiters[limiter].cost(of: 1 + unstarted, charge.taskBytes), now: now)
+        }
+    }
+
+    /// Tasks have read and written so much more than they were expected to, or less when it is negative.
+    mutating func settle(_ difference: Int, with budgets: LimiterSet, now: Timestamp) {
+        for limiter in budgets where limiters[limiter].bucket != nil {
+            limiters[limiter].settle(difference, at: now)
+            if difference < 0 { unpark(limiter, most: -difference, now: now) }
         }
     }
 
@@ -222,14 +241,11 @@ extension ReadyQueues {
             flows[id]!.remove(select, removed)
             count -= before - flows[id]!.count
             guard flows[id]!.count != before else { continue }
-            if flows[id]!.isEmpty {
-                let set = flows[id]!.limiters
-                removeFlow(id)
-                // It may have been let in for room that nobody uses now.
-                for limiter in set { unpark(limiter, most: 1, now: now) }
-            } else {
-                enter(id, flows[id]!.home, now: now)
-            }
+            let set = flows[id]!.limiters
+            if flows[id]!.isEmpty { removeFlow(id) } else { enter(id, flows[id]!.home, now: now) }
+            // It may have been let in for room that nobody uses now, or that is for better tasks than those it has
+            // left.
+            for limiter in set { unpark(limiter, most: 1, now: now) }
         }
     }
 
@@ -240,6 +256,8 @@ extension ReadyQueues {
         at place: HandlerPlace, most: Int, upTo level: Int = .max, now: Timestamp, size: (Label, Int) -> Int
     ) -> Int {
         guard most > 0 else { return 0 }
+        // Asked with each pull that might be preempted: nearly always nothing is better, and the best one says so.
+        if level < .max, bestLevel(at: place, now: now).map({ $0 > level }) ?? true { return 0 }
         var total = 0
         var blocked: [FlowID] = []
         for candidate in self[.place(place)].unordered where candidate.rank.level <= level && isCurrent(candidate) {
@@ -344,7 +362,8 @@ extension ReadyQueues {
         return false
     }
 
-    /// Lets up to `most` parked flows compete again, the best first, while the limiter has room.
+    /// Lets parked flows compete again, the best first, while the limiter has room, and until a task of each would
+    /// together take `most`.
     private mutating func unpark(_ limiter: Int, most: Int, now: Timestamp) {
         var left = most
         while !parked[limiter].isEmpty {
@@ -352,7 +371,7 @@ extension ReadyQueues {
             case nil where left > 0:
                 guard let id = popBest(.limiter(limiter), now: now) else { return }
                 enter(id, .place(flows[id]!.key.place), now: now)
-                left -= 1
+                left -= limiters[limiter].cost(of: 1, flows[id]!.nextBytes(aging, now: now))
             // Those that were let in may take all there is, or leave some to the others.
             case nil: return wake(limiter, at: limiters[limiter].bucket.map { now.advanced(by: $0.interval) })
             case .time(let due): return wake(limiter, at: due)
@@ -366,26 +385,4 @@ extension ReadyQueues {
         limiters[limiter].wakesAt = due
         wakes.insert(Wake(due: due, limiter: limiter))
     }
-}
-
-/// A flow in a heap.
-private struct Candidate: Comparable, Sendable {
-    /// What flows are compared by; the smallest is next.
-    struct Rank: Comparable, Sendable {
-        var level: Int
-        var share: Double
-        var number: UInt64
-
-        static func < (left: Rank, right: Rank) -> Bool {
-            (left.level, left.share, left.number) < (right.level, right.share, right.number)
-        }
-    }
-
-    var rank: Rank
-    var flow: ReadyQueues.FlowID
-    /// The entry is out of date when the flow has another.
-    var generation: UInt64
-
-    static func < (left: Candidate, right: Candidate) -> Bool { left.rank < right.rank }
-    static func == (left: Candidate, right: Candidate) -> Bool { left.generation == right.generation }
 }

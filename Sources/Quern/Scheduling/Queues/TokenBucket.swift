@@ -1,56 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernStore
 
-/// So many tasks a second on average, and no more than a burst at once (T16).
+/// So many tokens in a time on average, and no more than a burst at once (T16): starts of tasks, or bytes.
 ///
-/// The usual token bucket: it fills at a steady rate up to the burst, and each task takes a token out. Time is given
-/// with each call; a clock that was set back only stops the filling until it has caught up.
+/// The usual token bucket: it fills at a steady rate up to the burst, and what starts takes tokens out. Who takes more
+/// than there are leaves a debt, which is to be filled first. Time is given with each call; a clock that was set back
+/// only stops the filling until it has caught up.
 struct TokenBucket: Sendable, Equatable {
-    let limit: RateLimit
-    /// What has come in, in whole numbers so that nothing gets lost: `period` in milliseconds make a token.
+    struct Filling: Sendable, Equatable {
+        /// Tokens that come in each period.
+        var count: Int64
+        /// In milliseconds.
+        var period: Int64
+        var burst: Int64
+    }
+
+    private let filling: Filling
+    /// What has come in, in whole numbers so that nothing gets lost: `period` make a token. Negative for a debt.
     private var credit: Int64
     private var filledAt: Timestamp
 
+    /// No debt is deeper. So no sum with it overflows.
+    private static let deepest: Int64 = -1 << 61
+
     /// A full bucket.
-    init(_ limit: RateLimit, now: Timestamp) {
-        self.limit = limit
-        credit = Int64(limit.burst) * limit.periodMilliseconds
+    init(filling: Filling, now: Timestamp) {
+        self.filling = filling
+        credit = filling.burst * filling.period
         filledAt = now
     }
 
-    private var capacity: Int64 { Int64(limit.burst) * limit.periodMilliseconds }
-
-    /// How long a token takes to come, in whole milliseconds.
-    var interval: Duration { .milliseconds(limit.periodMilliseconds / Int64(limit.count) + 1) }
-
-    /// How many tasks may start now.
-    mutating func available(at now: Timestamp) -> Int {
-        fill(at: now)
-        return max(0, Int(credit / limit.periodMilliseconds))
+    /// A full bucket of starts.
+    init(_ limit: RateLimit, now: Timestamp) {
+        self.init(
+            filling: Filling(
+                count: Int64(limit.count), period: Int64(limit.period.inMilliseconds), burst: Int64(limit.burst)),
+            now: now)
     }
 
-    /// Takes tokens that are there.
-    mutating func take(_ count: Int) { credit -= Int64(count) * limit.periodMilliseconds }
+    private var capacity: Int64 { filling.burst * filling.period }
 
-    /// Gives tokens back, of tasks that did not start after all.
-    mutating func giveBack(_ count: Int) {
-        credit = min(capacity, credit + Int64(count) * limit.periodMilliseconds)
+    /// How long a token takes to come, in whole milliseconds.
+    var interval: Duration { .milliseconds(filling.period / filling.count + 1) }
+
+    /// How many tokens there are now; none when there is a debt.
+    mutating func available(at now: Timestamp) -> Int {
+        fill(at: now)
+        return max(0, Int(credit / filling.period))
+    }
+
+    /// Takes tokens.
+    mutating func take(_ count: Int, at now: Timestamp) {
+        // What came in beyond the burst before is not there to be taken.
+        fill(at: now)
+        credit = max(Self.deepest, credit.subtractingSaturating(amount(count)))
+    }
+
+    /// Gives tokens back, of tasks that did not start after all, or took less.
+    mutating func giveBack(_ count: Int) { credit = min(capacity, credit + amount(count)) }
+
+    private func amount(_ count: Int) -> Int64 {
+        let (amount, overflow) = Int64(count).multipliedReportingOverflow(by: filling.period)
+        return overflow ? -Self.deepest : min(amount, -Self.deepest)
     }
 
     /// When there will be a token; `now` when there is one.
     mutating func nextToken(after now: Timestamp) -> Timestamp {
         fill(at: now)
-        let missing = limit.periodMilliseconds - credit
+        let missing = filling.period - credit
         guard missing > 0 else { return now }
-        let count = Int64(limit.count)
-        return now.advanced(by: .milliseconds((missing + count - 1) / count))
+        return now.advanced(by: .milliseconds((missing + filling.count - 1) / filling.count))
     }
 
     private mutating func fill(at now: Timestamp) {
         guard now > filledAt else { return }
         let (elapsed, overflow) = now.rawValue.subtractingReportingOverflow(filledAt.rawValue)
-        let full = (capacity - credit) / Int64(limit.count) + 1
-        credit = overflow || elapsed >= full ? capacity : min(capacity, credit + elapsed * Int64(limit.count))
+        let full = (capacity - credit) / filling.count + 1
+        credit = overflow || elapsed >= full ? capacity : min(capacity, credit + elapsed * filling.count)
         filledAt = now
     }
 }
@@ -71,5 +97,12 @@ public struct RateLimit: Sendable, Equatable, Codable {
         self.burst = max(1, burst ?? count)
     }
 
-    var periodMilliseconds: Int64 { Int64(period.inMilliseconds) }
+    /// What a file says is brought within bounds as what a call says.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            try container.decode(UInt32.self, forKey: .count),
+            per: try container.decode(Duration.self, forKey: .period),
+            burst: try container.decode(UInt32.self, forKey: .burst))
+    }
 }

@@ -46,6 +46,7 @@ extension SchedulerCore {
             do throws(StoreError) {
                 if !part.isEmpty { try await store.append(transaction) }
                 tasks.removeLast(min(size, tasks.count))
+                size = min(Self.cancelsAtOnce, 2 * size)
             } catch {
                 guard error.code == .rejected else { throw error }
                 // One of them has just ended.
@@ -54,18 +55,49 @@ extension SchedulerCore {
         }
     }
 
+    /// When the first attempts of tasks began whose time to live counts from it, as far as a store knows that was just
+    /// opened: of those that were tried again, or whose `execute` has returned.
+    func firstStarts(_ live: LiveTasks) async throws(StoreError) -> [TaskID: Timestamp] {
+        var tried: [TaskID] = []
+        for entry in live.runs {
+            guard let bytes = live.attributes[entry.run.firstID],
+                (try? TaskAttributes(decoding: bytes))?.attemptLimit != nil
+            else { continue }
+            tried += BitIndexes(entry.live).map(entry.run.id(at:)).filter {
+                live.details[$0].map { $0.attempts > 0 || $0.phase != TaskPhase.executing } ?? false
+            }
+        }
+        if tried.isEmpty { return [:] }
+        let (store, known) = (store, tried)
+        return try await ThreadPool.blocking.run { () throws(StoreError) in
+            var starts: [TaskID: Timestamp] = [:]
+            for id in known {
+                // What `execute` leaves for `finalize` begins with a start, too: the only one when there was no other.
+                var bytes = try store.kept(id, slot: TaskSlot.firstStart)
+                if bytes == nil, live.details[id]?.phase != TaskPhase.executing { bytes = try store.kept(id, slot: 0) }
+                starts[id] = bytes.flatMap(SealedHandover.startedAt)
+            }
+            return starts
+        }
+    }
+
     /// Cancels what a store had that was just opened and whose time is over, so that none of it is run.
     ///
     /// - Returns: whether there was anything.
-    func expireOverdue(_ live: LiveTasks) async throws(StoreError) -> Bool {
+    func expireOverdue(
+        _ live: LiveTasks, _ firstStarts: [TaskID: Timestamp]
+    ) async throws(StoreError) -> Bool {
         if live.attributes.isEmpty { return false }
         var overdue: [TaskID] = []
         let now = clock.now
         for entry in live.runs {
             guard let bytes = live.attributes[entry.run.firstID], let terms = try? TaskAttributes(decoding: bytes),
-                let due = terms.deadline(ofSpawnAt: entry.run.submittedAt), due <= now
+                terms.timeToLive != nil
             else { continue }
-            overdue += BitIndexes(entry.live).map(entry.run.id(at:)).filter { live.details[$0]?.cancel == nil }
+            overdue += BitIndexes(entry.live).map(entry.run.id(at:)).filter { id in
+                let due = terms.deadline(ofSpawnAt: entry.run.submittedAt, firstStart: firstStarts[id])
+                return due.map { $0 <= now } ?? false && live.details[id]?.cancel == nil
+            }
         }
         if overdue.isEmpty { return false }
         do throws(StoreError) { try await requestExpiry(&overdue) } catch {
@@ -155,6 +187,13 @@ extension Dispatcher {
 }
 
 extension Transaction {
+    /// Keeps when the first attempt of a task began.
+    mutating func keep(firstStart time: Timestamp, of task: TaskID) {
+        var writer = ByteWriter()
+        writer.append(littleEndian: time.rawValue)
+        keep(task, slot: TaskSlot.firstStart, writer.bytes)
+    }
+
     /// Ends a task as cancelled in some way, with the reason where that is a failure.
     ///
     /// - Parameter remains: what is kept for whoever runs the task again: of failures, and of what was cancelled for

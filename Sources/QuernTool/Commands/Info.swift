@@ -1,32 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import QuernStore
-import SystemPackage
 
 /// `quern info`: sizes, live and ended tasks, by the last checkpoint.
-struct Info: ParsableCommand {
+struct Info: ToolCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print what a store's last checkpoint says of it.",
         discussion: """
             Example:
               quern info ~/.cache/dirscan/0123456789abcdef/tasks
-
-            Exit status: 0, 64 for a wrong call, 3 when the store cannot be read.
             """)
 
-    @Argument(help: "The store's directory.")
-    var store: String
+    @OptionGroup var store: StoreArgument
 
-    func run() throws {
-        do throws(StoreError) {
-            print(Self.text(try StoreInspection(of: FilePath(store))))
-        } catch {
-            Output.error("quern: \(error)")
-            throw ExitCode(3)
-        }
-    }
-
-    static func text(_ store: StoreInspection) -> String {
+    func run(into output: inout Output) throws -> ExitStatus {
+        let store = try StoreInspection(of: store.path)
         let log = store.logSegments.reduce(0) { $0 + $1.size }
         let index = store.indexSegments.reduce(0) { $0 + $1.size }
         let rows: [(String, String)] = [
@@ -42,9 +30,9 @@ struct Info: ParsableCommand {
             ("behind checkpoint", "\(store.logBytesAfterCheckpoint) bytes"),
             ("index", "\(index) bytes in \(store.indexSegments.count) segments"),
         ]
-        let width = rows.map(\.0.count).max() ?? 0
-        return rows.map { name, value in
-            name + String(repeating: " ", count: width - name.count + 2) + value
-        }.joined(separator: "\n")
+        var table = Table(.left(), .left())
+        for (name, value) in rows { table.add(.text(name), .text(value)) }
+        try table.write(to: &output)
+        return .fine
     }
 }

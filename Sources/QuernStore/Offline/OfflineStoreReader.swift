@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads what a store's files hold in their order: manifest, checkpoint, index directories, log. Each step goes on
+/// with what the step before could tell.
+struct OfflineStoreReader {
+    private let raw: RawStore
+    private var store: OfflineStore
+
+    static func read(_ raw: RawStore) -> OfflineStore {
+        var reader = OfflineStoreReader(raw: raw, store: OfflineStore(raw))
+        reader.readManifest()
+        reader.readCheckpoint()
+        reader.store.mayMissChildren = reader.store.findings.contains { $0.severity == .damage }
+        reader.readIndex()
+        reader.readLog(from: reader.store.checkpointPosition)
+        return reader.store
+    }
+
+    private mutating func damage(_ file: String, at offset: Int? = nil, _ what: String, _ consequence: String) {
+        store.findings.append(StoreFinding(.damage, file, at: offset, what, consequence))
+    }
+
+    // MARK: Manifest
+
+    private mutating func readManifest() {
+        guard let file = raw.manifestFile else {
+            return damage(StoreFiles.manifestName, "is missing", "which checkpoint counts is not known")
+        }
+        do throws(OfflineFailure) {
+            let bytes = try file.bytes(0..<min(file.size, 4096))
+            do throws(FileHeader.Failure) {
+                store.manifest = try bytes.withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
+                    try Manifest(bytes, for: .reading)
+                }
+            } catch { throw .decoding(error.reason) }
+        } catch {
+            damage(file.name, error.reason, "the newest checkpoint that can be read is taken")
+        }
+    }
+
+    // MARK: Checkpoint
+
+    /// That of the manifest; without one the newest that says where the log goes on.
+    private mutating func readCheckpoint() {
+        if let manifest = store.manifest {
+            guard let file = raw.file(.checkpoint, manifest.checkpointNumber) else {
+                return damage(
+                    StoreFiles.name(.checkpoint, manifest.checkpointNumber), "is missing",
+                    "what is live is read off the log that is there")
+            }
+            return read(file, checksum: manifest.checkpointChecksum)
+        }
+        for file in raw.files(.checkpoint).reversed() {
+            read(file, checksum: nil)
+            if store.base != nil { return }
+        }
+    }
+
+    private mutating func read(_ file: RawFile, checksum: UInt32?) {
+        var decoder = CheckpointDecoder()
+        decoder.isPartial = true
+        do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
+            damage(file.name, at: 0, error.reason, "it is read all the same, where its frames are this store's")
+        }
+        var walk = FrameWalk(file, segment: UInt32(truncatingIfNeeded: file.number), seed: raw.identity.seed)
+        var last: FrameHeader?
+        while let item = next(&walk, file) {
+            switch item {
+            case .gap(let gap):
+                damage(file.name, at: gap.range.lowerBound, gap.reason, Self.incomplete)
+            case .frame(let frame):
+                let follows = last?.kind != .commit && frame.header.previousChecksum == last?.checksum ?? 0
+                if !follows || frame.header.kind != .state && frame.header.kind != .commit {
+                    damage(file.name, at: frame.offset, "a frame that does not follow here", Self.incomplete)
+                }
+                last = frame.header
+                apply(frame, of: file, to: &decoder)
+            }
+        }
+        if last?.kind != .commit {
+            damage(file.name, at: file.size, "ends early", Self.incomplete)
+        } else if let checksum, last?.checksum != checksum {
+            damage(file.name, "is not the checkpoint that the manifest names", "the store may be of two moments")
+        }
+        store.checkpointFile = file
+        store.state = decoder.state
+        store.base = nil
+        guard let position = decoder.position else {
+            return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
+        }
+        do throws(DecodingFailure) { try decoder.check(position) } catch {
+            damage(file.name, error.reason, "a writer refuses the store")
+        }
+        store.base = OfflineStore.Base(position: position, sealed: decoder.sealed, open: decoder.open)
+    }
+
+    private static let incomplete = "live tasks and parents may be missing"
+
+    private mutating func apply(_ frame: RawFrame, of file: RawFile, to decoder: inout CheckpointDecoder) {
+        var failures: [String] = []
+        do throws(DecodingFailure) {
+            let body = try frame.body()
+            try body.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
+                try LogRecord.forEach(in: bytes) { (kind, offset, fields) throws(DecodingFailure) in
+                    do throws(DecodingFailure) { try decoder.apply(kind, fields) } catch {
+                        failures.append("record of kind \(kind) at \(offset): \(error.reason)")
+                    }
+                }
+            }
+        } catch { failures.append(error.reason) }
+        for failure in failures {
+            damage(file.name, at: frame.offset, failure, Self.incomplete)
+        }
+    }
+
+    private mutating func next(_ walk: inout FrameWalk, _ file: RawFile) -> FrameWalk.Item? {
+        do throws(FileError) { return try walk.next() } catch {
+            damage(file.name, at: walk.position, "\(error)", "what is behind it is not read")
+            return nil
+        }
+    }
+
+    // MARK: Index
+
+    /// The segments that the checkpoint names; without one all that are there.
+    private mutating func readIndex() {
+        guard let base = store.base else {
+            for file in raw.files(.index) { survey(file, to: nil, because: nil) }
+            return
+        }
+        for sealed in base.sealed {
+            guard let file = raw.file(.index, UInt64(sealed.number)) else {
+                damage(
+                    StoreFiles.name(.index, UInt64(sealed.number)), "is missing",
+                    "the children in \(sealed.entryCount) blocks are lost")
+                store.mayMissChildren = true
+                continue
+            }
+            check(file)
+            do throws(OfflineFailure) {
+                store.segments.append(
+                    try IndexDirectory(
+                        file, directoryOffset: sealed.directoryOffset, count: Int(sealed.entryCount),
+                        seed: raw.identity.seed))
+            } catch {
+                survey(file, to: Int(clamping: sealed.directoryOffset), because: error.reason)
+            }
+        }
+        let named = Set(base.sealed.map { UInt64($0.number) } + (base.open.map { [UInt64($0.number)] } ?? []))
+        // A checkpoint that is damaged may name others too.
+        if store.mayMissChildren {
+            for file in raw.files(.index) where !named.contains(file.number) { survey(file, to: nil, because: nil) }
+        }
+        guard let open = base.open else { return }
+        guard let file = raw.file(.index, UInt64(open.number)) else {
+            store.mayMissChildren = true
+            return damage(
+                StoreFiles.name(.index, UInt64(open.number)), "is missing",
+                "the children in \(open.entries.count) blocks are lost")
+        }
+        check(file)
+        if file.size < Int(clamping: open.length) {
+            damage(file.name, at: file.size, "ends before byte \(open.length)", "children behind that are lost")
+        }
+        store.segments.append(IndexDirectory(file, blocksEnd: Int(clamping: open.length), entries: open.entries))
+    }
+
+    private mutating func check(_ file: RawFile) {
+        do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
+            damage(file.name, at: 0, error.reason, "a writer refuses the store; its blocks are read all the same")
+        }
+    }
+
+    /// Finds the blocks of a segment without its directory.
+    private mutating func survey(_ file: RawFile, to end: Int?, because reason: String?) {
+        if let reason {
+            damage(file.name, at: end, reason, "nothing: the directory is made again from the blocks")
+        }
+        do throws(FileError) {
+            let survey = try BlockSurvey(of: file, to: end, seed: raw.identity.seed)
+            store.findings += survey.findings
+            if !survey.findings.isEmpty { store.mayMissChildren = true }
+            store.segments.append(
+                IndexDirectory(file, blocksEnd: min(end ?? file.size, file.size), entries: survey.entries))
+        } catch {
+            damage(file.name, "\(error)", "its children are not read")
+            store.mayMissChildren = true
+        }
+    }
+
+    // MARK: Log
+
+    private mutating func readLog(from position: LogPosition?) {
+        var replay = OfflineReplay(raw, state: store.state)
+        replay.run(from: position, newest: store.manifest?.newestLog)
+        store.findings += replay.findings
+        store.state = replay.state
+        store.tail = replay.tail
+        store.logEnd = replay.committedEnd
+        store.logGaps = replay.gaps
+        store.mayMissIDs = replay.hasGap && (replay.endsInDamage || position == nil)
+    }
+}
+
+extension FileHeader.Failure {
+    var reason: String {
+        switch self {
+        case .notAStore(let reason), .unsupported(let reason), .damaged(let reason): reason
+        }
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import QuernStore
+import SystemPackage
+
+/// `quern export`: a whole store as JSON Lines, or the children of one parent.
+struct Export: ToolCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write a store, or the ended children of one parent, as JSON Lines or CSV.",
+        discussion: """
+            A whole store goes into JSON Lines without loss, bytes as Base64 and times as milliseconds since 1970: \
+            quern import makes the same store of it. A store in use is exported as it is at one moment. Of a damaged \
+            one what can be read is written, what is lost is told on standard error, and the exit status is 1.
+
+            CSV has the children of one parent: with --layout a column for each field of their memos, else the memos \
+            as hexadecimal digits. There is no Arrow or Parquet: tools that have them read CSV and JSON Lines.
+
+            Examples:
+              quern export /var/lib/service/tasks --output tasks.jsonl
+              quern export /var/lib/service/tasks | zstd > tasks.jsonl.zst
+              quern export /var/lib/service/tasks --parent 1 --format csv --layout 'u64 files,u64 bytes'
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case jsonl, csv }
+
+    @OptionGroup var store: StoreArgument
+    @Option(help: "Only the ended children of this task; 0 for the root tasks.")
+    var parent: TaskID?
+    @Option(help: "The format.")
+    var format = Format.jsonl
+    @Option(help: "Write into this file, which must not exist, in the place of standard output.", completion: .file())
+    var output: String?
+    @OptionGroup var layout: LayoutOptions
+    @OptionGroup var progress: ProgressOptions
+
+    func validate() throws {
+        if format == .csv, parent == nil {
+            throw ValidationError("CSV has the children of one parent: name it with --parent.")
+        }
+        if format == .jsonl, layout.layout != nil {
+            throw ValidationError("JSON Lines have memos as they are. For decoded ones see quern children --json.")
+        }
+    }
+
+    func run(into output: inout Output) throws -> ExitStatus {
+        guard let path = self.output else { return try export(&output) }
+        let descriptor: FileDescriptor
+        do {
+            descriptor = try FileDescriptor.open(
+                FilePath(path), .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec],
+                permissions: .ownerReadWrite)
+        } catch { throw ToolError(.unreadable, "cannot create \(path): \(error)") }
+        do {
+            var file = Output.writing(to: descriptor)
+            let status = try export(&file)
+            try file.flush()
+            try descriptor.close()
+            return status
+        } catch {
+            // Half a file would be taken for a whole one.
+            try? descriptor.close()
+            try? PosixFileSystem().remove(FilePath(path))
+            throw error
+        }
+    }
+
+    private func export(_ output: inout Output) throws -> ExitStatus {
+        let source = try OfflineStore.read(at: store.path)
+        guard let parent else { return try exportStore(source, &output) }
+        return try exportChildren(of: parent, source, &output)
+    }
+
+    private func exportStore(_ source: OfflineStore, _ output: inout Output) throws -> ExitStatus {
+        var contents = try source.contents(for: .look, "export", progress)
+        var writer = ExchangeWriter(to: output)
+        defer { output = writer.output }
+        try contents.tell(&writer)
+        for loss in contents.losses { writer.output.warn(Printable.text(loss.line)) }
+        return contents.losses.isEmpty ? .fine : .findings
+    }
+
+    private func exportChildren(
+        of parent: TaskID, _ source: OfflineStore, _ output: inout Output
+    ) throws -> ExitStatus {
+        for finding in source.findings where finding.severity == .damage { output.warn(finding.line) }
+        var status = source.isDamaged ? ExitStatus.findings : .fine
+        var children = source.children(of: parent, columns: [.all, .attachments])
+        var line = ProgressLine(
+            "export", .items("children"), of: children.counts.total, isWanted: progress.progress)
+        defer { line.finish() }
+        var csv = ChildrenCSV(names: source.names, layout: layout.layout)
+        var writer = ExchangeWriter(to: output)
+        defer { output = writer.output }
+        if format == .csv { try csv.writeHeader(to: &writer.output) }
+        var block = ChildBlock()
+        var done: UInt64 = 0
+        while let item = children.next(into: &block) {
+            switch item {
+            case .lost(let finding, _):
+                writer.output.warn(finding.line)
+                status = .findings
+            case .block:
+                switch format {
+                case .csv: try csv.write(block, to: &writer.output)
+                case .jsonl: try writer.add(block.shownRows())
+                }
+                done += UInt64(block.count)
+                line.update(done)
+            }
+        }
+        if csv.misfits > 0 {
+            writer.output.warn("\(csv.misfits) memos are not of the layout")
+            status = .findings
+        }
+        return status
+    }
+}
