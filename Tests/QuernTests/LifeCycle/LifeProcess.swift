@@ -112,7 +112,7 @@ final class LifeProcess: Sendable {
 
     private static func describe(_ dispatcher: borrowing Dispatcher) -> String {
         let flights = dispatcher.inFlight.values.map { flight in
-            "\(flight.pull.work), \(flight.pull.claims.remaining) left, interrupted: \(flight.pull.claims.isInterrupted)"
+            "\(flight.pull.work), \(flight.pull.claims.remaining) left, \(flight.pull.claims.isInterrupted)"
         }
         return "\(dispatcher.statistics), \(dispatcher.workerCount) workers, \(dispatcher.parked) parked, "
             + "\(dispatcher.uncommittedTransactions) uncommitted, \(dispatcher.questionsUnderWay) asked, \(flights)"

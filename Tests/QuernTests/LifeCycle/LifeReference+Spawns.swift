@@ -51,7 +51,7 @@ extension LifeReference {
         if parent == .none { return checkRoot(id, script) }
         if let same = instances[instance(id)], same.count > most(of: script, below: parent) {
             report(
-                "\(describe(id)) was spawned \(same.count) times: \(same), as \(script.way) of script \(script.spawner ?? 0)"
+                "\(describe(id)) was spawned \(same.count) times: \(same), as \(script.way) of \(script.spawner ?? 0)"
             )
         }
         if isRerunChild(id) {

@@ -196,7 +196,7 @@ struct LifeCall: Sendable, CustomStringConvertible {
     }
 
     var description: String {
-        "\(finalizes ? "finalize" : "execute") of task \(id) (script \(script.number), \(script.kind)), attempt \(attempt)"
+        "\(finalizes ? "finalize" : "execute") of task \(id) (script \(script.number), \(script.kind)), call \(attempt)"
     }
 }
 
