@@ -67,7 +67,8 @@ struct Compact: ToolCommand {
                 $0.field("live_tasks", report.liveTasks)
             }
         }
-        let freed = report.bytesBefore - report.bytesAfter
+        let freed = max(report.bytesBefore - report.bytesAfter, 0)
+        let share = Numbers.percent(Double(freed), of: Double(report.bytesBefore))
         var table = Table(.left(), .right())
         table.add("before", "\(Numbers.bytes(report.bytesBefore))")
         table.add(dryRun ? "would be" : "after", "\(Numbers.bytes(report.bytesAfter))")
