@@ -56,8 +56,8 @@ package struct OfflineStore: Sendable {
             let found = (store.findings.filter { $0.severity == .damage }, store.manifest?.checkpointNumber)
             let newest = try? StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
                 .readManifest().checkpointNumber
-            // What a writer changes under way looks like damage once, and not twice under one checkpoint. All files that
-            // the store names are open: they stay as they are.
+            // What a writer changes under way looks like damage once, and not twice under one checkpoint. All files
+            // that the store names are open: they stay as they are.
             if let generation = found.1 {
                 attempts.begin(generation: generation)
                 let isBelieved = attempts.believes(generation: generation, newest: newest ?? generation)
