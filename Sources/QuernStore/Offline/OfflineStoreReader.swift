@@ -212,9 +212,7 @@ struct OfflineStoreReader {
         for segment in Set(payloads.keys).union(slots.keys).sorted() where raw.file(.log, UInt64(segment)) == nil {
             damage(
                 StoreFiles.name(.log, UInt64(segment)), "is missing",
-                "the payloads of \(payloads[segment] ?? 0) live tasks and \(slots[segment] ?? 0) of their slots are "
-                    + "lost"
-            )
+                "lost: the payloads of \(payloads[segment] ?? 0) live tasks, and \(slots[segment] ?? 0) of their slots")
         }
     }
 }
