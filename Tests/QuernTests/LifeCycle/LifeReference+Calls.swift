@@ -74,6 +74,8 @@ extension LifeReference {
 
     mutating func returned(_ call: LifeCall) {
         tasks[call.id]?.isRunning = false
+        // What cannot be stored is as an error, which does not count when the call was cut short.
+        if (call.finalizes ? call.script.finalize : call.script.execute).ending == .unencodable { return }
         if call.finalizes {
             tasks[call.id]?.hasFinalized = true
         } else {
