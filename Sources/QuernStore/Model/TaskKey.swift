@@ -50,6 +50,7 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// A key is a keyed hash already, which nobody can foresee: hashing it once more would only take time.
+    // swift-format-ignore: NoLeadingUnderscores
     public func _rawHashValue(seed: Int) -> Int { Int(truncatingIfNeeded: second) ^ seed }
 
     public func hash(into hasher: inout Hasher) { hasher.combine(second) }
