@@ -16,14 +16,14 @@ private struct Twig: DurableTask {
     struct Memo: FixedLayoutMemo { var leaves: UInt64 }
 }
 
-private struct Branch: DurableTask {
+private struct Bough: DurableTask {
     static let type: TaskType = "storm.branch"
     var seed: UInt64
     var depth: Int
     typealias Memo = Twig.Memo
 }
 
-/// As ``Branch``, and bears no failure.
+/// As ``Bough``, and bears no failure.
 private struct Stem: DurableTask {
     static let type: TaskType = "storm.stem"
     var seed: UInt64
@@ -80,7 +80,7 @@ private enum Growth {
             let isEarly = Int.random(in: 0..<6, using: &random) == 0
             switch depth > 0 ? Int.random(in: 0..<3, using: &random) : 2 {
             case 0:
-                let child = Branch(seed: random.next(), depth: depth - 1)
+                let child = Bough(seed: random.next(), depth: depth - 1)
                 if isEarly {
                     _ = try await context.spawnNow(child, options: options)
                 } else {
@@ -117,18 +117,18 @@ private enum Growth {
         if Int.random(in: 0..<10, using: &random) == 0 { throw Trouble("in finalize") }
         var sum: UInt64 = 0
         for try await memo in context.childMemos(of: Twig.self) { sum += memo.leaves }
-        for try await memo in context.childMemos(of: Branch.self) { sum += memo.leaves }
+        for try await memo in context.childMemos(of: Bough.self) { sum += memo.leaves }
         for try await memo in context.childMemos(of: Stem.self) { sum += memo.leaves }
         return Twig.Memo(leaves: sum)
     }
 }
 
-private struct BranchHandler: OrchestratorHandler {
-    func execute(_ task: Branch, in context: TaskContext) async throws -> NoHandover {
+private struct BoughHandler: OrchestratorHandler {
+    func execute(_ task: Bough, in context: TaskContext) async throws -> NoHandover {
         try await Growth.grow(task.seed, task.depth, context)
         return NoHandover()
     }
-    func finalize(_ task: Branch, handover: NoHandover, in context: FinalizeContext) async throws -> Twig.Memo {
+    func finalize(_ task: Bough, handover: NoHandover, in context: FinalizeContext) async throws -> Twig.Memo {
         try await Growth.leaves(context, task.seed)
     }
 }
@@ -157,7 +157,7 @@ struct StormTests {
         return try await TaskScheduler(storeAt: "/store", configuration: configuration) {
             $0.register(TwigHandler(), retry: .constant(.milliseconds(1), attempts: 3))
             $0.register(
-                BranchHandler(), retry: .constant(.milliseconds(1), attempts: 3), runsOn: .threads,
+                BoughHandler(), retry: .constant(.milliseconds(1), attempts: 3), runsOn: .threads,
                 onChildFailure: .tolerate)
             $0.register(StemHandler(), retry: .constant(.zero, attempts: 2), onChildFailure: .failFast)
         }
@@ -168,7 +168,7 @@ struct StormTests {
         let some = TaskID(UInt64.random(in: 1...max(1, scheduler.core.store.lastTask.rawValue), using: &random))
         switch Int.random(in: 0..<24, using: &random) {
         case 0..<6:
-            roots.append(try await scheduler.submit(Branch(seed: random.next(), depth: 2)).id)
+            roots.append(try await scheduler.submit(Bough(seed: random.next(), depth: 2)).id)
         case 6..<9:
             let key = "r\(Int.random(in: 0..<3, using: &random))"
             let options = TaskOptions(key: key, onDuplicate: .replace)

@@ -14,25 +14,6 @@ struct CompactProcessTests {
     /// `QUERN_KILLS`: how often.
     private static let kills = ProcessInfo.processInfo.environment["QUERN_KILLS"].flatMap { Int($0) } ?? 10
 
-    /// The program, which is built beside the tests.
-    private static func executable() throws -> URL {
-        let arguments = CommandLine.arguments
-        let bundle = arguments.firstIndex(of: "--test-bundle-path").flatMap { arguments.dropFirst($0 + 1).first }
-        for path in [bundle, arguments.first].compactMap(\.self) {
-            var place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-            while place.path != "/" {
-                place.deleteLastPathComponent()
-                let candidate = place.appendingPathComponent("quern")
-                if FileManager.default.isExecutableFile(atPath: candidate.path),
-                    !FileManager.default.fileExists(atPath: candidate.appendingPathComponent("Package.swift").path)
-                {
-                    return candidate
-                }
-            }
-        }
-        throw CocoaError(.fileNoSuchFile)
-    }
-
     private static func exported(_ store: FilePath) throws -> String {
         var output = Output.captured()
         let command = try #require(try QuernTool.parseAsRoot(["export", store.string]) as? Export)
@@ -64,7 +45,7 @@ struct CompactProcessTests {
     /// Runs the command, and kills it after so many looks at the directory. Returns how many there were.
     private static func compact(_ store: FilePath, killedAfter limit: Int?) throws -> Int {
         let process = Process()
-        process.executableURL = try executable()
+        process.executableURL = try ToolProcess.executable()
         process.arguments = ["compact", store.string]
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice

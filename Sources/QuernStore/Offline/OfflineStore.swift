@@ -50,13 +50,19 @@ package struct OfflineStore: Sendable {
         at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()
     ) throws(StoreError) -> OfflineStore {
         var last: (findings: [StoreFinding], generation: UInt64?)?
+        var attempts = ReadAttempts()
         for _ in 1..<ReadAttempts.limit {
             let store = OfflineStoreReader.read(try RawStore(at: directory, fileSystem: fileSystem))
             let found = (store.findings.filter { $0.severity == .damage }, store.manifest?.checkpointNumber)
             let newest = try? StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
                 .readManifest().checkpointNumber
-            // What a writer changes under way looks like damage once, and not twice under one checkpoint.
-            if found.0.isEmpty, newest == found.1 || newest == nil { return store }
+            // What a writer changes under way looks like damage once, and not twice under one checkpoint. All files
+            // that the store names are open: they stay as they are.
+            if let generation = found.1 {
+                attempts.begin(generation: generation)
+                let isBelieved = attempts.believes(generation: generation, newest: newest ?? generation)
+                if found.0.isEmpty, isBelieved { return store }
+            }
             if let last, last.generation == found.1, last.findings == found.0 { return store }
             last = found
         }

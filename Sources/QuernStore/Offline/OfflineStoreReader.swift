@@ -13,6 +13,7 @@ struct OfflineStoreReader {
         reader.store.mayMissChildren = reader.store.findings.contains { $0.severity == .damage }
         reader.readIndex()
         reader.readLog(from: reader.store.checkpointPosition)
+        reader.checkNamedSegments()
         return reader.store
     }
 
@@ -199,6 +200,20 @@ struct OfflineStoreReader {
         store.logEnd = replay.committedEnd
         store.logGaps = replay.gaps
         store.mayMissIDs = replay.hasGap && (replay.endsInDamage || position == nil)
+    }
+
+    /// What live tasks have in log segments that are not there is lost.
+    private mutating func checkNamedSegments() {
+        var (payloads, slots): ([UInt32: Int], [UInt32: Int]) = ([:], [:])
+        for entry in store.state.live.runs where entry.live != 0 {
+            payloads[entry.run.segment, default: 0] += entry.live.nonzeroBitCount
+        }
+        for (_, _, place) in store.state.slots.all { slots[place.segment, default: 0] += 1 }
+        for segment in Set(payloads.keys).union(slots.keys).sorted() where raw.file(.log, UInt64(segment)) == nil {
+            damage(
+                StoreFiles.name(.log, UInt64(segment)), "is missing",
+                "lost: the payloads of \(payloads[segment] ?? 0) live tasks, and \(slots[segment] ?? 0) of their slots")
+        }
     }
 }
 

@@ -31,3 +31,11 @@ package struct StoreFinding: Sendable, Equatable {
         self.consequence = consequence
     }
 }
+
+extension StoreFinding {
+    /// "3 children of task 7", "1 root task".
+    static func children(_ count: UInt64, of parent: TaskID) -> String {
+        if parent == .none { return count == 1 ? "1 root task" : "\(count) root tasks" }
+        return "\(count) \(count == 1 ? "child" : "children") of task \(parent)"
+    }
+}

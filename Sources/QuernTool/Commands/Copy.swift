@@ -10,7 +10,8 @@ struct Copy: ToolCommand {
         discussion: """
             With --live the store may be in use, and its writer is not disturbed: the copy has all that was committed \
             when it began, and maybe more. Without it the writer's lock is taken. The copy is a store with the same \
-            identity, on which a service goes on where this one was: let only one of them.
+            identity, on which a service goes on where this one was: let only one of them. The children's blocks are \
+            copied as they are: quern verify says whether they are whole.
 
             Examples:
               quern copy /var/lib/service/tasks --live --into /backup/tasks

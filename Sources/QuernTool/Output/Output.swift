@@ -46,7 +46,7 @@ struct Output {
     /// A JSON object on a line.
     mutating func json(_ fields: (inout JSONLine) -> Void) throws(OutputFailure) {
         buffer.append(0x7B)
-        // There and back, so that nothing is copied.
+        // The buffer changes hands; a second reference to it would have it copied for each line.
         var line = JSONLine()
         swap(&line.buffer, &buffer)
         fields(&line)

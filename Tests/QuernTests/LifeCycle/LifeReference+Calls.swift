@@ -67,13 +67,15 @@ extension LifeReference {
             }
             guard var bucket = rates[scope] else { continue }
             if bucket.available(at: call.now) < 1 { report("\(call) is beyond the rate of \(scope)") }
-            bucket.take(1)
+            bucket.take(1, at: call.now)
             rates[scope] = bucket
         }
     }
 
     mutating func returned(_ call: LifeCall) {
         tasks[call.id]?.isRunning = false
+        // What cannot be stored is as an error, which does not count when the call was cut short.
+        if (call.finalizes ? call.script.finalize : call.script.execute).ending == .unencodable { return }
         if call.finalizes {
             tasks[call.id]?.hasFinalized = true
         } else {

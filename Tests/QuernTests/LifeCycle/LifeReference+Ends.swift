@@ -107,7 +107,8 @@ extension LifeReference {
     ) -> Bool {
         let failure = outcome.failure
         if failure.reason == "quarantined" {
-            return outcome.kind == .deadLettered && crashLimit > 0 && record.crashes >= crashLimit
+            // It may have been noted as running, and not have come to it.
+            return outcome.kind == .deadLettered && crashLimit > 0 && record.crashes + 1 >= crashLimit
         }
         if record.redrives != nil, failure.reason == "redriven tree is gone" {
             return redriven(by: id).contains { tasks[$0]?.isDropped == true }

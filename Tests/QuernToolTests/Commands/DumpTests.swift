@@ -8,7 +8,7 @@ import Testing
 
 @Suite("quern dump")
 struct DumpTests {
-    private func dump(_ arguments: String...) throws -> (status: ToolStatus, lines: [String], warnings: [String]) {
+    private func run(_ arguments: String...) throws -> (status: ToolStatus, lines: [String], warnings: [String]) {
         try ToolStore.run(["dump"] + arguments)
     }
 
@@ -18,9 +18,9 @@ struct DumpTests {
         var names: Set<String> = []
         for file in try store.files() {
             let path = store.path.appending(file).string
-            let people = try dump(path)
+            let people = try run(path)
             #expect(people.status == .fine, "\(file): \(people.lines.filter { $0.contains("DAMAGED") })")
-            let programs = try dump(path, "--json")
+            let programs = try run(path, "--json")
             #expect(programs.status == .fine)
             #expect(programs.lines.count == people.lines.count)
             #expect(programs.lines.allSatisfy { $0.hasPrefix(#"{"type":""#) && $0.hasSuffix(#","problem":null}"#) })
@@ -51,9 +51,9 @@ struct DumpTests {
                 }
             }
         }
-        let log = try dump(store.path.appending("log-0000000001").string, "--redact")
+        let log = try run(store.path.appending("log-0000000001").string, "--redact")
         #expect(log.lines.contains { $0.contains("task id=1 payload=<4 bytes>") }, "\(log.lines)")
-        let plain = try dump(store.path.appending("log-0000000001").string)
+        let plain = try run(store.path.appending("log-0000000001").string)
         #expect(plain.lines.contains { $0.contains("task id=1 payload=2f737276") })
     }
 
@@ -61,14 +61,14 @@ struct DumpTests {
     func damaged() throws {
         let store = try ToolStore.make()
         let log = store.path.appending("log-0000000001").string
-        let whole = try dump(log)
+        let whole = try run(log)
         try store.flip("log-0000000001", at: 128)
-        let found = try dump(log)
+        let found = try run(log)
         #expect(found.status == .findings)
         #expect(found.lines[1].hasPrefix("128 bytes length="))
         #expect(found.lines[1].contains("begins_with=") && found.lines[1].contains("DAMAGED: no valid frame header"))
         #expect(found.lines.last == whole.lines.last)
-        let redacted = try dump(log, "--redact")
+        let redacted = try run(log, "--redact")
         #expect(redacted.lines[1].contains("begins_with=<64 bytes>"))
     }
 
@@ -78,13 +78,13 @@ struct DumpTests {
         let log = store.path.appending("log-0000000001")
         let elsewhere = store.directory.path.appending("copy")
         try PosixFileSystem().rename(log, to: elsewhere)
-        let found = try dump(elsewhere.string)
+        let found = try run(elsewhere.string)
         #expect(found.status == .fine)
         #expect(found.lines.count > 20)
         try PosixFileSystem().rename(elsewhere, to: log)
         for place in [3, 20, 60, 100] {
             try store.flip("log-0000000001", at: place)
-            let damaged = try dump(log.string)
+            let damaged = try run(log.string)
             #expect(damaged.status == .findings)
             #expect(damaged.lines.first?.contains("DAMAGED") == true)
             #expect(damaged.lines.dropFirst() == found.lines.dropFirst(), "byte \(place)")
@@ -96,20 +96,20 @@ struct DumpTests {
     func part() throws {
         let store = try ToolStore.make()
         let log = store.path.appending("log-0000000001").string
-        let all = try dump(log)
+        let all = try run(log)
         let starts = all.lines.filter { !$0.hasPrefix(" ") }
         let second = try #require(starts.dropFirst(2).first)
         let offset = String(second.prefix { $0 != " " })
-        let some = try dump(log, "--from", offset, "--limit", "1")
+        let some = try run(log, "--from", offset, "--limit", "1")
         #expect(some.lines.filter { !$0.hasPrefix(" ") } == [starts[0], second])
-        #expect(try dump(log, "--limit", "2").lines.filter { !$0.hasPrefix(" ") } == Array(starts[..<3]))
+        #expect(try run(log, "--limit", "2").lines.filter { !$0.hasPrefix(" ") } == Array(starts[..<3]))
     }
 
     @Test("A file that is not there, or no file of a store")
     func others() throws {
         let store = try ToolStore.make()
-        #expect(try dump(store.path.appending("log-0000000099").string).status == .unreadable)
-        let lock = try dump(store.path.appending("LOCK").string)
+        #expect(try run(store.path.appending("log-0000000099").string).status == .unreadable)
+        let lock = try run(store.path.appending("LOCK").string)
         #expect(lock.status == .findings)
         #expect(lock.lines.first?.contains("DAMAGED") == true)
     }

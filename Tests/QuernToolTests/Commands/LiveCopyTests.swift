@@ -14,24 +14,11 @@ struct LiveCopyTests {
         let isOver = Atomic(false)
     }
 
-    /// So small that files come and go all the time.
-    private static var configuration: MemoStore.Configuration {
-        var configuration = MemoStore.Configuration()
-        configuration.logSegmentBytes = 32 << 10
-        configuration.indexSegmentBytes = 24 << 10
-        configuration.checkpointBytes = 8 << 10
-        configuration.logReserveBytes = 4 << 10
-        configuration.reserveBytes = 0
-        configuration.blockSizes.full = 2 << 10
-        configuration.blockSizes.rows = 64
-        return configuration
-    }
-
     @Test("Copies made while a writer commits, checkpoints and compacts are whole, and have all that was acknowledged")
     func busy() async throws {
         let directory = try TemporaryDirectory()
         let source = directory.path.appending("store")
-        let store = try await MemoStore.open(at: source, configuration: Self.configuration)
+        let store = try await MemoStore.open(at: source, configuration: ToolStore.small)
         let label = try await store.label(for: "work")
         var root = Transaction()
         root.spawn(under: .none, label: label, at: ToolStore.submitted) { (_) throws(Never) in }

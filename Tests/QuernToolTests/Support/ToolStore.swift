@@ -27,13 +27,26 @@ struct ToolStore {
     let directory: TemporaryDirectory
     var path: FilePath { directory.path.appending("store") }
 
-    /// - Parameter closes: whether the store is closed in order; else it stays open.
-    static func make() throws -> ToolStore {
+    /// A store that was closed in order.
+    static func make(_ configuration: MemoStore.Configuration = MemoStore.Configuration()) throws -> ToolStore {
         let store = ToolStore(directory: try TemporaryDirectory())
-        let open = try MemoStore.openBlocking(at: store.path)
+        let open = try MemoStore.openBlocking(at: store.path, configuration: configuration)
         try fill(open)
         try open.closeBlocking()
         return store
+    }
+
+    /// So small that files come and go all the time, and that there are many blocks.
+    static var small: MemoStore.Configuration {
+        var configuration = MemoStore.Configuration()
+        configuration.logSegmentBytes = 32 << 10
+        configuration.indexSegmentBytes = 24 << 10
+        configuration.checkpointBytes = 8 << 10
+        configuration.logReserveBytes = 4 << 10
+        configuration.reserveBytes = 0
+        configuration.blockSizes.full = 1 << 10
+        configuration.blockSizes.rows = 20
+        return configuration
     }
 
     static func fill(_ store: MemoStore) throws {

@@ -49,12 +49,11 @@ package struct FileDump {
             if head.count >= 40 { seeds.append(head[24..<40].withUnsafeBytes { Checksum.crc32c($0) }) }
             if let store = try? RawStore(at: place, fileSystem: fileSystem) { seeds.append(store.identity.seed) }
         }
-        let start = max(FileHeader.size, options.start)
-        walk = FrameWalk(file, from: start, segment: segment, seed: seeds.first ?? 0)
+        walk = FrameWalk(file, segment: segment, seed: seeds.first ?? 0)
         for seed in seeds.dropFirst() {
             var ahead = walk
             while let step = try? ahead.step() { if case .frame = step { return } }
-            walk = FrameWalk(file, from: start, segment: segment, seed: seed)
+            walk = FrameWalk(file, segment: segment, seed: seed)
         }
     }
 
@@ -72,8 +71,9 @@ package struct FileDump {
         do throws(FileError) { item = try walk.next() } catch { throw StoreError("cannot read the file", error) }
         switch item {
         case nil: return false
-        case .gap(let gap): try emit(self.item(gap))
-        case .frame(let frame): self.emit(frame, emit)
+        case .gap(let gap) where gap.range.upperBound > options.start: try emit(self.item(gap))
+        case .frame(let frame) where frame.offset >= options.start: self.emit(frame, emit)
+        default: break
         }
         return true
     }

@@ -32,7 +32,7 @@ struct DirectoryCheck {
             let name = directories[directory].file.name
             let offset = Int(clamping: entry.offset)
             let parent = TaskID(entry.parent)
-            let children = "\(entry.outcomeCounts.total) children of parent \(parent)"
+            let children = StoreFinding.children(entry.outcomeCounts.total, of: parent)
             do throws(DecodingFailure) {
                 try context.check(root: TaskID(entry.root), of: parent)
                 if let last, last.entry.parent == entry.parent {

@@ -19,7 +19,7 @@ struct FindingList: Sendable {
             let (left, right) = ($0.element, $1.element)
             if left.severity != right.severity { return left.severity > right.severity }
             if left.file != right.file { return left.file < right.file }
-            return (left.offset ?? -1, $0.offset) < (right.offset ?? -1, $1.offset)
+            return (left.offset ?? .max, $0.offset) < (right.offset ?? .max, $1.offset)
         }
         // The directory of a segment is made again from blocks that are read once more: what is wrong there is told by
         // both.

@@ -125,7 +125,7 @@ struct IndexPartCheck {
         _ bytes: UnsafeRawBufferPointer, at bodyOffset: Int, in header: FrameHeader
     ) throws(DecodingFailure) {
         try block.read(bytes)
-        let children = "\(block.rows) children of parent \(block.parent)"
+        let children = StoreFinding.children(UInt64(block.rows), of: block.parent)
         if let index = entry(of: block.parent.rawValue, block.sequences.first) {
             let span = block.sequences.last - block.sequences.first
             part.found.append((index, UInt32(min(span, UInt64(IndexSegmentCheck.unknownSpan - 1)))))

@@ -103,7 +103,7 @@ final class IndexSegmentCheck: Sendable {
             if lost.contains(where: { $0.contains(offset) }) { continue }
             context.damage(
                 file.name, at: offset, "a directory entry whose block is not there",
-                "\(entry.outcomeCounts.total) children of parent \(entry.parent) are lost")
+                "lost: \(StoreFinding.children(entry.outcomeCounts.total, of: TaskID(entry.parent)))")
         }
         state.withLock { $0.spans = spans }
     }
@@ -150,7 +150,7 @@ final class IndexSegmentCheck: Sendable {
         }
         guard let parent = parents.first else { return "nothing that the directory names" }
         return parents.count == 1
-            ? "\(children) children of parent \(parent) are lost"
-            : "\(children) children of \(parents.count) parents are lost"
+            ? "lost: \(StoreFinding.children(children, of: TaskID(parent)))"
+            : "lost: \(children) children of \(parents.count) parents"
     }
 }

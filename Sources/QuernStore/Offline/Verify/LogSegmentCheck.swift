@@ -72,9 +72,8 @@ struct LogSegmentCheck: Sendable {
 
     /// Checks the segment. Blocking.
     func run() {
-        guard let file else {
-            return report(needs[...], at: nil, "is missing")
-        }
+        // That it is missing was told when the store was read.
+        guard let file else { return }
         var next = needs.startIndex
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: context.store.identity) } catch {
             report(needs[...], at: 0, error.reason)

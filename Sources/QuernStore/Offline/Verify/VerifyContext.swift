@@ -53,18 +53,17 @@ final class VerifyContext: Sendable {
     ///
     /// - Throws: what does not fit.
     func add(_ block: borrowing BlockCheck) throws(DecodingFailure) {
-        let state = store.state
         try check(root: block.root, of: block.parent)
-        guard block.sequences.last < state.nextSequence else {
+        guard block.sequences.last < store.state.nextSequence else {
             throw DecodingFailure("sequence \(block.sequences.last), behind all that were given out")
         }
-        guard block.ids.highest < state.nextID else {
+        guard block.ids.highest < store.state.nextID else {
             throw DecodingFailure("task \(block.ids.highest), behind all ids that were given out")
         }
-        guard state.labels.defines(block.lowestLabel), state.labels.defines(block.highestLabel) else {
+        guard store.state.labels.defines(block.lowestLabel), store.state.labels.defines(block.highestLabel) else {
             throw DecodingFailure("a label that no name has")
         }
-        let isParentLive = state.parents.contains(block.parent)
+        let isParentLive = store.state.parents.contains(block.parent)
         let (ids, sequences) = (block.ids, block.sequences)
         let (parent, count, failure) = (block.parent, block.rows, block.firstFailure)
         let isNew = rows.withLock { rows -> (sequences: Bool, ids: Bool) in

@@ -12,9 +12,14 @@ enum Interruption {
     fileprivate static let flag = Atomic(false)
 
     static func watch() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
         for number in [SIGINT, SIGTERM, SIGHUP] {
             signal(number) { _ in Interruption.flag.store(true, ordering: .relaxed) }
+            sigaddset(&signals, number)
         }
+        // Whoever started this process may have had them blocked.
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
     /// - Throws: ``ToolError`` when somebody wants an end.

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+@Suite("quern as a process")
+struct ProcessTests {
+    @Test(
+        "A wrong call ends with 2, help and version with 0, a store that is not there with 3",
+        arguments: [
+            ("quern frob", 2), ("quern info", 2), ("quern children /x 1 --layout u7", 2),
+            ("quern tasks /x --state x", 2),
+            ("quern --help", 0), ("quern help tree", 0), ("quern --version", 0), ("quern info /nowhere/at/all", 3),
+            ("quern tasks /nowhere/at/all", 3),
+        ] as [(String, Int32)])
+    func statuses(_ line: String, _ status: Int32) throws {
+        let ended = try ToolProcess.shell(line)
+        #expect(ended.status == status)
+        #expect(ended.output.isEmpty == (status != 0))
+        #expect(ended.errors.isEmpty == (status == 0))
+    }
+
+    @Test("Whoever has read enough ends it without a word")
+    func brokenPipe() throws {
+        let store = try ToolStore.make()
+        let line = "for i in {1..40}; do quern children \(store.path) 1 --json; done | head -n 1; echo ${PIPESTATUS[0]}"
+        let ended = try ToolProcess.shell(line)
+        #expect(ended.output.split(separator: "\n").count == 2)
+        #expect(ended.output.hasSuffix("\n0\n"))
+        #expect(ended.errors.isEmpty)
+    }
+
+    @Test("Output that cannot be written is an error")
+    func fullOutput() throws {
+        let store = try ToolStore.make()
+        let ended = try ToolProcess.shell("quern children \(store.path) 1 > /dev/full")
+        #expect(ended.status == 3)
+        #expect(ended.errors.hasPrefix("quern: cannot write: "))
+    }
+
+    @Test("A bench that is interrupted leaves nothing behind", arguments: ["INT", "TERM"])
+    func interrupted(_ signal: String) throws {
+        let directory = try TemporaryDirectory()
+        // Interrupted once it has begun to write.
+        let ended = try ToolProcess.shell(
+            "\"$QUERN\" bench \(directory.path) --children 100000000 & pid=$!; "
+                + "until compgen -G '\(directory.path)/*/store' >/dev/null; do :; done; kill -\(signal) $pid; wait $pid"
+        )
+        #expect(ended.status == 130)
+        #expect(ended.output.isEmpty)
+        #expect(try PosixFileSystem().list(directory.path) == [])
+    }
+}

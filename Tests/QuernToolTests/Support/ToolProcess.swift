@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+
+/// The command as a process of its own.
+enum ToolProcess {
+    /// The program, which is built beside the tests.
+    static func executable() throws -> URL {
+        let arguments = CommandLine.arguments
+        let bundle = arguments.firstIndex(of: "--test-bundle-path").flatMap { arguments.dropFirst($0 + 1).first }
+        for path in [bundle, arguments.first].compactMap(\.self) {
+            var place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+            while place.path != "/" {
+                place.deleteLastPathComponent()
+                let candidate = place.appendingPathComponent("quern")
+                if FileManager.default.isExecutableFile(atPath: candidate.path),
+                    !FileManager.default.fileExists(atPath: candidate.appendingPathComponent("Package.swift").path)
+                {
+                    return candidate
+                }
+            }
+        }
+        throw CocoaError(.fileNoSuchFile)
+    }
+
+    /// Runs a line of the shell, in which `quern` is the program.
+    static func shell(_ line: String) throws -> (status: Int32, output: String, errors: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", "quern() { \"$QUERN\" \"$@\"; }; " + line]
+        process.environment = ProcessInfo.processInfo.environment.merging(["QUERN": try executable().path]) { $1 }
+        let (output, errors) = (Pipe(), Pipe())
+        (process.standardOutput, process.standardError) = (output, errors)
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        let problems = errors.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (
+            process.terminationStatus, String(decoding: text, as: UTF8.self), String(decoding: problems, as: UTF8.self)
+        )
+    }
+}
