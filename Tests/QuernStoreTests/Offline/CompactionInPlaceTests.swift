@@ -59,6 +59,8 @@ struct CompactionInPlaceTests {
         #expect(report.children == fixture.facts.children.values.reduce(0) { $0 + UInt64($1.count) })
         #expect(report.liveTasks == UInt64(fixture.facts.live.count))
         try Self.expectNoLeftovers(files, "compacted")
+        let verified = try StoreVerifier.verify(at: OfflineFixture.store, fileSystem: files)
+        #expect(verified.findings.isEmpty, "\(verified.findings)")
         let store = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files)
         #expect(store.tail.isEmpty && store.state.dropped.isEmpty && store.state.openBlocks.isEmpty)
         _ = try Self.compact(files)

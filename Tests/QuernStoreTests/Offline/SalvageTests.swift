@@ -96,8 +96,9 @@ struct SalvageTests {
         try StoreBuilder.build(at: "/new", fileSystem: files, configuration: OfflineFixture.configuration) {
             try contents.tell(&$0)
         }
+        let verified = try StoreVerifier.verify(at: "/new", fileSystem: files, options: .init(threads: 1))
+        #expect(verified.findings.isEmpty, "\(place): \(verified.findings)")
         let built = try OfflineStore.read(at: "/new", fileSystem: files)
-        #expect(built.findings.isEmpty, "\(place): \(built.findings)")
         var again = try OfflineContents(of: built, for: .whole)
         let rebuilt = try CollectedContents(of: &again)
         #expect(rebuilt.children == found.children && rebuilt.live == found.live, "\(place)")

@@ -13,6 +13,8 @@ struct StoreBuilderTests {
         let fixture = try await OfflineFixture.random(seed: seed, closes: seed % 2 == 0)
         let contents = try OfflineFixture.build("/new", on: fixture.files)
         expectSame(try await OfflineFixture.facts(of: "/new", on: fixture.files), fixture.facts, "seed \(seed)")
+        let verified = try StoreVerifier.verify(at: "/new", fileSystem: fixture.files)
+        #expect(verified.findings.isEmpty, "\(verified.findings)")
         #expect(contents.children == fixture.facts.children.values.reduce(0) { $0 + UInt64($1.count) })
     }
 

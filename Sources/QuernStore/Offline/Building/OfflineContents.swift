@@ -173,7 +173,10 @@ package struct OfflineContents {
 
     private func tellParents(_ sink: inout some StoreSink) throws {
         for record in store.state.parents.records where isThere(record.status.id) {
-            try sink.add(ParentContents(id: record.status.id, firstFailure: record.status.firstFailure))
+            let id = record.status.id
+            // The first one may be lost. Of root tasks it may have been dropped, and counts all the same.
+            let isFound = id != .none && (purpose == .salvage || purpose == .rebuiltIndex)
+            try sink.add(ParentContents(id: id, firstFailure: isFound ? .none : record.status.firstFailure))
         }
     }
 
