@@ -30,7 +30,7 @@ private enum Lives {
 struct LifeCycleTests {
     @Test("Whatever is asked and whenever the process dies, each task ends once, for a reason, with all below it")
     func lives() async throws {
-        let count = Lives.count ?? (Lives.seed == nil ? 200 : 1)
+        let count = Lives.count ?? (Lives.seed == nil ? 60 : 1)
         let first = Lives.seed ?? (Lives.count == nil ? 1 : .random(in: 0...UInt64(UInt32.max)))
         if Lives.count != nil { print("life: \(count) lives of \(Lives.steps) steps, QUERN_SEED=\(first)") }
         await withTaskGroup(of: Void.self) { group in

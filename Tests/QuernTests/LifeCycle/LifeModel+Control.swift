@@ -160,6 +160,8 @@ extension LifeModel {
         }
         let count = try await process.scheduler.resubmitDeadLetters()
         note("\(count)")
+        // What a process did after its death is not known.
+        if process.isOver { return }
         let keyless = world.with { reference in
             before.keys.count { reference.script(of: $0)?.options.key == nil }
         }

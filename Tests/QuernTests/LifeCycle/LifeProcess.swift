@@ -120,6 +120,8 @@ final class LifeProcess: Sendable {
     }
 
     private var isSettled: Bool {
+        // A process that has not begun to run may be over as well.
+        if core.read({ $0.phase == .idle }) { return isOver }
         let hanging = stage.hanging.count
         return core.read { state in
             if state.failure != nil || state.phase == .stopping || state.phase == .stopped { return true }
