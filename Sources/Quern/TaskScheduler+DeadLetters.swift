@@ -72,7 +72,8 @@ extension TaskScheduler {
     ///   or because of its children, is redriven in the same way, at any depth. A child that completed in spite of
     ///   failures below it counts as completed.
     /// - When the old task failed because children did (``ChildFailurePolicy``), those that were cancelled for it run
-    ///   again too, from the start.
+    ///   again too, from the start. One that had executed by then spawns its siblings once more, beside those that it
+    ///   spawned before.
     /// - What runs again does not wait for what the old tasks waited for (earliest start, dependencies), and has no key
     ///   if it is a child.
     ///

@@ -289,20 +289,6 @@ struct DispatcherTests {
         #expect(bits(third) == 0b010 && third?.isNoted == true && dispatcher.inFlightNote == [TaskID(2)])
     }
 
-    @Test("A parent whose execute has failed ends without a handler too, once it has no child that lives (T9)")
-    func failedWithoutHandler() {
-        var dispatcher = dispatcher()
-        var live = LiveTasks()
-        live.runs = [LiveTasks.Run(run: .test(1, count: 1, parent: 0, label: 3), live: 1)]
-        live.details[TaskID(1)] = LiveTasks.Detail()
-        live.details[TaskID(1)]?.phase = TaskPhase.failed
-        var status = ParentStatus(id: TaskID(1))
-        status.phase = TaskPhase.failed
-        live.parents = [status]
-        dispatcher.recover(live, wasClean: true)
-        #expect(dispatcher.fails.map(\.id) == [TaskID(1)] && dispatcher.heldCounts.isEmpty)
-    }
-
     @Test("After an unclean end the first pulls are noted before they run (T14)")
     func carefulStart() {
         var dispatcher = dispatcher()

@@ -175,47 +175,6 @@ struct TypeTests {
         try await newer.close()
     }
 
-    /// A child that has children of its own, as far as the scheduler knows.
-    private struct Inner: DurableTask {
-        static let type: TaskType = "test.inner"
-        typealias Memo = NoMemo
-    }
-
-    private struct InnerHandler: OrchestratorHandler {
-        func execute(_ task: Inner, in context: TaskContext) async throws -> NoHandover { NoHandover() }
-        func finalize(_ task: Inner, handover: NoHandover, in context: FinalizeContext) async throws -> NoMemo {
-            throw Trouble("not yet")
-        }
-    }
-
-    @Test(
-        "A parent that waits for a handler to finalize it is held, and cancelled with its own parent (T10)",
-        arguments: [false, true])
-    func heldParent(isDueAtStart: Bool) async throws {
-        let plan = PlanHandler(onExecute: { _, context in try context.spawnChild(Inner()) })
-        let first = try await TestScheduler(files: files) {
-            $0.register(plan)
-            $0.register(StepHandler())
-            $0.register(InnerHandler(), retry: .constant(.seconds(3600), attempts: 2))
-        }
-        let id = try await first.scheduler.submit(Plan(children: 0)).id
-        await first.runUntilIdle()
-        try await first.stop()
-        let start = first.clock.now.advanced(by: isDueAtStart ? .seconds(7200) : .zero)
-        let second = try await TestScheduler(files: files, now: start) {
-            $0.register(plan)
-            $0.register(StepHandler())
-        }
-        await second.advance(by: .seconds(7200))
-        #expect(second.scheduler.heldTypes == [HeldType(name: "test.inner", count: 1)])
-        #expect(second.scheduler.statistics.held == 1)
-        #expect(try await second.scheduler.cancel(id))
-        await second.runUntilIdle()
-        #expect(second.scheduler.core.store.totals.live == 0)
-        #expect(second.scheduler.heldTypes.isEmpty && second.scheduler.statistics.held == 0)
-        try await second.stop()
-    }
-
     @Test("A name that two types claim, or that has a version in it, is refused")
     func refusals() async throws {
         struct Numbered: DurableTask {

@@ -23,9 +23,9 @@ extension Dispatcher {
             var ready = makeReady(entry.run, entry.live)
             let attributes = live.attributes[entry.run.firstID] ?? []
             let terms = attributes.isEmpty ? TaskAttributes() : read(attributes, into: &ready)
+            if let limit = terms?.attemptLimit { recoverDeadlines(ready, limit, firstStarts) }
             recoverEarly(&ready, terms, executing, details: live.details)
             recover(ready, terms, details: live.details)
-            if let limit = terms?.attemptLimit { recoverDeadlines(ready, limit, firstStarts) }
         }
         for status in live.parents { touched(status) }
         if !wasClean { carefulPulls = 4 * limits.concurrency }

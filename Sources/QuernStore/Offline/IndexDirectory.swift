@@ -102,7 +102,7 @@ struct IndexDirectory: Sendable {
     }
 
     /// All entries in order, a few at a time.
-    func forEach(_ body: (DirectoryEntry) -> Void) throws(OfflineFailure) {
+    func forEachEntry(_ body: (DirectoryEntry) -> Void) throws(OfflineFailure) {
         try forEachPiece({ _ in }, entry: body)
     }
 

@@ -107,7 +107,7 @@ extension OfflineStore {
 
     /// A directory that cannot be read any more was read when it was verified.
     func forEachEntry(_ body: (DirectoryEntry) -> Void) {
-        for segment in segments { try? segment.forEach(body) }
+        for segment in segments { try? segment.forEachEntry(body) }
         for blocks in tail.values { for block in blocks { body(block.entry) } }
         for rows in state.openBlocks.values { body(BlockExtent(rows).entry) }
         for rows in state.endedBlocks { body(BlockExtent(rows).entry) }

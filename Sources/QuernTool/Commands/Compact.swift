@@ -67,12 +67,12 @@ struct Compact: ToolCommand {
                 $0.field("live_tasks", report.liveTasks)
             }
         }
-        let freed = report.bytesBefore - report.bytesAfter
+        let freed = max(report.bytesBefore - report.bytesAfter, 0)
+        let share = Numbers.percent(Double(freed), of: Double(report.bytesBefore))
         var table = Table(.left(), .right())
         table.add("before", "\(Numbers.bytes(report.bytesBefore))")
         table.add(dryRun ? "would be" : "after", "\(Numbers.bytes(report.bytesAfter))")
-        let share = Numbers.percent(Double(max(freed, 0)), of: Double(report.bytesBefore))
-        table.add(dryRun ? "would free" : "freed", "\(Numbers.bytes(max(freed, 0))) (\(share))")
+        table.add(dryRun ? "would free" : "freed", "\(Numbers.bytes(freed)) (\(share))")
         table.add("ended children", .number(report.children))
         table.add("live tasks", .number(report.liveTasks))
         try table.write(to: &output)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import QuernTesting
 import SystemPackage
 import Testing
@@ -45,7 +46,7 @@ struct StoreBuilderTests {
         #expect(store.findings.isEmpty && store.tail.isEmpty && store.state.openBlocks.isEmpty)
         var last: DirectoryEntry?
         for segment in store.segments {
-            try segment.forEach { entry in
+            try segment.forEachEntry { entry in
                 if let last { #expect(last < entry) }
                 last = entry
             }
@@ -97,5 +98,18 @@ struct StoreBuilderTests {
             facts.live[id]?.detail = .init()
         }
         expectSame(facts, fixture.facts, "without a checkpoint")
+    }
+
+    @Test("S17: what is built of a golden store reads as that one does to the reader made from FORMAT.md")
+    func golden() throws {
+        for store in try GoldenStores.all() {
+            let directory = try TemporaryDirectory()
+            let path = directory.path.appending("built")
+            var contents = try OfflineContents(of: try OfflineStore.read(at: FilePath(store.path)), for: .whole)
+            try StoreBuilder.build(at: path) { try contents.tell(&$0) }
+            let expected = try String(contentsOf: store.appendingPathExtension("dump"), encoding: .utf8)
+            let isSame = try PythonReader.read(URL(filePath: path.string)) == .content(expected)
+            #expect(isSame, "Python reads what is built of \(store.lastPathComponent) otherwise")
+        }
     }
 }

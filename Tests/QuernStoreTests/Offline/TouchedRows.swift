@@ -38,7 +38,7 @@ struct TouchedRows {
         var scratch = BlockScratch()
         var block = ChildBlock()
         var entries: [DirectoryEntry] = []
-        try segment.forEach { entries.append($0) }
+        try segment.forEachEntry { entries.append($0) }
         let seed = try segment.file.header.get().identity.seed
         for entry in entries {
             try OfflineBlock(entry, in: segment.file).read(

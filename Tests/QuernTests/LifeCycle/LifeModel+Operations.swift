@@ -100,7 +100,7 @@ extension LifeModel {
             switch submission {
             case .inserted: holder == nil
             case .replaced(let old): holder == old && script.options.onDuplicate == .replace
-            case .duplicate: holder != nil && script.options.onDuplicate != .replace
+            case .duplicate, .upgraded: holder != nil && script.options.onDuplicate != .replace
             default: false
             }
         if !isRight {

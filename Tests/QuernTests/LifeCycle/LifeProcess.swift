@@ -44,9 +44,9 @@ final class LifeProcess: Sendable {
         settings.clock = clock
         let scheduler = try await TaskScheduler(storeAt: "/store", configuration: settings) {
             if configuration.hasLeafHook {
-                $0.register(HookedLeafHandler(stage: stage), retry: Script.Kind.leaf.retry)
+                $0.register(LifeHookedLeafHandler(stage: stage), retry: Script.Kind.leaf.retry)
             } else {
-                $0.register(LeafHandler(stage: stage), retry: Script.Kind.leaf.retry)
+                $0.register(LifeLeafHandler(stage: stage), retry: Script.Kind.leaf.retry)
             }
             register(FailFastBranch.self, in: &$0, stage)
             register(TolerantBranch.self, in: &$0, stage)
@@ -61,7 +61,7 @@ final class LifeProcess: Sendable {
         _ kind: Kind.Type, in registry: inout Registry, _ stage: LifeStage
     ) {
         registry.register(
-            BranchHandler<Kind>(stage: stage), retry: Kind.kind.retry, onChildFailure: Kind.kind.policy)
+            LifeBranchHandler<Kind>(stage: stage), retry: Kind.kind.retry, onChildFailure: Kind.kind.policy)
     }
 
     /// Takes the picture that a crash leaves, when a handler says so.

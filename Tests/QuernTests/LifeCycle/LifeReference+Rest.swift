@@ -51,7 +51,9 @@ extension LifeReference {
         guard let record = tasks[id] else { return nil }
         if isDoomed(id) || view.details[id]?.cancel != nil { return hasChildren ? nil : "it is to be cancelled" }
         let detail = view.details[id] ?? LiveTasks.Detail()
-        if detail.phase == TaskPhase.failed { return hasChildren ? nil : "its execute failed" }
+        if detail.phase == TaskPhase.failed {
+            return hasChildren || (record.kind == .rare && !knowsRare) ? nil : "its execute failed"
+        }
         if detail.phase == TaskPhase.children {
             if hasChildren { return nil }
             if record.kind == .rare, !knowsRare { return nil }
@@ -65,9 +67,12 @@ extension LifeReference {
         }
         guard let script = script(of: id) else { return nil }
         if isHeldBack(script, at: rest.now) != nil { return nil }
-        for scope in script.scopes() {
-            if let most = concurrency[scope], count(rest.running, in: scope) >= most { return nil }
-            if rates[scope] != nil { return rest.nextDue == nil ? "the rate of \(scope) never fills" : nil }
+        let isFull = script.scopes().contains { scope in
+            concurrency[scope].map { count(rest.running, in: scope) >= $0 } ?? false
+        }
+        if isFull { return nil }
+        if let scope = script.scopes().first(where: { rates[$0] != nil }) {
+            return rest.nextDue == nil ? "the rate of \(scope) never fills" : nil
         }
         if detail.crashes > 0, !rest.suspects.isEmpty { return nil }
         return "it is ready"

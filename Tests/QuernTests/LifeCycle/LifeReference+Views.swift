@@ -87,7 +87,8 @@ extension LifeReference {
             report("\(describe(id)) was to end as \(kind), not \(detail.cancel as Any)")
         }
         tasks[id]?.cancelKind = detail.cancel
-        if let wanted = tasks[id]?.priority, detail.priority != wanted {
+        // A duplicate may have given it a better one since.
+        if let wanted = tasks[id]?.priority, (detail.priority ?? .max) > wanted {
             report("\(describe(id)) was given priority \(wanted), not \(detail.priority as Any)")
         }
         if detail.phase == TaskPhase.failed || isFirst { return }
@@ -150,7 +151,9 @@ extension LifeReference {
             if parent != .none, !shown.contains(parent) { report("\(describe(id)) lives below a task that does not") }
         }
         var holders: [String: TaskID] = [:]
-        for id in shown.sorted() where tasks[id]?.cancelKind != .superseded && tasks[id]?.redrives == nil {
+        for id in shown.sorted() where tasks[id]?.redrives == nil {
+            // Another may have taken the key of one that is to end.
+            if tasks[id]?.cancelKind != nil { continue }
             guard let script = script(of: id), let key = script.options.key, let parent = tasks[id]?.parent else {
                 continue
             }

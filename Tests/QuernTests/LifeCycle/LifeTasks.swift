@@ -99,7 +99,7 @@ func lifeNumber(_ bytes: RawSpan) -> Int? {
 /// What `execute` hands over.
 struct LifeHandover: Codable, Sendable { var number: Int }
 
-struct LeafHandler: TaskHandler {
+struct LifeLeafHandler: TaskHandler {
     let stage: LifeStage
 
     func execute(_ task: LifeTask<Leaf>, in context: TaskContext) async throws -> LeafMemo {
@@ -108,16 +108,16 @@ struct LeafHandler: TaskHandler {
 }
 
 /// As that, and wants to know of cancels.
-struct HookedLeafHandler: TaskHandler, CancelHandling {
+struct LifeHookedLeafHandler: TaskHandler, CancelHandling {
     let stage: LifeStage
 
     func execute(_ task: LifeTask<Leaf>, in context: TaskContext) async throws -> LeafMemo {
-        try await LeafHandler(stage: stage).execute(task, in: context)
+        try await LifeLeafHandler(stage: stage).execute(task, in: context)
     }
     func cancelled(_ task: LifeTask<Leaf>, id: TaskID) async throws { stage.cancelled(task.number, id) }
 }
 
-struct BranchHandler<Kind: BranchKind>: OrchestratorHandler, CancelHandling {
+struct LifeBranchHandler<Kind: BranchKind>: OrchestratorHandler, CancelHandling {
     typealias Work = LifeTask<Kind>
     let stage: LifeStage
 

@@ -76,7 +76,6 @@ final class CommitSpy: CommitObserver {
         var spawned: [(id: TaskID, parent: TaskID, label: Label, at: Timestamp)] = []
         var statuses: [TaskID: ParentStatus] = [:]
         var cancels: [(TaskID, OutcomeKind)] = []
-        var endedRoots: [TaskID] = []
     }
 
     private let core: SchedulerCore
@@ -107,7 +106,6 @@ final class CommitSpy: CommitObserver {
             news.statuses[status.id] = status
         }
         news.cancels += changes.cancels.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-        news.endedRoots += changes.endedRoots.map(\.id)
     }
 
     func take() -> News {

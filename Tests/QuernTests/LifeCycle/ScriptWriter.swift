@@ -92,7 +92,7 @@ struct ScriptWriter {
         guard random.chance(3, in: 5) else { return options }
         if random.chance(1, in: 4) {
             options.key = random.pick(Self.keys)
-            options.onDuplicate = random.pick([nil, .skip, .replace] + (isRoot ? [.reject] : []))
+            options.onDuplicate = random.pick([nil, .skip, .ignore, .replace] + (isRoot ? [.reject] : []))
         }
         if random.chance(1, in: 3) { options.priority = random.pick([50, 100, 200]) }
         if random.chance(1, in: 3) { options.group = random.pick(Self.groups) }

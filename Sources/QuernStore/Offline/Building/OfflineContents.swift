@@ -64,7 +64,7 @@ package struct OfflineContents {
     /// Ended children as the directories say. O(blocks).
     package static func expectedChildren(in store: OfflineStore) -> UInt64 {
         var children: UInt64 = 0
-        for segment in store.segments { try? segment.forEach { children += $0.outcomeCounts.total } }
+        for segment in store.segments { try? segment.forEachEntry { children += $0.outcomeCounts.total } }
         for block in store.tail.values.joined() { children += block.entry.outcomeCounts.total }
         for block in store.state.openBlocks.values { children += UInt64(block.rows.count) }
         for block in store.state.endedBlocks { children += UInt64(block.rows.count) }
