@@ -41,6 +41,7 @@ let package = Package(
             dependencies: [
                 "CLZ4", "CQuernKernels",
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
                 systemPackage,
             ],
             swiftSettings: strict),

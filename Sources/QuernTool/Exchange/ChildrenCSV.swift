@@ -35,7 +35,7 @@ struct ChildrenCSV {
             output.buffer.append(0x2C)
             output.buffer.append(decimal: block.sequence(at: index))
             output.buffer.append(0x2C)
-            output.buffer.append(kind.exchangeName)
+            output.buffer.append(kind.name)
             output.buffer.append(0x2C)
             let label = Int(block.label(at: index).rawValue)
             if names.indices.contains(label - 1) { write(text: names[label - 1], to: &output.buffer) }

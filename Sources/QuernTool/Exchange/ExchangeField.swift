@@ -108,18 +108,6 @@ enum ExchangeType: CaseIterable {
 }
 
 extension OutcomeKind {
-    /// Its name in exported files.
-    var exchangeName: StaticString {
-        switch self {
-        case .completed: "completed"
-        case .failed: "failed"
-        case .deadLettered: "dead_lettered"
-        case .cancelled: "cancelled"
-        case .expired: "expired"
-        case .superseded: "superseded"
-        case .dependencyFailed: "dependency_failed"
-        }
-    }
-
-    static let exchangeNames = allCases.map { (text: $0.exchangeName, value: $0) }
+    /// As they stand in exported files.
+    static let named = allCases.map { (text: $0.name, value: $0) }
 }

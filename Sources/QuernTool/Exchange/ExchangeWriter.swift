@@ -66,7 +66,7 @@ struct ExchangeWriter: StoreSink {
             $0.field(.phase, detail.phase)
             if detail.attempts != none.attempts { $0.field(.attempts, detail.attempts) }
             if detail.notBefore != none.notBefore { $0.field(.notBefore, detail.notBefore) }
-            if let kind = detail.cancel { $0.field(.cancel, kind.exchangeName) }
+            if let kind = detail.cancel { $0.field(.cancel, kind.name) }
             if detail.crashes != none.crashes { $0.field(.crashes, detail.crashes) }
             if let priority = detail.priority { $0.field(.newPriority, priority) }
         }
@@ -97,7 +97,7 @@ struct ExchangeWriter: StoreSink {
                 if rows.parent != .none { $0.field(.root, rows.root) }
                 $0.field(.id, row.task)
                 $0.field(.sequence, row.sequence)
-                $0.field(.kind, row.kind.exchangeName)
+                $0.field(.kind, row.kind.name)
                 $0.field(.label, row.label)
                 $0.field(.attempts, row.attempts)
                 $0.field(.started, Timestamp(milliseconds: row.startedAt))

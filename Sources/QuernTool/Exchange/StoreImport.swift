@@ -156,7 +156,7 @@ struct StoreImport<Sink: StoreSink> {
         detail.phase = try line.byte(.phase)
         if line.has(.attempts) { detail.attempts = try line.word(.attempts) }
         if line.has(.notBefore) { detail.notBefore = Timestamp(milliseconds: try line.time(.notBefore)) }
-        if line.has(.cancel) { detail.cancel = try line.choice(.cancel, in: bytes, of: OutcomeKind.exchangeNames) }
+        if line.has(.cancel) { detail.cancel = try line.choice(.cancel, in: bytes, of: OutcomeKind.named) }
         if line.has(.crashes) { detail.crashes = try line.byte(.crashes) }
         if line.has(.newPriority) { detail.priority = try line.byte(.newPriority) }
         task.detail = detail
@@ -175,7 +175,7 @@ struct StoreImport<Sink: StoreSink> {
         var row = OutcomeRow(
             task: try line.number(.id), sequence: try line.number(.sequence), startedAt: try line.time(.started),
             endedAt: try line.time(.ended), label: try line.word(.label), attempts: try line.word(.attempts),
-            valueLength: 0, kind: try line.choice(.kind, in: bytes, of: OutcomeKind.exchangeNames))
+            valueLength: 0, kind: try line.choice(.kind, in: bytes, of: OutcomeKind.named))
         guard !line.has(row.kind == .completed ? .error : .memo) else {
             throw ExchangeLine.Malformed(reason: "a memo of a task that did not complete, or an error of one that did")
         }

@@ -1,47 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
+import HeapModule
 
 /// The entries of several directories in one order, a few of each at a time.
 struct DirectoryMergeWalk {
     /// Entries of all directories that are held, about.
     private static let room = 1 << 18
 
-    private struct Cursor {
+    private struct Cursor: Comparable {
         let directory: IndexDirectory
         let number: Int
+        /// Never empty in the heap.
         var entries: ArraySlice<DirectoryEntry> = []
         var next = 0
 
         /// Where the entry that comes next is in the directory.
         var index: Int { next - entries.count }
+
+        static func < (left: Cursor, right: Cursor) -> Bool {
+            left.entries[left.entries.startIndex] < right.entries[right.entries.startIndex]
+        }
+
+        static func == (left: Cursor, right: Cursor) -> Bool { left.number == right.number }
     }
 
     private let piece: Int
-    /// A heap: the cursor with the first entry is at the front.
-    private var heap: [Cursor] = []
+    private var cursors = Heap<Cursor>()
 
     init(_ directories: [IndexDirectory]) throws(OfflineFailure) {
         piece = max(16, Self.room / max(1, directories.count))
         for (number, directory) in directories.enumerated() {
             var cursor = Cursor(directory: directory, number: number)
             try fill(&cursor)
-            guard !cursor.entries.isEmpty else { continue }
-            heap.append(cursor)
-            siftUp()
+            if !cursor.entries.isEmpty { cursors.insert(cursor) }
         }
     }
 
     /// The next entry, the number of its directory and its place there; nil at the end.
     mutating func next() throws(OfflineFailure) -> (entry: DirectoryEntry, directory: Int, index: Int)? {
-        guard let first = heap.first, let entry = first.entries.first else { return nil }
-        let found = (entry, first.number, first.index)
-        heap[0].entries.removeFirst()
-        if heap[0].entries.isEmpty { try fill(&heap[0]) }
-        if heap[0].entries.isEmpty {
-            heap.swapAt(0, heap.count - 1)
-            heap.removeLast()
-        }
-        siftDown()
-        return found
+        guard var cursor = cursors.min else { return nil }
+        let index = cursor.index
+        let entry = cursor.entries.removeFirst()
+        if cursor.entries.isEmpty { try fill(&cursor) }
+        if cursor.entries.isEmpty { cursors.removeMin() } else { cursors.replaceMin(with: cursor) }
+        return (entry, cursor.number, index)
     }
 
     private func fill(_ cursor: inout Cursor) throws(OfflineFailure) {
@@ -49,31 +50,5 @@ struct DirectoryMergeWalk {
         guard cursor.next < end else { return }
         cursor.entries = try cursor.directory.entries(in: cursor.next..<end)[...]
         cursor.next = end
-    }
-
-    private func isBefore(_ left: Int, _ right: Int) -> Bool {
-        guard let first = heap[left].entries.first, let second = heap[right].entries.first else { return false }
-        return first < second
-    }
-
-    private mutating func siftUp() {
-        var index = heap.count - 1
-        while index > 0, isBefore(index, (index - 1) / 2) {
-            heap.swapAt(index, (index - 1) / 2)
-            index = (index - 1) / 2
-        }
-    }
-
-    private mutating func siftDown() {
-        var index = 0
-        while true {
-            var smallest = index
-            for child in [2 * index + 1, 2 * index + 2] where child < heap.count && isBefore(child, smallest) {
-                smallest = child
-            }
-            if smallest == index { return }
-            heap.swapAt(index, smallest)
-            index = smallest
-        }
     }
 }
