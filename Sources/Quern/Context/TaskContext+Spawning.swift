@@ -34,12 +34,31 @@ extension TaskContext {
     ///   them until then, however many they are, and what the disk is behind: this does not wait for it. Where they
     ///   are made faster than they are written, use a stream, which does:
     ///   ``spawnChildren(from:cursor:named:chunk:pendingLimit:options:key:task:)``.
+    @inlinable
     public func spawnChildren<Tasks: Sequence>(
         _ tasks: Tasks, options: TaskOptions = TaskOptions(), key: ((Tasks.Element) -> String?)? = nil
     ) throws(SchedulerError) where Tasks.Element: DurableTask {
+        // The loop is the caller's, so that walking the sequence and making keys cost what they cost there.
+        let terms = try childTerms(of: Tasks.Element.self, options)
+        if let key {
+            for task in tasks { try spawnChild(task, terms, key: key(task)) }
+        } else {
+            for task in tasks { try spawnChild(task, terms, key: nil) }
+        }
+    }
+
+    @usableFromInline
+    func childTerms<Work: DurableTask>(
+        of type: Work.Type, _ options: TaskOptions
+    ) throws(SchedulerError) -> SpawnTerms {
         try checkChildren()
-        let terms = try core.types.terms(of: Tasks.Element.self, options)
-        for task in tasks { try spawn(task, under: id, terms, key: key.map { $0(task) } ?? terms.key) }
+        return try core.types.terms(of: type, options)
+    }
+
+    /// - Parameter key: nil for that of the terms.
+    @usableFromInline
+    func spawnChild<Work: DurableTask>(_ task: Work, _ terms: SpawnTerms, key: String?) throws(SchedulerError) {
+        try spawn(task, under: id, terms, key: key ?? terms.key)
     }
 
     /// Spawns a task beside this one, under the same parent (T7).

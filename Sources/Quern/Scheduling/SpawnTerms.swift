@@ -4,6 +4,7 @@ import QuernStore
 /// What a spawn writes beside the task's payload: decided once for a type, or for a call with options.
 ///
 /// A class, since it is looked up for each task and has parts that would be counted one by one.
+@usableFromInline
 final class SpawnTerms: Sendable {
     let label: Label
     /// Within whose root tasks keys are unique.

@@ -121,7 +121,7 @@ struct BatchKeys: Sendable {
     ) throws(StoreError) -> Plan {
         var plan = Plan(entries: entries)
         if entries.isEmpty { return plan }
-        var last = Dictionary<TaskKey, Int>(minimumCapacity: entries.count)
+        var last = [TaskKey: Int](minimumCapacity: entries.count)
         for (index, entry) in entries.enumerated() { last[entry.key] = index }
         plan.decisions.reserveCapacity(entries.count)
         for (index, entry) in entries.enumerated() {

@@ -15,12 +15,12 @@ struct RunKeys: Sendable {
         mutating func compact() {
             var rest: [TaskKey] = []
             rest.reserveCapacity(held.nonzeroBitCount)
-            forEach { rest.append($1) }
+            eachHeld { rest.append($1) }
             keys = rest
             stored = held
         }
 
-        func forEach(_ body: (_ index: Int, TaskKey) -> Void) {
+        func eachHeld(_ body: (_ index: Int, TaskKey) -> Void) {
             var bits = held
             while bits != 0 {
                 let bit = bits & ~(bits - 1)
@@ -43,7 +43,7 @@ struct RunKeys: Sendable {
     var all: some Sequence<(key: TaskID, value: TaskKey)> {
         runs.lazy.flatMap { run in
             var all: [(key: TaskID, value: TaskKey)] = []
-            run.value.forEach { all.append((TaskID(run.key.rawValue + UInt64($0)), $1)) }
+            run.value.eachHeld { all.append((TaskID(run.key.rawValue + UInt64($0)), $1)) }
             return all
         }
     }
