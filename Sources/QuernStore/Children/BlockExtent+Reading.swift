@@ -56,30 +56,33 @@ extension BlockExtent {
         }
         switch header.codec {
         case .raw:
-            try decode(entry, in: stored, columns: columns, scratch: &scratch.section, into: &block)
+            try decode(
+                entry, rows: rows, body: stored, of: parent, columns: columns, scratch: &scratch.section, into: &block)
         case .lz4:
             scratch.frame.resize(to: header.rawLength)
             try scratch.frame.withUnsafeMutableBytesThrowing { (bytes) throws(DecodingFailure) in
                 try LZ4.decompress(stored, into: bytes)
             }
             try scratch.frame.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-                try decode(entry, in: bytes, columns: columns, scratch: &scratch.section, into: &block)
+                try decode(
+                    entry, rows: rows, body: bytes, of: parent, columns: columns, scratch: &scratch.section,
+                    into: &block)
             }
-        }
-        guard block.parent == parent else { throw DecodingFailure("a block of another parent") }
-        guard block.count == rows ?? Int(entry.outcomeCounts.total) else {
-            throw DecodingFailure("a block of another length")
         }
     }
 
-    /// Decodes the block in its frame's body.
-    private static func decode(
-        _ entry: DirectoryEntry, in body: UnsafeRawBufferPointer, columns: ChildColumns, scratch: inout [UInt8],
-        into block: inout ChildBlock
+    /// Decodes the block in its frame's body, as ``decode(_:rows:frame:segment:of:seed:columns:scratch:into:)`` does.
+    static func decode(
+        _ entry: DirectoryEntry, rows: Int? = nil, body: UnsafeRawBufferPointer, of parent: TaskID,
+        columns: ChildColumns, scratch: inout [UInt8], into block: inout ChildBlock
     ) throws(DecodingFailure) {
         var reader = ByteReader(body)
         _ = try reader.take(Int(entry.bodyOffset))
         let bytes = try reader.take(Int(entry.bodyLength))
         try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
+        guard block.parent == parent else { throw DecodingFailure("a block of another parent") }
+        guard block.count == rows ?? Int(entry.outcomeCounts.total) else {
+            throw DecodingFailure("a block of another length")
+        }
     }
 }

@@ -162,26 +162,18 @@ enum OutcomeBlockReader {
     ) throws(DecodingFailure) {
         let count = header.rowCount
         block.uniform = try uniform(facts, rows: count)
-        var reader = ByteReader(facts)
-        let firstID: UInt64 = try reader.littleEndian()
-        let firstSequence: UInt64 = try reader.littleEndian()
-        let kinds = try IntegerColumn.decode(count: count, from: &reader)
-        let labels = try IntegerColumn.decode(count: count, from: &reader)
-        let lengths = try IntegerColumn.decode(count: count, from: &reader)
-        let idSteps = try IntegerColumn.decode(count: count, from: &reader)
-        let sequenceSteps = try IntegerColumn.decode(count: count, from: &reader)
-        let attempts = try IntegerColumn.decode(count: count, from: &reader)
-        let endTimes = try IntegerColumn.decode(count: count, from: &reader)
-        let runTimes = try IntegerColumn.decode(count: count, from: &reader)
-        let errors = try reader.take(reader.remaining)
+        let facts = try OutcomeFacts(facts, rows: count)
+        let (kinds, labels, lengths) = (facts.kinds, facts.labels, facts.lengths)
+        let (idSteps, sequenceSteps, attempts) = (facts.idSteps, facts.sequenceSteps, facts.attempts)
+        let (endTimes, runTimes, errors) = (facts.endTimes, facts.runTimes, facts.errors)
 
         let total = try lengths.total(limit: Limits.frameBytes)
         guard total >= errors.count else { throw DecodingFailure("value lengths do not add up") }
         block.memoBytes = total - errors.count
 
         var rows = block.takeRows(reserving: count)
-        var task = firstID
-        var sequence = firstSequence
+        var task = facts.firstID
+        var sequence = facts.firstSequence
         var memoOffset = 0
         var errorOffset = 0
         let wantsFacts = columns.contains(.facts)

@@ -52,7 +52,7 @@ final class EndedSearch: Sendable {
     }
 
     private func search(_ blocks: [OfflineBlock]) {
-        var scratch = BlockScratch()
+        var scratch = OfflineScratch()
         var block = ChildBlock()
         // A child comes after its parent.
         for candidate in blocks where candidate.entry.parent < task.rawValue {

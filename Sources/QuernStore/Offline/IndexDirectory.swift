@@ -75,11 +75,14 @@ struct IndexDirectory: Sendable {
         switch entries {
         case .memory(let entries): return Array(entries[range])
         case .sealed(let start, _):
-            let offset = start + range.lowerBound * DirectoryEntry.size
-            let bytes = try file.bytes(offset..<(offset + range.count * DirectoryEntry.size))
             var found: [DirectoryEntry] = []
             found.reserveCapacity(range.count)
-            for index in 0..<range.count { found.append(try Self.entry(in: bytes, at: index)) }
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.piece) {
+                let count = min(Self.piece, range.upperBound - first)
+                let offset = start + first * DirectoryEntry.size
+                let bytes = try file.bytes(offset..<(offset + count * DirectoryEntry.size))
+                for index in 0..<count { found.append(try Self.entry(in: bytes, at: index)) }
+            }
             return found
         }
     }

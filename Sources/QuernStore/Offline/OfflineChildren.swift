@@ -20,7 +20,7 @@ package struct OfflineChildren {
     private let columns: ChildColumns
     private var next = 0
     private var lastSequence: UInt64 = 0
-    private var scratch = BlockScratch()
+    private var scratch = OfflineScratch()
 
     /// - Parameters:
     ///   - blocks: in the order of their first sequences.

@@ -43,22 +43,34 @@ struct OfflineReplay {
         end = position ?? LogPosition(segment: 0, offset: 0, checksum: 0)
         var expected = UInt64(position?.segment ?? UInt32(clamping: logs.first?.number ?? 1))
         for (index, file) in logs.enumerated() {
-            for missing in expected..<max(expected, file.number) { reportMissing(missing) }
+            reportMissing(expected..<max(expected, file.number))
             expected = file.number + 1
             let isFirst = UInt64(position?.segment ?? 0) == file.number
             read(file, from: isFirst ? position : nil, successor: index + 1 < logs.count ? logs[index + 1] : nil)
         }
-        for missing in expected..<max(expected, UInt64(newest ?? 0) + 1) { reportMissing(missing) }
+        reportMissing(expected..<max(expected, UInt64(newest ?? 0) + 1))
         if misfits > 0 {
             damage("", "\(misfits) records of the log do not fit what is known", "they follow something that is lost")
         }
     }
 
-    private mutating func reportMissing(_ number: UInt64) {
+    /// A name may say any number: there may be more than anybody wants to read of one by one.
+    private mutating func reportMissing(_ numbers: Range<UInt64>) {
+        guard let first = numbers.first else { return }
         hasGap = true
-        openGap = openGap ?? (StoreFiles.name(.log, number), 0)
-        damage(StoreFiles.name(.log, number), "is missing", "what was committed in it is lost")
+        openGap = openGap ?? (StoreFiles.name(.log, first), 0)
+        for number in numbers.prefix(Self.toldOneByOne) {
+            damage(StoreFiles.name(.log, number), "is missing", "what was committed in it is lost")
+        }
+        let rest = numbers.dropFirst(Self.toldOneByOne)
+        if let next = rest.first, let last = rest.last {
+            damage(
+                StoreFiles.name(.log, next), "is missing, and all up to \(StoreFiles.name(.log, last))",
+                "what was committed in them is lost")
+        }
     }
+
+    private static let toldOneByOne = 16
 
     private mutating func read(_ file: RawFile, from start: LogPosition?, successor: RawFile?) {
         let header: FileHeader?

@@ -36,7 +36,7 @@ struct OfflineRows {
     private var root = TaskID.none
     private var lastSequence: UInt64 = 0
     private var bodies: OfflineBodies
-    private var scratch = BlockScratch()
+    private var scratch = OfflineScratch()
     /// Children that came from the log before the checkpoint.
     private(set) var fromLog: UInt64 = 0
     /// Of these, those that nothing else has.
@@ -152,7 +152,7 @@ struct OfflineRows {
                     let (kind, fields) = try LogRecord.record(in: body, at: Int(place.recordOffset))
                     guard kind == .outcomes else { throw DecodingFailure("a record of another kind") }
                     try OutcomeBlockReader.decode(
-                        fields, columns: .stored, scratch: &scratch.section, into: &block)
+                        fields, columns: .stored, scratch: &scratch.block.section, into: &block)
                 }
             } catch { throw .decoding(error.reason) }
             (block.hasFacts, block.hasAttachments) = (true, true)

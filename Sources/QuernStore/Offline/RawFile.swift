@@ -34,6 +34,17 @@ package struct RawFile: Sendable {
         }
     }
 
+    /// One that cannot be opened: it has no bytes, and its header says why.
+    init(unreadable name: String, _ error: FileError) {
+        self.name = name
+        let parsed = name == StoreFiles.manifestName ? (.manifest, 0) : StoreFiles.parse(name)
+        kind = parsed.map { Kind($0.kind) }
+        number = parsed?.number ?? 0
+        file = UnreadableFile(error)
+        size = 0
+        header = .failure(.damaged("cannot be read: \(error.errno)"))
+    }
+
     /// The bytes of a range; fewer where the file ends. The range must not be longer than what was checked to be sane.
     func read(_ range: Range<Int>) throws(FileError) -> [UInt8] {
         let range = range.clamped(to: 0..<max(size, range.lowerBound))
@@ -67,6 +78,20 @@ package struct RawFile: Sendable {
     func segment(_ header: FileHeader?) -> UInt32 {
         UInt32(truncatingIfNeeded: kind == .manifest ? header?.number ?? 0 : number)
     }
+}
+
+/// In the place of a file that cannot be opened.
+private final class UnreadableFile: StoreFile {
+    private let error: FileError
+
+    init(_ error: FileError) { self.error = error }
+
+    var path: FilePath { error.path }
+    func size() throws(FileError) -> Int { throw error }
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int { throw error }
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) { throw error }
+    func synchronize() throws(FileError) { throw error }
+    func map(length: Int) throws(FileError) -> FileMapping { throw error }
 }
 
 extension RawFile.Kind {

@@ -23,14 +23,15 @@ package struct RawStore: Sendable {
         var files: [RawFile] = []
         var others: [String] = []
         for name in names {
-            guard name == StoreFiles.manifestName || StoreFiles.parse(name) != nil else {
+            guard name == StoreFiles.manifestName || Self.isFile(name) else {
                 others.append(name)
                 continue
             }
             do throws(FileError) { files.append(try RawFile(name, in: directory, fileSystem)) } catch {
                 // Its writer removed it meanwhile.
                 if error.errno == .noSuchFileOrDirectory { continue }
-                throw StoreError("cannot read a file", error)
+                // The others may tell enough.
+                files.append(RawFile(unreadable: name, error))
             }
         }
         files.sort { ($0.order, $0.number) < ($1.order, $1.number) }
@@ -39,6 +40,12 @@ package struct RawStore: Sendable {
         self.files = files
         self.others = others.sorted()
         identity = try Self.identity(of: files, in: directory)
+    }
+
+    /// Whether a store may have a file of this name: a segment's number is never so high that no frame can say it.
+    private static func isFile(_ name: String) -> Bool {
+        guard let (kind, number) = StoreFiles.parse(name) else { return false }
+        return kind == .checkpoint || number <= UInt64(UInt32.max)
     }
 
     /// What the files take, in bytes.

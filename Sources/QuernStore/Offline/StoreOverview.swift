@@ -111,10 +111,13 @@ package struct StoreOverview: Sendable {
             case .index where counting.contains(file.number): index.add(file)
             case .log:
                 logs.add(file)
+                // Behind the last whole batch are zeros, written ahead.
+                let isLast = file.number == UInt64(store.logEnd.segment)
+                let end = isLast ? Int(clamping: store.logEnd.offset) : file.size
                 if file.number > UInt64(position?.segment ?? 0) {
-                    logBytesBehindCheckpoint += max(0, file.size - FileHeader.size)
+                    logBytesBehindCheckpoint += max(0, end - FileHeader.size)
                 } else if file.number == UInt64(position?.segment ?? 0) {
-                    logBytesBehindCheckpoint += max(0, file.size - Int(clamping: position?.offset ?? 0))
+                    logBytesBehindCheckpoint += max(0, end - Int(clamping: position?.offset ?? 0))
                 }
             case .manifest: break
             default: leftovers.add(file)

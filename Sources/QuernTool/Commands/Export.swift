@@ -83,6 +83,9 @@ struct Export: ToolCommand {
         of parent: TaskID, _ source: OfflineStore, _ output: inout Output
     ) throws -> ExitStatus {
         for finding in source.findings where finding.severity == .damage { output.warn(finding.line) }
+        if parent != .none, !source.isLive(parent), !source.isParent(parent) {
+            throw ToolError(.findings, "task \(parent) has no children here, and is not live")
+        }
         var status = source.isDamaged ? ExitStatus.findings : .fine
         var children = source.children(of: parent, columns: [.all, .attachments])
         var line = ProgressLine(

@@ -4,7 +4,7 @@ import QuernStore
 /// Tells a sink the store that lines of an exported one are about. Whatever the lines hold: what makes no store is an
 /// ``ImportFailure`` that names the line.
 ///
-/// Memory: a line, a run with its payloads, and some hundred children.
+/// Memory: a line, a run with its payloads, some hundred children, and two bits for each child.
 struct StoreImport<Sink: StoreSink> {
     private static var rowsAtOnce: Int { 512 }
     private static var bytesAtOnce: Int { 64 << 10 }
@@ -18,6 +18,9 @@ struct StoreImport<Sink: StoreSink> {
     private var rowLines: [Int] = []
     private var tasks: UInt64 = 0
     private var children: UInt64 = 0
+    /// Of all children: nobody ends twice, nor two at one position.
+    private var ids = NumberSet()
+    private var sequences = NumberSet()
     private var hasEnded = false
 
     init(_ source: LineSource) { self.source = source }
@@ -182,6 +185,12 @@ struct StoreImport<Sink: StoreSink> {
         if let last = rows.rows.last, last.sequence >= row.sequence {
             throw ExchangeLine.Malformed(
                 reason: "the child at position \(row.sequence) behind that at \(last.sequence)")
+        }
+        guard ids.insert(row.task...row.task) else {
+            throw ExchangeLine.Malformed(reason: "task \(row.task) ends twice")
+        }
+        guard sequences.insert(row.sequence...row.sequence) else {
+            throw ExchangeLine.Malformed(reason: "a second child at position \(row.sequence)")
         }
         if row.kind == .completed {
             let before = rows.memos.count

@@ -26,6 +26,13 @@ struct Table {
         /// With separators, as people read numbers.
         static func number(_ value: some BinaryInteger) -> Cell { Cell(Numbers.grouped(value)) }
         static func text(_ text: String) -> Cell { Cell(text) }
+
+        /// A text that is ``Printable`` already.
+        static func printable(_ text: String) -> Cell {
+            var cell = Cell("")
+            cell.text = text
+            return cell
+        }
     }
 
     private let columns: [Column]

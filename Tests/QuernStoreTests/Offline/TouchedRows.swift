@@ -35,7 +35,7 @@ struct TouchedRows {
     }
 
     private mutating func addIndex(_ segment: IndexDirectory) throws {
-        var scratch = BlockScratch()
+        var scratch = OfflineScratch()
         var block = ChildBlock()
         var entries: [DirectoryEntry] = []
         try segment.forEachEntry { entries.append($0) }

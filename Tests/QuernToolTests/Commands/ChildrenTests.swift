@@ -57,12 +57,16 @@ struct ChildrenTests {
         #expect(some.lines.count == 170)
         #expect(some.lines[0].contains(#""memo":{"misfit":"16 bytes are more than the 8 of the layout","hex":"#))
         #expect(some.warnings == ["150 memos are not of the layout"])
+        let sum = try store.run("children", "1", "--sum", "--layout", "u64 files")
+        let wanted = "do not count; the first: 16 bytes are more than the 8 of the layout"
+        #expect(sum.warnings.first?.hasSuffix(wanted) == true, "\(sum.warnings)")
     }
 
     @Test("A task that is not there is told, and a wrong call is refused before anything is read")
     func wrong() throws {
         let store = try ToolStore.make()
         #expect(try store.run("children", "999").status == .findings)
+        #expect(try store.run("export", "--parent", "999").status == .findings)
         for arguments in [["--sum"], ["--stats", "--layout", "utf8"], ["--layout", "u7"], ["--sum", "--stats"]] {
             #expect(throws: (any Error).self) { try QuernTool.parseAsRoot(["children", "/x", "1"] + arguments) }
         }

@@ -23,6 +23,12 @@ struct InfoTests {
         ] { #expect(programs.lines[0].contains(field), "\(field): \(programs.lines[0])") }
     }
 
+    @Test("Of a store that was closed in order nothing of the log is behind the checkpoint")
+    func nothingBehind() throws {
+        let store = try ToolStore.make()
+        #expect(try store.run("info", "--json").lines[0].contains(#""log_bytes_behind_checkpoint":0,"#))
+    }
+
     @Test("Of a damaged store it says what can be read, and that it is damaged", arguments: ["MANIFEST", "checkpoint"])
     func damaged(kind: String) throws {
         let store = try ToolStore.make()

@@ -61,6 +61,12 @@ struct ShowTests {
         ] { #expect(text.contains(line), "\(line)") }
     }
 
+    @Test("What was made printable once is not escaped again")
+    func escapedOnce() {
+        #expect(Table.Cell.printable(#"\u{1b}"#).text == #"\u{1b}"#)
+        #expect(Table.Cell.text(#"\u{1b}"#).text == #"\\u{1b}"#)
+    }
+
     @Test("A task that never was, and none at all, are told apart", arguments: ["0", "210", "999999"])
     func missing(_ id: String) throws {
         let store = try ToolStore.make()

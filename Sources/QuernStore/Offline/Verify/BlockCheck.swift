@@ -79,45 +79,40 @@ struct BlockCheck {
     private mutating func readFacts(
         _ facts: UnsafeRawBufferPointer, _ header: OutcomeBlockHeader
     ) throws(DecodingFailure) -> Int {
-        var reader = ByteReader(facts)
-        let firstID: UInt64 = try reader.littleEndian()
-        let firstSequence: UInt64 = try reader.littleEndian()
-        let kinds = try IntegerColumn.decode(count: rows, from: &reader)
-        let labels = try IntegerColumn.decode(count: rows, from: &reader)
-        let lengths = try IntegerColumn.decode(count: rows, from: &reader)
-        let idSteps = try IntegerColumn.decode(count: rows, from: &reader)
-        let sequenceSteps = try IntegerColumn.decode(count: rows, from: &reader)
-        let attempts = try IntegerColumn.decode(count: rows, from: &reader)
-        for _ in 0..<2 { _ = try IntegerColumn.decode(count: rows, from: &reader) }
-
-        try readKinds(kinds, failures: header.failureCount)
-        let labelRange = Self.range(of: labels)
+        let facts = try OutcomeFacts(facts, rows: rows)
+        try readKinds(facts.kinds, failures: header.failureCount)
+        let labelRange = Self.range(of: facts.labels)
         guard let lowest = UInt32(exactly: labelRange.lowerBound), let highest = UInt32(exactly: labelRange.upperBound)
         else { throw DecodingFailure("label") }
         (lowestLabel, highestLabel) = (lowest, highest)
-        let tries = Self.range(of: attempts)
+        let tries = Self.range(of: facts.attempts)
         guard tries.lowerBound >= 0, tries.upperBound <= UInt32.max else { throw DecodingFailure("attempts") }
-        try Self.read(firstID, idSteps, into: &ids)
+        try Self.read(facts.firstID, facts.idSteps, into: &ids)
         guard ids.lowest > parent.rawValue else { throw DecodingFailure("a child that is not younger than its parent") }
-        try Self.read(firstSequence, sequenceSteps, into: &sequences)
+        try Self.read(facts.firstSequence, facts.sequenceSteps, into: &sequences)
         if let index = sequences.list.indices.dropFirst().first(where: {
             sequences.list[$0] <= sequences.list[$0 - 1]
         }) {
             throw DecodingFailure("sequence \(sequences.list[index]) out of order")
         }
-        let memoBytes = try readLengths(lengths, kinds, header)
-        guard try lengths.total(limit: Limits.frameBytes) - memoBytes == reader.remaining else {
+        let memoBytes = try readLengths(facts.lengths, facts.kinds, header)
+        guard try facts.lengths.total(limit: Limits.frameBytes) - memoBytes == facts.errors.count else {
             throw DecodingFailure("value lengths do not add up")
         }
         return memoBytes
     }
 
+    /// From the smallest to the largest that there is.
+    private static let kinds: ClosedRange<Int64> = {
+        let known = OutcomeKind.allCases.map { Int64($0.rawValue) }
+        return (known.min() ?? 0)...(known.max() ?? 0)
+    }()
+
     private mutating func readKinds(_ kinds: IntegerColumn.View, failures: Int) throws(DecodingFailure) {
         counts = OutcomeCounts()
         firstFailure = nil
         let range = Self.range(of: kinds)
-        let known = OutcomeKind.allCases.map { Int64($0.rawValue) }
-        guard range.lowerBound >= known.min() ?? 0, range.upperBound <= known.max() ?? 0 else {
+        guard Self.kinds.contains(range.lowerBound), Self.kinds.contains(range.upperBound) else {
             throw DecodingFailure("an outcome of no known kind")
         }
         if kinds.isConstant {

@@ -29,10 +29,7 @@ struct DirectoryCheck {
         var walk = try DirectoryMergeWalk(directories)
         var last: (entry: DirectoryEntry, end: UInt64)?
         while let (entry, directory, index) = try walk.next() {
-            let name = directories[directory].file.name
-            let offset = Int(clamping: entry.offset)
             let parent = TaskID(entry.parent)
-            let children = StoreFinding.children(entry.outcomeCounts.total, of: parent)
             do throws(DecodingFailure) {
                 try context.check(root: TaskID(entry.root), of: parent)
                 if let last, last.entry.parent == entry.parent {
@@ -44,7 +41,10 @@ struct DirectoryCheck {
                     }
                 }
             } catch {
-                context.damage(name, at: offset, error.reason, "\(children) may be shown in another order, or not")
+                let children = StoreFinding.children(entry.outcomeCounts.total, of: parent)
+                context.damage(
+                    directories[directory].file.name, at: Int(clamping: entry.offset), error.reason,
+                    "\(children) may be shown in another order, or not")
             }
             let span = index < spans[directory].count ? spans[directory][index] : IndexSegmentCheck.unknownSpan
             last = (entry, entry.firstSequence &+ (span == IndexSegmentCheck.unknownSpan ? 0 : UInt64(span)))

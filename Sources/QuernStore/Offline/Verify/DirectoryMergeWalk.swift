@@ -4,7 +4,7 @@ import HeapModule
 /// The entries of several directories in one order, a few of each at a time.
 struct DirectoryMergeWalk {
     /// Entries of all directories that are held, about.
-    private static let room = 1 << 18
+    private static let room = 1 << 15
 
     private struct Cursor: Comparable {
         let directory: IndexDirectory

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Numbers, each of which is there once: a bit a number, in pieces of 4,096 of which one that is full takes nothing.
-struct NumberSet: Sendable {
+package struct NumberSet: Sendable {
     private static let pieceSize: UInt64 = 4096
 
     private struct Piece: Sendable {
@@ -26,12 +26,14 @@ struct NumberSet: Sendable {
 
     private var pieces: [UInt64: Piece] = [:]
 
-    func contains(_ number: UInt64) -> Bool {
+    package init() {}
+
+    package func contains(_ number: UInt64) -> Bool {
         pieces[number / Self.pieceSize]?.contains(Int(number % Self.pieceSize)) ?? false
     }
 
     /// Returns false when one of them was there already.
-    mutating func insert(_ numbers: ClosedRange<UInt64>) -> Bool {
+    package mutating func insert(_ numbers: ClosedRange<UInt64>) -> Bool {
         var isNew = true
         var next = numbers.lowerBound
         while next <= numbers.upperBound {

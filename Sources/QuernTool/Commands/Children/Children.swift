@@ -72,7 +72,7 @@ struct Children: ToolCommand {
         }
         try statistics.write(to: &output, isJSON: format.json, sumOnly: sum)
         if let misfit = statistics.firstMisfit {
-            output.warn("\(statistics.misfits) memos are not of the layout and do not count: the first has \(misfit)")
+            output.warn("\(statistics.misfits) memos are not of the layout and do not count; the first: \(misfit)")
         }
         return isComplete && statistics.misfits == 0 && !store.isDamaged ? .fine : .findings
     }

@@ -42,11 +42,11 @@ extension TaskStory {
         if liveChildren != nil || counts.total > 0 { table.add("ended children", .text(counts.text)) }
         if firstFailure != .none { table.add("first failure", .text("task \(firstFailure)")) }
         switch value {
-        case .memo(let bytes): table.add("memo", .text(Self.text(bytes) { _ = layout.append($0, to: &$1) }))
+        case .memo(let bytes): table.add("memo", .printable(Self.text(bytes) { _ = layout.append($0, to: &$1) }))
         case .error(let bytes):
             table.add(
                 .text(state.isEnded ? "error" : "last error"),
-                .text(Self.text(bytes) { ErrorBytes.append($0, to: &$1) }))
+                .printable(Self.text(bytes) { ErrorBytes.append($0, to: &$1) }))
         case nil: break
         }
         try table.write(to: &output)
