@@ -155,7 +155,8 @@ struct ChildSet: Sendable {
 
     private static func appendError(_ bytes: inout [UInt8], _ random: inout SeededGenerator) {
         let reason = ["permission denied", "no such file or directory", "input/output error"][random.below(3)]
-        bytes.append(contentsOf: "\(reason): /srv/data/\(words[random.below(words.count)])/\(random.below(100_000))".utf8)
+        bytes.append(
+            contentsOf: "\(reason): /srv/data/\(words[random.below(words.count)])/\(random.below(100_000))".utf8)
     }
 
     private static let words = [

@@ -37,7 +37,9 @@ final class LevelDBEngine: Engine {
         try Self.check("open", &error)
         let writing = leveldb_writeoptions_create()
         leveldb_writeoptions_set_sync(writing, synced ? 1 : 0)
-        guard let opened, let options, let writing, let cache else { throw EngineFailure("leveldb", "open", "no database") }
+        guard let opened, let options, let writing, let cache else {
+            throw EngineFailure("leveldb", "open", "no database")
+        }
         database = SharedHandle(pointer: opened)
         self.options = SharedHandle(pointer: options)
         self.cache = SharedHandle(pointer: cache)

@@ -26,7 +26,8 @@ extension SQLiteLayout {
         afterComplete: ["DELETE FROM pending WHERE id BETWEEN ?3 AND ?4"],
         complete: ["INSERT INTO ended VALUES (?3, ?2, ?4, coalesce(?7, ?8), ?1, 1, ?5, ?6)"],
         scan: "SELECT failed, value FROM ended WHERE parent = ?1 ORDER BY sequence",
-        failures: "SELECT value FROM ended WHERE parent = ?1 AND failed ORDER BY sequence",
+        // Without statistics the planner prefers the table's key, which reads all children.
+        failures: "SELECT value FROM ended INDEXED BY ended_failed WHERE parent = ?1 AND failed ORDER BY sequence",
         middle: "SELECT failed, value FROM ended WHERE parent = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
         everything: "SELECT failed, value, id FROM ended WHERE parent = ?1 ORDER BY sequence",
         counters: "SELECT (SELECT max(sequence) FROM ended), (SELECT max(id) FROM pending)")

@@ -11,12 +11,14 @@ struct ScanTotal: Equatable, CustomStringConvertible {
     mutating func add(_ memo: UnsafeRawBufferPointer) {
         children += 1
         if memo.count == 24 {
-            sum &+= memo.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
+            sum &+=
+                memo.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
                 &+ memo.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
                 &+ memo.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
         } else if memo.count >= 8 {
             // The first and the last word and the length of a longer one: reading all of it would measure the sum.
-            sum &+= memo.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
+            sum &+=
+                memo.loadUnaligned(fromByteOffset: 0, as: UInt64.self)
                 &+ memo.loadUnaligned(fromByteOffset: memo.count - 8, as: UInt64.self) &+ UInt64(memo.count)
         }
     }
