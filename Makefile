@@ -27,7 +27,7 @@ OURS := Sources Tests Examples Benchmarks Package.swift
     build format lint clean prerequisites
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), with the scanner's own ARGS
 	@swift build --configuration release --scratch-path $(RELEASE) --product dirscan
@@ -59,7 +59,8 @@ compare: bench-prerequisites ## Measure the store beside SQLite, RocksDB, LMDB a
 	@rm -f $(BENCHMARKS)/release.yaml
 	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
 	@mkdir -p Benchmarks/results
-	@{ date -u; git rev-parse HEAD; uname -srm; swift --version 2>&1 | head -1; lscpu 2>/dev/null | grep 'Model name' || true; \
+	@{ date -u; git rev-parse HEAD; uname -srm; swift --version 2>&1 | head -1; \
+	lscpu 2>/dev/null | grep 'Model name' || true; \
 	dpkg-query --show 'libsqlite3-0' 'librocksdb[0-9]*' 'liblmdb0' 'libleveldb1d' 'liblz4-1' 2>/dev/null || true; } \
 	    > Benchmarks/results/machine.txt
 	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \

@@ -31,7 +31,10 @@ struct Compare: ParsableCommand {
 
     func run() throws {
         let works = Works.all(isQuick: quick)
-        if list { return works.flatMap(\.names).forEach { print($0) } }
+        if list {
+            for name in works.flatMap(\.names) { print(name) }
+            return
+        }
         print(Machine.description + "\n")
         let bench = Bench(
             engines: engine.isEmpty ? EngineName.allCases : engine, rounds: rounds, isQuick: quick, only: only,

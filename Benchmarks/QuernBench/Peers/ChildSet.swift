@@ -140,7 +140,8 @@ struct ChildSet: Sendable {
             let path = "/srv/data/\(words[random.below(words.count)])/\(random.below(1_000_000))"
             let text =
                 "{\"path\":\"\(path)\",\"discovered\":\(discovered),\"skipped\":\(skipped),\"deleted\":\(deleted),"
-                + "\"bytes\":\(random.below(1 << 30)),\"newest\":\"2026-11-\(10 + random.below(20))T0\(random.below(10)):"
+                + "\"bytes\":\(random.below(1 << 30)),"
+                + "\"newest\":\"2026-11-\(10 + random.below(20))T0\(random.below(10)):"
                 + "\(10 + random.below(50)):00Z\",\"note\":\"\(words[random.below(words.count)])"
                 + " \(words[random.below(words.count)])\",\"digest\":\"\(String(random.next(), radix: 16))\"}"
             bytes.append(contentsOf: text.utf8)

@@ -4,9 +4,9 @@ import SystemPackage
 /// One store under test. A whole batch goes in by one call and a whole scan is one call, so that the way through this
 /// protocol costs nothing a child.
 ///
-/// What every engine keeps: of a pending child its parent, its payload and when it was submitted; of an ended one its id,
-/// whether it failed, when it started and ended, and its memo or error. Ended children are read back in the order in
-/// which they ended. From bytes in memory to what is durable all is on the engine's clock: its own encoding too.
+/// What every engine keeps: of a pending child its parent, its payload and when it was submitted; of an ended one its
+/// id, whether it failed, when it started and ended, and its memo or error. Ended children are read back in the order
+/// in which they ended. From bytes in memory to what is durable all is on the engine's clock: its own encoding too.
 protocol Engine: AnyObject, Sendable {
     /// Tasks that will be parents.
     ///

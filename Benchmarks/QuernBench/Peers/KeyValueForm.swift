@@ -2,10 +2,10 @@
 
 /// How children are laid out in engines that keep ordered keys.
 ///
-/// Keys are big endian, so that their order is that of the bytes: 16 bytes, parent and id of a pending child, parent and
-/// sequence of an ended one. Values begin with the facts in as few bytes as is sensible, fixed so that they cost nothing
-/// to read, and go on with payload, memo or error. Engines with one key space put a byte before the key that says which
-/// kind it is.
+/// Keys are big endian, so that their order is that of the bytes: 16 bytes, parent and id of a pending child, parent
+/// and sequence of an ended one. Values begin with the facts in as few bytes as is sensible, fixed so that they cost
+/// nothing to read, and go on with payload, memo or error. Engines with one key space put a byte before the key that
+/// says which kind it is.
 ///
 /// A live counter of each parent is not kept: that favours these engines.
 enum KeyValueForm {

@@ -5,11 +5,11 @@ import SystemPackage
 
 /// LMDB: a B+tree in a mapped file.
 ///
-/// Children are appended (`MDB_APPEND`), which fills pages to the brim and does not search, and written straight into the
-/// page (`MDB_RESERVE`). No `MDB_WRITEMAP`: it is no faster here, as pages that are appended are written once either way,
-/// and gives up the protection against stray writes. `MDB_NOTLS` lets readers come and go between threads. Duplicates of
-/// a fixed size would be smaller, but hold neither memos that differ in length nor any above 511 bytes. When buffered:
-/// `MDB_NOSYNC`, which the file survives a killed process with.
+/// Children are appended (`MDB_APPEND`), which fills pages to the brim and does not search, and written straight into
+/// the page (`MDB_RESERVE`). No `MDB_WRITEMAP`: it is no faster here, as pages that are appended are written once
+/// either way, and gives up the protection against stray writes. `MDB_NOTLS` lets readers come and go between threads.
+/// Duplicates of a fixed size would be smaller, but hold neither memos that differ in length nor any above 511 bytes.
+/// When buffered: `MDB_NOSYNC`, which the file survives a killed process with.
 final class LMDBEngine: Engine {
     // Environments and database handles may be used from any thread (LMDB's documentation of `mdb_env_open`); write
     // transactions wait for each other inside, and each transaction here stays on its thread.

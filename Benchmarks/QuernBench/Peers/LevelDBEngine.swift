@@ -146,25 +146,30 @@ final class LevelDBEngine: Engine {
     }
 
     func complete(_ children: ChildSet, _ rows: Range<Int>, first: UInt64, under parents: UInt64) throws {
-        var sequence = counters.withLock { next in
+        let sequence = counters.withLock { next in
             defer { next.nextSequence += UInt64(rows.count) }
             return next.nextSequence
         }
         try write(KeyValueForm.scratchSize(children.longestValue)) { batch, key, value in
+            // One kind of key after the other, so that the memtable's inserts stay close to one another.
             children.forEachRun(rows) { parent, rows in
-                children.forEach(rows) { index, row in
-                    let id = first + UInt64(index)
-                    Self.writeKey(.pending, parents + parent, id, to: key)
+                for index in rows {
+                    Self.writeKey(.pending, parents + parent, first + UInt64(index), to: key)
                     leveldb_writebatch_delete(
                         batch, key.assumingMemoryBound(to: CChar.self), KeyValueForm.keySize + 1)
-                    let size = KeyValueForm.writeEnded(row, id: id, to: value)
-                    Self.writeKey(.ended, parents + parent, sequence, to: key)
-                    Self.put(batch, key, value, size)
-                    if row.failed {
-                        Self.writeKey(.failed, parents + parent, sequence, to: key)
-                        Self.put(batch, key, value, size)
+                }
+            }
+            for kind in [KeyValueForm.Kind.ended, .failed] {
+                var next = sequence
+                children.forEachRun(rows) { parent, rows in
+                    children.forEach(rows) { index, row in
+                        if kind == .ended || row.failed {
+                            let size = KeyValueForm.writeEnded(row, id: first + UInt64(index), to: value)
+                            Self.writeKey(kind, parents + parent, next, to: key)
+                            Self.put(batch, key, value, size)
+                        }
+                        next += 1
                     }
-                    sequence += 1
                 }
             }
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SQLiteLayout {
-    /// As somebody writes it who has measured: lean rows, one index, and a counter in the parent's row that changes once a
-    /// transaction, in the place of a look for children that are left.
+    /// As somebody writes it who has measured: lean rows, one index, and a counter in the parent's row that changes
+    /// once a transaction, in the place of a look for children that are left.
     static let batch = SQLiteLayout(
         name: "sqlite-batch", pageSize: 4096,
         schema: [

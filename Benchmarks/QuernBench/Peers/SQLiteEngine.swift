@@ -16,8 +16,8 @@ final class SQLiteEngine: Engine {
     }
 
     private let layout: SQLiteLayout
-    /// Nil when closed. One connection writes, as SQLite lets one transaction at a time write; callers wait for the lock
-    /// rather than poll for SQLite's.
+    /// Nil when closed. One connection writes, as SQLite lets one transaction at a time write; callers wait for the
+    /// lock rather than poll for SQLite's.
     private let writer: Mutex<Writer?>
     /// Reads beside it.
     private let reader: Mutex<SQLiteConnection?>

@@ -9,8 +9,8 @@ struct SQLiteLayout: Sendable {
     var makeParent: String
     /// A pending child: ?1 id, ?2 parent, ?3 payload, ?4 when it was submitted.
     var insert: String
-    /// Behind the children that one call spawned or ended under a parent: ?1 parent, ?2 how many, ?3 the first id, ?4 the
-    /// last.
+    /// Behind the children that one call spawned or ended under a parent: ?1 parent, ?2 how many, ?3 the first id, ?4
+    /// the last.
     var afterInsert: String?
     var afterComplete: [String] = []
     /// What ends one child: ?1 id, ?2 sequence, ?3 parent, ?4 whether it failed, ?5 when it started, ?6 when it ended,

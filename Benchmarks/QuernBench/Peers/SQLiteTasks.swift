@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SQLiteLayout {
-    /// As a task library lays it out: a table of tasks from which the scheduler takes the most urgent one, a history with
-    /// one row a task that ended, and an index for each question that the library answers.
+    /// As a task library lays it out: a table of tasks from which the scheduler takes the most urgent one, a history
+    /// with one row a task that ended, and an index for each question that the library answers.
     ///
-    /// A child that ends moves from one table to the other, and the library looks whether its parent has any left. It is
-    /// asked in the cheapest way, for one row: with a count, as some do, the time would grow with the square.
+    /// A child that ends moves from one table to the other, and the library looks whether its parent has any left. It
+    /// is asked in the cheapest way, for one row: with a count, as some do, the time would grow with the square.
     static let tasks = SQLiteLayout(
         name: "sqlite-tasks", pageSize: 4096,
         schema: [

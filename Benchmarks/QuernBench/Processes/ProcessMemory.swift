@@ -38,8 +38,8 @@ enum ProcessMemory {
 }
 
 extension ProcessMemory {
-    /// Bytes that this process had written to storage, pages that are written back later among them; zero elsewhere than
-    /// on Linux.
+    /// Bytes that this process had written to storage, pages that are written back later among them.
+    /// Linux alone knows: zero elsewhere.
     static var writtenBytes: Int {
         guard let file = try? FileDescriptor.open("/proc/self/io", .readOnly) else { return 0 }
         defer { try? file.close() }
