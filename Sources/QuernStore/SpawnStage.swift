@@ -96,7 +96,7 @@ extension Transaction {
     ///
     /// - Parameter tellsEach: whether ``Commit/disposition(ofStaged:in:)`` is wanted, which takes memory for each spawn
     ///   whose key was taken.
-    /// - Complexity: O(staged / 64), and O(keys) in time and memory: some 250 bytes a key until it is committed.
+    /// - Complexity: O(staged / 64), and O(keys) of those that have one: some 20 ns and 20 bytes each.
     public mutating func commit(_ stage: SpawnStage, tellingEach tellsEach: Bool = false) {
         notes.append(.commitStage(stage, tellsEach: tellsEach))
     }

@@ -162,7 +162,7 @@ import Testing
         let path = Workload.directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
         let loader = StoreLoader(directory: "/store", fileSystem: copy, access: .readOnly)
         let stages = try loader.readCheckpoint(manifest).state.stages
-        #expect(stages.values.map(\.keys.count) == [3])
+        #expect(stages.values.map(\.keys.runs.count) == [3])
         return (copy, path, manifest)
     }
 

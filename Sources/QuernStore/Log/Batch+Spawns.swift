@@ -18,20 +18,17 @@ extension Batch {
             return plan
         }
         var arrivals: [(parent: TaskID, children: UInt64)] = []
-        var entries: [BatchKeys.Entry] = []
+        let commitsBefore = stages.commits.count
         var count = UInt64(transaction.spawnCount)
         for case .commitStage(let stage, let tellsEach) in transaction.notes {
             try stages.commit(stage.number, tellsEach: tellsEach, state)
             count += stages.commits[stages.commits.count - 1].count
             arrivals += self.arrivals(ofStage: stage.number, state)
-            entries += keyed(ofStage: stage.number, commit: stages.commits.count - 1, state)
         }
         for group in transaction.spawnGroups { try checkParent(group.parent, state) }
         for arrival in arrivals { try checkParent(arrival.parent, state) }
-        var plan = BatchKeys.Plan()
-        if !entries.isEmpty || !transaction.keys.isEmpty {
-            plan = try keys.plan(entries + Self.keyed(transaction), state)
-        }
+        let entries = contested(transaction, commits: commitsBefore..<stages.commits.count, state)
+        var plan = try keys.plan(entries, state, behind: stages.commits[..<commitsBefore])
         plan.counts.inserted += count - UInt64(plan.entries.count)
         var fewer = plan.fewer
         for group in transaction.spawnGroups { expect(UInt64(group.count), under: group.parent, &fewer) }
@@ -68,52 +65,6 @@ extension Batch {
         return (state.stages[stage]?.arrivals ?? []) + added.map { ($0.key.parent, UInt64($0.lengths.count)) }
     }
 
-    /// What has a key in a stage, and in what this batch adds to it, in the order of the positions.
-    private func keyed(ofStage stage: UInt64, commit: Int, _ state: StoreState) -> [BatchKeys.Entry] {
-        var entries: [BatchKeys.Entry] = []
-        func add(
-            _ keys: [TaskKey], _ policy: DuplicatePolicy, _ priority: UInt8, under parent: TaskID,
-            from position: UInt64
-        ) {
-            for (index, key) in keys.enumerated() {
-                let place = (commit: commit, position: position + UInt64(index))
-                entries.append(.init(key: key, policy: policy, priority: priority, parent: parent, staged: place))
-            }
-        }
-        let staged = state.stages[stage]
-        if let staged, !staged.keys.isEmpty {
-            for run in staged.runs {
-                let position = run.firstID.rawValue
-                if let found = staged.keys[position] {
-                    add(found.keys, found.policy, run.priority, under: run.parent, from: position)
-                }
-            }
-        }
-        var position = staged?.count ?? 0
-        for group in spawnGroups where group.key.stage == stage {
-            if let policy = group.key.policy {
-                add(group.keys, policy, group.key.priority, under: group.key.parent, from: position)
-            }
-            position += UInt64(group.lengths.count)
-        }
-        return entries
-    }
-
-    private static func keyed(_ transaction: borrowing Transaction) -> [BatchKeys.Entry] {
-        var entries: [BatchKeys.Entry] = []
-        entries.reserveCapacity(transaction.keys.count)
-        for group in transaction.spawnGroups {
-            guard let policy = group.policy else { continue }
-            for _ in 0..<group.count {
-                entries.append(
-                    .init(
-                        key: transaction.keys[entries.count], policy: policy, priority: group.priority,
-                        parent: group.parent, staged: nil))
-            }
-        }
-        return entries
-    }
-
     // MARK: Gathering
 
     mutating func gatherSpawns(_ transaction: borrowing Transaction, _ plan: BatchKeys.Plan) {
@@ -122,8 +73,8 @@ extension Batch {
         let ownEntries = plan.entries.count - transaction.keys.count
         var cursor = SpawnCursor()
         for part in transaction.spawnGroups {
-            let group = spawnGroup(
-                GroupKey(part, stage: transaction.stage), isLast: repeatsStagedKey(part, of: transaction, cursor))
+            let key = GroupKey(part, stage: transaction.stage)
+            let group = spawnGroup(key, isLast: repeatsStagedKey(part, of: transaction, cursor, key))
             if part.policy == nil || transaction.stage != 0 {
                 gather(part, of: transaction, into: group, &cursor)
             } else {
@@ -232,12 +183,17 @@ extension Batch {
     /// Whether a part adds a key to a stage that the batch has added to one before: of these the last one counts, by
     /// its position, so that it must come behind the others.
     private mutating func repeatsStagedKey(
-        _ part: Transaction.SpawnGroup, of transaction: borrowing Transaction, _ cursor: SpawnCursor
+        _ part: Transaction.SpawnGroup, of transaction: borrowing Transaction, _ cursor: SpawnCursor, _ kind: GroupKey
     ) -> Bool {
         if part.policy == nil || transaction.stage == 0 { return false }
+        if stagedKeys == nil {
+            // As long as all parts are of one kind, each comes behind the others anyway.
+            if spawnGroups.isEmpty || spawnGroups.count == 1 && spawnGroups[0].key == kind { return false }
+            stagedKeys = Set(spawnGroups.lazy.filter { $0.key.stage != 0 }.flatMap(\.keys))
+        }
         let keys = transaction.keys[cursor.key..<(cursor.key + part.count)]
-        defer { stagedKeys.formUnion(keys) }
-        return keys.contains { stagedKeys.contains($0) }
+        defer { stagedKeys?.formUnion(keys) }
+        return keys.contains { stagedKeys?.contains($0) ?? false }
     }
 
     /// The group of a kind, or a new one that is the last.

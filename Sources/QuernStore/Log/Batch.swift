@@ -53,8 +53,8 @@ struct Batch: Sendable {
     var spawnIndex: [GroupKey: Int] = [:]
     /// The group of the last spawn: most are of the same kind as the one before.
     var lastGroup = -1
-    /// Keys that the batch adds to stages.
-    var stagedKeys: Set<TaskKey> = []
+    /// Keys that the batch adds to stages, once it adds some of several kinds.
+    var stagedKeys: Set<TaskKey>?
     /// Where the consecutive spawns of the transactions went.
     var stretches: [(group: Int, start: Int, count: Int)] = []
     var outcomeBlocks: [OutcomeBlock] = []

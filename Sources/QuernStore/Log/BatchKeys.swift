@@ -99,7 +99,7 @@ struct BatchKeys: Sendable {
     }
 
     /// Who got a key in this batch, with the priority that it has.
-    private var holders: [TaskKey: (holder: Holder, priority: UInt8)] = [:]
+    private(set) var holders: [TaskKey: (holder: Holder, priority: UInt8)] = [:]
     /// The priorities that live tasks got in this batch, last.
     private var priorities: [TaskID: UInt8] = [:]
     /// What becomes of tasks, behind so many notes of the batch: of several cancels the first one counts, of several
@@ -113,14 +113,19 @@ struct BatchKeys: Sendable {
 
     // MARK: Checking
 
-    /// Decides on all of a transaction, or throws.
-    func plan(_ entries: [Entry], _ state: StoreState) throws(StoreError) -> Plan {
+    /// Decides on all of a transaction that is contested, or throws.
+    ///
+    /// - Parameter commits: stages that the batch commits before it.
+    func plan(
+        _ entries: [Entry], _ state: StoreState, behind commits: ArraySlice<BatchStages.Commit>
+    ) throws(StoreError) -> Plan {
         var plan = Plan(entries: entries)
-        var last: [TaskKey: Int] = [:]
+        if entries.isEmpty { return plan }
+        var last = Dictionary<TaskKey, Int>(minimumCapacity: entries.count)
         for (index, entry) in entries.enumerated() { last[entry.key] = index }
         plan.decisions.reserveCapacity(entries.count)
         for (index, entry) in entries.enumerated() {
-            let decision = try decide(entry, index, last: last[entry.key], state)
+            let decision = try decide(entry, index, last: last[entry.key], state, commits)
             plan.decisions.append(decision)
             plan.count(decision)
             if decision.isSpawned { continue }
@@ -134,10 +139,10 @@ struct BatchKeys: Sendable {
     }
 
     private func decide(
-        _ entry: Entry, _ index: Int, last: Int?, _ state: StoreState
+        _ entry: Entry, _ index: Int, last: Int?, _ state: StoreState, _ commits: ArraySlice<BatchStages.Commit>
     ) throws(StoreError) -> Decision {
         if let last, last != index { return .yield(to: last) }
-        guard let (holder, priority) = holder(of: entry.key, state) else { return .insert }
+        guard let (holder, priority) = holder(of: entry.key, state, commits) else { return .insert }
         switch entry.policy {
         case .skip: return entry.priority < priority ? .upgrade(holder) : .skip(holder)
         case .ignore: return .skip(holder)
@@ -150,8 +155,17 @@ struct BatchKeys: Sendable {
         }
     }
 
-    private func holder(of key: TaskKey, _ state: StoreState) -> (Holder, priority: UInt8)? {
+    private func holder(
+        of key: TaskKey, _ state: StoreState, _ commits: ArraySlice<BatchStages.Commit>
+    ) -> (Holder, priority: UInt8)? {
         if let known = holders[key] { return known }
+        for index in commits.indices {
+            // It got the key uncontested, or is not there.
+            guard let staged = state.stages[commits[index].number], let position = staged.keys.position(of: key),
+                !commits[index].absent.contains(position), let run = staged.run(with: position)
+            else { continue }
+            return (.staged(commit: index, position: position), run.priority)
+        }
         guard let task = state.keys.task(for: key), state.live.isUntouched(task), let run = state.live.run(of: task)
         else { return nil }
         return (.task(task), priorities[task] ?? state.details[task]?.priority ?? run.run.priority)

@@ -35,17 +35,21 @@ public struct TaskKey: Hashable, Sendable, BitwiseCopyable {
 
     /// The key of a name. O(bytes of the name).
     public init(scope: Scope, text: String, secret: Secret) {
-        var bytes = ByteWriter(reservingCapacity: 9 + text.utf8.count)
-        switch scope {
-        case .children(let parent):
-            bytes.append(1)
-            bytes.append(littleEndian: parent.rawValue)
-        case .roots(let label):
-            bytes.append(2)
-            bytes.append(littleEndian: UInt64(label.rawValue))
+        let (kind, number): (UInt8, UInt64) =
+            switch scope {
+            case .children(let parent): (1, parent.rawValue)
+            case .roots(let label): (2, UInt64(label.rawValue))
+            }
+        var text = text
+        let hash = text.withUTF8 { text in
+            // Names are short: on the stack.
+            withUnsafeTemporaryAllocation(byteCount: 9 + text.count, alignment: 8) { bytes in
+                bytes[0] = kind
+                bytes.storeBytes(of: number.littleEndian, toByteOffset: 1, as: UInt64.self)
+                UnsafeMutableRawBufferPointer(rebasing: bytes[9...]).copyBytes(from: text)
+                return SipHash.hash(UnsafeRawBufferPointer(bytes), secret.first, secret.second)
+            }
         }
-        bytes.append(contentsOf: text.utf8)
-        let hash = bytes.bytes.withUnsafeBytes { SipHash.hash($0, secret.first, secret.second) }
         self.init(first: hash.first, second: hash.first | hash.second == 0 ? 1 : hash.second)
     }
 

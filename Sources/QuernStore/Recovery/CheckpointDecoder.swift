@@ -190,15 +190,17 @@ struct CheckpointDecoder {
         while !reader.isAtEnd { keys.append((try reader.littleEndian(), try TaskKey(&reader))) }
         if number != 0 {
             guard let policy, let first = keys.first?.task,
-                try state.stages[number]?.restore(.init(policy: policy, keys: keys.map(\.key)), at: first) != nil
+                try state.stages[number]?.restore(
+                    .init(position: first, policy: policy, keys: keys.map(\.key))) != nil
             else { throw DecodingFailure("keys in no stage") }
             return
         }
         for (task, key) in keys {
-            guard state.live.contains(TaskID(task)), state.keys.task(for: key) == nil,
-                state.keys.key(of: TaskID(task)) == nil
+            let task = TaskID(task)
+            guard let run = state.live.run(of: task)?.run, state.keys.task(for: key) == nil,
+                state.keys.key(of: task) == nil
             else { throw DecodingFailure("key of \(task)") }
-            state.keys.give(key, to: TaskID(task))
+            state.keys.give(key, to: task, inRunFrom: run.firstID)
         }
     }
 

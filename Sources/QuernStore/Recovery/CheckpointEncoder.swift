@@ -92,8 +92,8 @@ struct CheckpointEncoder {
             for (position, attributes) in stage.attributes.sorted(by: { $0.key < $1.key }) {
                 try addAttributes(attributes, ofStage: number, position)
             }
-            for (position, keys) in stage.keys.sorted(by: { $0.key < $1.key }) {
-                try addKeys(zip(position..., keys.keys), ofStage: number, keys.policy)
+            for run in stage.keys.runs {
+                try addKeys(zip(run.position..., run.keys), ofStage: number, run.policy)
             }
         }
         for parent in state.parents.records {

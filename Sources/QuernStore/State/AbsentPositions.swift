@@ -16,6 +16,8 @@ struct AbsentPositions: Sendable, Equatable {
         }
     }
 
+    func contains(_ position: UInt64) -> Bool { (words[position / 64] ?? 0) & (1 << (position % 64)) != 0 }
+
     mutating func insert(_ position: UInt64) { words[position / 64, default: 0] |= 1 << (position % 64) }
 
     /// A bit for each of up to 64 positions from one on.

@@ -6,25 +6,21 @@ struct StagedSpawns: Sendable {
     private(set) var runs: [SpawnRun] = []
     /// Of runs that were staged with some, by the position of their first task.
     private(set) var attributes: [UInt64: [UInt8]] = [:]
-    /// The same of keys.
-    private(set) var keys: [UInt64: Keys] = [:]
-
-    /// The keys of a run, one a task.
-    struct Keys: Sendable {
-        var policy: DuplicatePolicy
-        var keys: [TaskKey]
-    }
+    private(set) var keys = StagedKeys()
 
     /// How many tasks wait.
     var count: UInt64 { runs.last.map { $0.firstID.rawValue + UInt64($0.count) } ?? 0 }
 
-    mutating func append(_ run: SpawnRun, attributes: [UInt8] = [], keys: Keys? = nil) throws(DecodingFailure) {
+    /// - Parameter keys: one a task, or none.
+    mutating func append(
+        _ run: SpawnRun, attributes: [UInt8] = [], policy: DuplicatePolicy? = nil, keys: [TaskKey] = []
+    ) throws(DecodingFailure) {
         guard run.firstID.rawValue == count, count + UInt64(run.count) <= Limits.stagedTasks else {
             throw DecodingFailure("staged tasks from \(run.firstID) behind \(count)")
         }
         runs.append(run)
         if !attributes.isEmpty { self.attributes[run.firstID.rawValue] = attributes }
-        if let keys { self.keys[run.firstID.rawValue] = keys }
+        if let policy { self.keys.append(.init(position: run.firstID.rawValue, policy: policy, keys: keys)) }
     }
 
     /// Takes attributes back from a checkpoint, behind the run that they are of.
@@ -35,17 +31,23 @@ struct StagedSpawns: Sendable {
         self.attributes[position] = attributes
     }
 
-    /// Takes keys back from a checkpoint, behind the run that they are of.
-    mutating func restore(_ keys: Keys, at position: UInt64) throws(DecodingFailure) {
-        guard let run = run(at: position), Int(run.count) == keys.keys.count, self.keys[position] == nil else {
-            throw DecodingFailure("keys of no staged run")
-        }
-        self.keys[position] = keys
+    /// Takes keys back from a checkpoint, behind the run that they are of, in the order of the runs.
+    mutating func restore(_ run: StagedKeys.Run) throws(DecodingFailure) {
+        guard Int(self.run(at: run.position)?.count ?? 0) == run.keys.count,
+            keys.runs.last.map({ $0.position < run.position }) ?? true
+        else { throw DecodingFailure("keys of no staged run") }
+        keys.append(run)
     }
 
     private func run(at position: UInt64) -> SpawnRun? {
-        let index = runs.partition { $0.firstID.rawValue >= position }
-        return index < runs.count && runs[index].firstID.rawValue == position ? runs[index] : nil
+        guard let run = run(with: position), run.firstID.rawValue == position else { return nil }
+        return run
+    }
+
+    /// The run that the task at a position is of. O(log runs).
+    func run(with position: UInt64) -> SpawnRun? {
+        guard position < count else { return nil }
+        return runs[runs.partition { $0.firstID.rawValue > position } - 1]
     }
 
     /// The parents and how many children each gets; a parent may come more than once. O(runs).
@@ -79,10 +81,7 @@ extension StoreState {
         try labels.check(record.label)
         lastStage = max(lastStage, number)
         try stages[number, default: StagedSpawns()].append(
-            record.run(at: place), attributes: Array(record.attributes),
-            keys: try record.policy.map { (policy) throws(DecodingFailure) in
-                StagedSpawns.Keys(policy: policy, keys: try record.keys())
-            })
+            record.run(at: place), attributes: Array(record.attributes), policy: record.policy, keys: try record.keys())
     }
 
     mutating func applyStageCommit(
@@ -95,6 +94,7 @@ extension StoreState {
             throw DecodingFailure("commit of stage \(number), which is not open")
         }
         guard firstID >= nextID, firstID <= Limits.number else { throw DecodingFailure("id \(firstID) used twice") }
+        guard stage.keys.repeated.allSatisfy(absent.contains) else { throw DecodingFailure("two tasks with a key") }
         for var run in stage.runs {
             guard run.parent.rawValue < firstID else {
                 throw DecodingFailure("spawn of \(firstID) under \(run.parent)")
@@ -102,8 +102,9 @@ extension StoreState {
             let position = run.firstID.rawValue
             run.firstID = TaskID(firstID + position)
             spawn(
-                run, attributes: stage.attributes[position] ?? [], keys: stage.keys[position]?.keys ?? [],
+                run, attributes: stage.attributes[position] ?? [],
                 absent: absent.bits(from: position, count: run.count), changes: &changes)
         }
+        keys.give(stage.keys, from: firstID, absent: absent)
     }
 }

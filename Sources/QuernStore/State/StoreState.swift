@@ -67,8 +67,9 @@ struct StoreState: Sendable {
             let record = try SpawnRecord(fields)
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
             try labels.check(record.label)
-            spawn(
-                record.run(at: place), attributes: Array(record.attributes), keys: try record.keys(), changes: &changes)
+            let run = record.run(at: place)
+            spawn(run, attributes: Array(record.attributes), changes: &changes)
+            keys.give(try record.keys(), to: run, present: run.allBits)
         case .outcomes:
             var block = ChildBlock()
             var scratch: [UInt8] = []
@@ -138,9 +139,9 @@ struct StoreState: Sendable {
         case .stageCommit: try applyStageCommit(&reader, changes: &changes)
         case .key:
             let task = TaskID(try reader.littleEndian())
-            guard live.contains(task) else { throw DecodingFailure("key of \(task), which is not live") }
+            guard let run = live.run(of: task)?.run else { throw DecodingFailure("key of \(task), which is not live") }
             keys.remove(task)
-            keys.give(try TaskKey(&reader), to: task)
+            keys.give(try TaskKey(&reader), to: task, inRunFrom: run.firstID)
         case .stageAbort: stages[try reader.littleEndian()] = nil
         case .drop: try drop(try DroppedTree(&reader))
         }
@@ -166,21 +167,15 @@ struct StoreState: Sendable {
         }
     }
 
-    /// - Parameters:
-    ///   - keys: one a task, or none.
-    ///   - absent: a bit for each task that is none.
+    /// - Parameter absent: a bit for each task that is none.
     mutating func spawn(
-        _ run: SpawnRun, attributes: [UInt8] = [], keys: [TaskKey] = [], absent: UInt64 = 0,
-        changes: inout ChangeCollector
+        _ run: SpawnRun, attributes: [UInt8] = [], absent: UInt64 = 0, changes: inout ChangeCollector
     ) {
         let present = run.allBits & ~absent
         nextID = run.firstID.rawValue + UInt64(run.count)
         if present == 0 { return }
         live.append(run, live: present)
         self.attributes.insert(attributes, of: run.firstID)
-        for (index, key) in keys.enumerated() where present & (1 << UInt64(index)) != 0 {
-            self.keys.give(key, to: run.id(at: index))
-        }
         insertParent(run.parent)
         parents.spawn(UInt64(present.nonzeroBitCount), under: run.parent)
         changes.spawned(run, attributes: attributes, absent: absent)

@@ -62,6 +62,16 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
         return body(&parts[place.part].values[place.index])
     }
 
+    /// The last value of a task that is not behind another one. O(log count).
+    func last(notBehind task: TaskID) -> (key: TaskID, value: Value)? {
+        lastPlace(notBehind: task).map { (parts[$0.part].tasks[$0.index], parts[$0.part].values[$0.index]) }
+    }
+
+    /// Changes that value in place, when there is one.
+    mutating func modifyLast<Result>(notBehind task: TaskID, _ body: (TaskID, inout Value) -> Result) -> Result? {
+        lastPlace(notBehind: task).map { body(parts[$0.part].tasks[$0.index], &parts[$0.part].values[$0.index]) }
+    }
+
     @discardableResult
     mutating func removeValue(forKey task: TaskID) -> Value? {
         guard let place = place(of: task) else { return nil }
@@ -83,6 +93,15 @@ struct TaskMap<Value: Sendable>: Sendable, Sequence {
     private func firstPlace(notBefore task: TaskID) -> Place {
         let part = starts.partition { $0 > task } - 1
         return Place(part: part, index: parts[part].tasks.partition { $0 >= task })
+    }
+
+    private func lastPlace(notBehind task: TaskID) -> Place? {
+        let part = starts.partition { $0 > task } - 1
+        let index = parts[part].tasks.partition { $0 > task } - 1
+        if index >= 0 { return Place(part: part, index: index) }
+        // A part begins before its first task; of none but the first is the one before it without tasks.
+        guard part > 0, let last = parts[part - 1].tasks.indices.last else { return nil }
+        return Place(part: part - 1, index: last)
     }
 
     // MARK: Parts

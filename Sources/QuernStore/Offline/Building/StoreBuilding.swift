@@ -75,7 +75,7 @@ struct StoreBuilding {
         state.spawn(spawned, attributes: run.attributes, absent: spawned.allBits & ~live, changes: &changes)
         changes = ChangeCollector()
         for task in run.tasks {
-            if let key = task.key { state.keys.give(key, to: task.id) }
+            if let key = task.key { state.keys.give(key, to: task.id, inRunFrom: run.firstID) }
         }
         self.run = run
     }

@@ -202,7 +202,7 @@ struct LogSegmentCheck: Sendable {
         try check(record, run)
         let staged = context.store.state.stages[stage]
         guard record.attributes.elementsEqual(staged?.attributes[run.firstID.rawValue] ?? []),
-            try record.keys() == staged?.keys[run.firstID.rawValue]?.keys ?? []
+            try record.keys() == staged?.keys.run(at: run.firstID.rawValue)?.keys ?? []
         else { throw DecodingFailure("other attributes or keys than the checkpoint has") }
     }
 }
