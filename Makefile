@@ -23,10 +23,11 @@ BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench soak life manual transcripts build format lint clean prerequisites
+.PHONY: help scan test readers bench soak life bench-prerequisites bench-quick compare manual transcripts \
+    build format lint clean prerequisites
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 scan: prerequisites ## Build the directory scanner and scan DIR (default /usr), with the scanner's own ARGS
 	@swift build --configuration release --scratch-path $(RELEASE) --product dirscan
@@ -46,12 +47,27 @@ readers: prerequisites ## Let one process read a store that another one writes, 
 	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
 
 # One benchmark with its own arguments, or all. What they leave behind when they are interrupted goes with TMPDIR.
-bench: prerequisites ## Measure the store beside this machine's limits (ARGS='scan --help' for one benchmark)
+bench: bench-prerequisites ## Measure the store beside this machine's limits (ARGS='scan --help' for one benchmark)
 	@# Of packages that this one depends on the package manager sees new files only when it plans anew.
 	@rm -f $(BENCHMARKS)/release.yaml
 	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
 	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
 	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
+
+# Figures beside the peers' and the machine's; the lines of JSON are for programs.
+compare: bench-prerequisites ## Measure the store beside SQLite, RocksDB, LMDB and LevelDB (ARGS='--only scan-238k')
+	@rm -f $(BENCHMARKS)/release.yaml
+	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
+	@mkdir -p Benchmarks/results
+	@{ date -u; git rev-parse HEAD; uname -srm; swift --version 2>&1 | head -1; \
+	lscpu 2>/dev/null | grep 'Model name' || true; \
+	dpkg-query --show 'libsqlite3-0' 'librocksdb[0-9]*' 'liblmdb0' 'libleveldb1d' 'liblz4-1' 2>/dev/null || true; } \
+	    > Benchmarks/results/machine.txt
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	$(BENCHMARKS)/release/quern-bench --json Benchmarks/results/figures.jsonl $(ARGS) | tee Benchmarks/results/tables.txt
+
+bench-quick: ## The same with the slow works and peers cut short, under three minutes
+	@$(MAKE) --no-print-directory compare ARGS="--quick $(ARGS)"
 
 # Built for release, yet with the internals that tests may see; so in a folder of its own.
 soak: prerequisites ## Compare a store with a model over a million random operations (QUERN_SEED=n replays)
@@ -100,3 +116,18 @@ prerequisites:
 	echo "Installing liblz4-dev and pkg-config"; \
 	"$${as_root[@]}" apt-get update -qq; \
 	"$${as_root[@]}" apt-get install -qq -y liblz4-dev pkg-config
+
+# The libraries of the peers: for the benchmarks alone.
+bench-prerequisites: prerequisites
+	@if [ -e /usr/include/sqlite3.h ] && [ -e /usr/include/rocksdb/c.h ] && [ -e /usr/include/lmdb.h ] && \
+	    [ -e /usr/include/leveldb/c.h ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	    if command -v brew >/dev/null; then brew install sqlite rocksdb lmdb leveldb; exit; fi; \
+	    echo "The benchmarks need sqlite3, rocksdb, lmdb and leveldb with their headers." >&2; \
+	    exit 1; \
+	fi; \
+	as_root=(env DEBIAN_FRONTEND=noninteractive); \
+	if [ "$$(id -u)" -ne 0 ]; then as_root=(sudo "$${as_root[@]}"); fi; \
+	echo "Installing the peers of the benchmarks"; \
+	"$${as_root[@]}" apt-get update -qq; \
+	"$${as_root[@]}" apt-get install -qq -y libsqlite3-dev librocksdb-dev liblmdb-dev libleveldb-dev

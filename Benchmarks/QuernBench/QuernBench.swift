@@ -14,7 +14,9 @@ struct QuernBench: AsyncParsableCommand {
             Stores are made under TMPDIR, or /tmp, and removed: choose a place on the disk that counts.
             """,
         subcommands: [
-            All.self, Scan.self, Insert.self, Complete.self, Bytes.self, Callers.self, Open.self, Segments.self,
+            Compare.self, All.self, Scan.self, Insert.self, Complete.self, Bytes.self, Callers.self, Open.self,
+            Segments.self,
             Compact.self, Memory.self, Opening.self, Tasks.self, Pending.self, Fold.self,
-        ])
+        ],
+        defaultSubcommand: Compare.self)
 }
