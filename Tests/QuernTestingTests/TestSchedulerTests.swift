@@ -5,7 +5,7 @@ import QuernTesting
 import Synchronization
 import Testing
 
-@Suite("TestScheduler: time that stands still, and runs until nothing is left to do", .timeLimit(.minutes(5)))
+@Suite("TestScheduler: time that stands still, and runs until nothing is left to do", .timeLimit(.minutes(15)))
 struct TestSchedulerTests {
     private struct Errand: DurableTask {
         static let type: TaskType = "test.errand"

@@ -25,7 +25,7 @@ extension AsyncSequence {
     }
 }
 
-@Suite("Dead letters and resubmission (T15)", .timeLimit(.minutes(5)))
+@Suite("Dead letters and resubmission (T15)", .timeLimit(.minutes(15)))
 struct DeadLetterTests {
     private func make(
         _ faults: Faults, files: SimulatedFileSystem = SimulatedFileSystem(), journal: Journal = Journal(),

@@ -5,7 +5,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Failure budget: between fail-fast and tolerate (T12a)", .timeLimit(.minutes(5)))
+@Suite("Failure budget: between fail-fast and tolerate (T12a)", .timeLimit(.minutes(15)))
 struct FailureBudgetTests {
     private func counts(completed: UInt64 = 0, failed: UInt64, cancelled: UInt64 = 0) -> OutcomeCounts {
         var counts = OutcomeCounts()

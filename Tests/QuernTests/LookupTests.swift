@@ -5,7 +5,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Looking tasks up, and cancelling many (T10)", .timeLimit(.minutes(5)))
+@Suite("Looking tasks up, and cancelling many (T10)", .timeLimit(.minutes(15)))
 struct LookupTests {
     private func make(_ gate: Gate = Gate()) async throws -> TestScheduler {
         try await TestScheduler {

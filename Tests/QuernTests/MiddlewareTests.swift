@@ -56,7 +56,7 @@ private struct Acting: TaskMiddleware {
     }
 }
 
-@Suite("TaskMiddleware: around submit, execute and finalize", .timeLimit(.minutes(5)))
+@Suite("TaskMiddleware: around submit, execute and finalize", .timeLimit(.minutes(15)))
 struct MiddlewareTests {
     private let log = Noting.Log()
 

@@ -33,7 +33,7 @@ private struct Depot: TaskDomain {
     }
 }
 
-@Suite("TaskOptions: what is said at the call, of the type, of the domain, of all", .timeLimit(.minutes(5)))
+@Suite("TaskOptions: what is said at the call, of the type, of the domain, of all", .timeLimit(.minutes(15)))
 struct OptionsTests {
     private let files = SimulatedFileSystem()
     private let journal = Journal()
@@ -265,7 +265,7 @@ extension Sequence {
     }
 }
 
-@Suite("Groups and domains: limits that tasks share (T16)", .timeLimit(.minutes(5)))
+@Suite("Groups and domains: limits that tasks share (T16)", .timeLimit(.minutes(15)))
 struct GroupTests {
     private let files = SimulatedFileSystem()
     private let journal = Journal()

@@ -7,7 +7,7 @@ import Tracing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Tracing", .timeLimit(.minutes(5)))
+@Suite("Tracing", .timeLimit(.minutes(15)))
 struct TracingTests {
     @Test("The context goes from who submits to the parent and on to its children, across a restart")
     func carried() async throws {

@@ -45,7 +45,7 @@ struct ClosureHandler<Work: DurableTask>: TaskHandler {
     func execute(_ task: Work, in context: TaskContext) async throws -> Work.Memo { try await body(task, context) }
 }
 
-@Suite("Types: names, versions, aliases", .timeLimit(.minutes(5)))
+@Suite("Types: names, versions, aliases", .timeLimit(.minutes(15)))
 struct TypeTests {
     private let files = SimulatedFileSystem()
 

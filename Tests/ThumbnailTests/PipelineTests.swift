@@ -12,7 +12,7 @@ import ThumbnailKit
     import Foundation
 #endif
 
-@Suite("The thumbnail pipeline, on real files", .timeLimit(.minutes(5)))
+@Suite("The thumbnail pipeline, on real files", .timeLimit(.minutes(15)))
 struct PipelineTests {
     private let directory: TemporaryDirectory
 

@@ -80,11 +80,16 @@ struct OfflineReplay {
         }
         if start == nil, let header, header.previousChecksum != end.checksum, !hasGap, end.segment > 0 {
             damage(file.name, at: 48, "continues another log than the segment before it", "batches may be missing")
+            beginGap(file, at: 48)
         }
         end = LogPosition(
             segment: UInt32(truncatingIfNeeded: file.number), offset: start?.offset ?? UInt64(FileHeader.size),
             checksum: start?.checksum ?? header?.previousChecksum ?? end.checksum)
         let knownEnd = (try? successor?.checkedHeader(of: raw.identity))?.map { Int(clamping: $0.previousLength) }
+        defer {
+            // Behind all frames that are there: the next one closes the gap.
+            if let knownEnd, knownEnd > file.size { beginGap(file, at: file.size) }
+        }
         if let knownEnd, knownEnd > file.size {
             damage(file.name, at: file.size, "ends before byte \(knownEnd)", "what was committed there is lost")
         }
@@ -139,9 +144,14 @@ struct OfflineReplay {
         }
     }
 
-    private mutating func lose(_ file: RawFile, at offset: Int, _ what: String, bytes: Int) {
+    /// Something is missing from here to where the next frame begins.
+    private mutating func beginGap(_ file: RawFile, at offset: Int) {
         hasGap = true
         openGap = openGap ?? (file.name, offset)
+    }
+
+    private mutating func lose(_ file: RawFile, at offset: Int, _ what: String, bytes: Int) {
+        beginGap(file, at: offset)
         damage(file.name, at: offset, what, "what was committed in these \(bytes) bytes is lost")
         dropParts(file)
     }

@@ -91,7 +91,9 @@ struct SalvageTests {
             }
         }
         #expect(missing == 0 || !contents.losses.isEmpty || mayMiss.count == missing, "\(place): lost without a word")
-        #expect(found.nextID >= expected.nextID, "\(place): ids are given out again")
+        // A log that ends with a batch tells of nothing behind it: that is a crash before the next commit.
+        let endsWhole = contents.losses.isEmpty && missing == mayMiss.count
+        #expect(found.nextID >= expected.nextID || endsWhole, "\(place): ids are given out again")
         guard builds else { return }
         try StoreBuilder.build(at: "/new", fileSystem: files, configuration: OfflineFixture.configuration) {
             try contents.tell(&$0)

@@ -5,7 +5,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Schedules: which ticks are spawned, whatever was missed", .timeLimit(.minutes(5)))
+@Suite("Schedules: which ticks are spawned, whatever was missed", .timeLimit(.minutes(15)))
 struct ScheduleTests {
     private func schedule(
         _ recurrence: Recurrence, _ missed: MissedTicks, limit: UInt64? = nil, at start: Int64 = 0

@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Batches of any size: atomic, in bounded memory, told in input order (T6, T11)", .timeLimit(.minutes(5)))
+@Suite("Batches of any size: atomic, in bounded memory, told in input order (T6, T11)", .timeLimit(.minutes(15)))
 struct BatchSubmissionTests {
     private let files = SimulatedFileSystem()
 

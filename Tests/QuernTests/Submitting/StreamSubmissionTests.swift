@@ -30,7 +30,7 @@ private struct Deliveries: AsyncSequence, Sendable {
     }
 }
 
-@Suite("Streams from outside: in durable chunks, read no faster than stored (T6, T11)", .timeLimit(.minutes(5)))
+@Suite("Streams from outside: in durable chunks, read no faster than stored (T6, T11)", .timeLimit(.minutes(15)))
 struct StreamSubmissionTests {
     private let files = SimulatedFileSystem()
 

@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("A duplicate of a better priority gives it to the live task (T11, T16)", .timeLimit(.minutes(5)))
+@Suite("A duplicate of a better priority gives it to the live task (T11, T16)", .timeLimit(.minutes(15)))
 struct UpgradeTests {
     private let files = SimulatedFileSystem()
 

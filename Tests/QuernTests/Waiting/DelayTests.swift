@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Delayed start (T16)", .timeLimit(.minutes(5)))
+@Suite("Delayed start (T16)", .timeLimit(.minutes(15)))
 struct DelayTests {
     private let journal = Journal()
     private let hour = TaskOptions(start: .after(.seconds(3600)))

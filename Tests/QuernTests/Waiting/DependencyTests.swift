@@ -6,7 +6,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Dependencies (T10, T16)", .timeLimit(.minutes(5)))
+@Suite("Dependencies (T10, T16)", .timeLimit(.minutes(15)))
 struct DependencyTests {
     private let order = Order()
 

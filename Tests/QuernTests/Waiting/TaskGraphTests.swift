@@ -6,7 +6,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("TaskGraph: tasks that wait for each other, submitted at once (T6, T16)", .timeLimit(.minutes(5)))
+@Suite("TaskGraph: tasks that wait for each other, submitted at once (T6, T16)", .timeLimit(.minutes(15)))
 struct TaskGraphTests {
     private let order = Order()
 

@@ -5,7 +5,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Time to live (T10, T16)", .timeLimit(.minutes(5)))
+@Suite("Time to live (T10, T16)", .timeLimit(.minutes(15)))
 struct TimeToLiveTests {
     private let journal = Journal()
     private let minute = TaskOptions(timeToLive: TimeToLive(.seconds(60)))
