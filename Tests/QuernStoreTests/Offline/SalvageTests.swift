@@ -54,6 +54,27 @@ struct SalvageTests {
         }
     }
 
+    @Test("S6: a log that is cut between two frames takes no more, and gives no id out again")
+    func cutsBetweenFrames() async throws {
+        let fixture = try await OfflineFixture.random(seed: 30, closes: false, steps: 12)
+        let intact = try OfflineStore.read(at: OfflineFixture.store, fileSystem: fixture.files)
+        let touched = try TouchedRows(of: intact)
+        var contents = try OfflineContents(of: intact, for: .whole)
+        let expected = try CollectedContents(of: &contents)
+        for file in intact.raw.files(.log) {
+            var walk = FrameWalk(
+                file, from: FileHeader.size, segment: UInt32(truncatingIfNeeded: file.number),
+                seed: intact.identity.seed)
+            while case .frame(let frame)? = try walk.next() {
+                let damaged = fixture.files.crash(keeping: .keepAll)
+                try damaged.truncate(OfflineFixture.store.appending(file.name), to: frame.offset)
+                try Self.check(
+                    damaged, expected, mayMiss: touched.touched(in: file.name, from: frame.offset),
+                    "\(file.name) cut at \(frame.offset)", builds: false)
+            }
+        }
+    }
+
     @Test("S6: a file that is missing takes no child but those in it", arguments: [true, false])
     func missingFiles(closes: Bool) async throws {
         let fixture = try await OfflineFixture.random(seed: 31, closes: closes, steps: 25)
