@@ -78,8 +78,7 @@ extension SchedulerCore {
             guard state.phase == .running || state.phase == .stopping else { return }
             state.phase = .stopping
             state.dispatcher.stop(immediately: immediately)
-            for entry in state.stalled { state.dispatcher.committed(bytes: entry.bytes) }
-            state.stalled = []
+            state.abandonStalled()
         }
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import QuernTesting
 import Testing
 
 @testable import QuernStore
@@ -43,6 +44,40 @@ struct LiveTableTests {
         #expect(table.count == 1430)
         for number in 0..<1000 as Range<UInt64> {
             #expect(table.contains(TaskID(5 + number * 10)) == (number % 7 == 0))
+        }
+    }
+
+    @Test("Runs that are taken in at any place are found, and none that overlaps another is taken")
+    func insertion() {
+        var random = SeededGenerator(seed: 5)
+        for _ in 0..<4 {
+            var table = LiveTable()
+            var live: Set<UInt64> = []
+            var taken: Set<UInt64> = []
+            for step in 0..<3000 {
+                let (first, count) = (UInt64(1 + random.below(60_000)), 1 + random.below(64))
+                let ids = first..<(first + UInt64(count))
+                let bits = random.chance(1, in: 8) ? 0 : random.next() & (.max >> UInt64(64 - count))
+                let isFree = taken.isDisjoint(with: ids)
+                #expect(table.insert(Self.run(first, count: UInt8(count)), live: bits) == isFree)
+                guard isFree else { continue }
+                taken.formUnion(ids)
+                live.formUnion(ids.filter { bits & (1 << ($0 - first)) != 0 })
+                guard step % 3 == 0, let ended = live.first else { continue }
+                table.end(TaskID(ended))
+                live.remove(ended)
+                if step % 50 == 0 {
+                    table.compactIfWorthwhile()
+                    taken = Set(
+                        table.runs.flatMap {
+                            $0.run.firstID.rawValue..<($0.run.firstID.rawValue + UInt64($0.run.count))
+                        })
+                }
+            }
+            #expect(table.count == live.count)
+            for id in 1...60_100 as ClosedRange<UInt64> { #expect(table.contains(TaskID(id)) == live.contains(id)) }
+            let starts = table.runs.map(\.run.firstID)
+            #expect(starts == starts.sorted())
         }
     }
 }

@@ -58,7 +58,9 @@ struct CoreState {
     var isTicking = false
     /// How often stuck pulls were looked for.
     var ticks = 0
-    var stalled: [Stalled] = []
+    private(set) var stalled: [Stalled] = []
+    /// When they are tried again; nil while there is space.
+    private var stallEnd: Timestamp?
     /// Whether the log says that there is no space: it says so once, and once when there is again.
     var hasReportedStall = false
 
@@ -73,7 +75,49 @@ struct CoreState {
         if now.rawValue < earliest { wasTurnedBack = true }
         // Calls that overtake each other are no step back.
         if nextReading != nil, now.rawValue < dispatcher.now.rawValue.subtractingSaturating(1000) { nextReading = now }
+        if let end = stallEnd, end.rawValue - now.rawValue > Self.stallLength { stallEnd = stallLimit(from: now) }
         dispatcher.now = now
+    }
+
+    // MARK: - Stalls
+
+    /// How long transactions wait for space before they are tried again, in milliseconds.
+    private static let stallLength: Int64 = 500
+
+    private func stallLimit(from now: Timestamp) -> Timestamp {
+        Timestamp(milliseconds: now.rawValue.addingSaturating(Self.stallLength))
+    }
+
+    /// There is no space: nothing is given out, and nothing committed, for a while.
+    mutating func stall() {
+        if dispatcher.isStalled { return }
+        dispatcher.isStalled = true
+        stallEnd = stallLimit(from: dispatcher.now)
+    }
+
+    /// Keeps what found no space until it is tried again. When the scheduler stops its tasks have no outcome, and stay
+    /// pending.
+    mutating func keep(_ transaction: Stalled) {
+        if phase == .running { stalled.append(transaction) } else { dispatcher.committed(bytes: transaction.bytes) }
+    }
+
+    /// What is to be tried again by now.
+    mutating func takeStalled() -> [Stalled] {
+        guard let end = stallEnd, end <= dispatcher.now else { return [] }
+        defer { endStall() }
+        return stalled
+    }
+
+    private mutating func endStall() {
+        stalled = []
+        stallEnd = nil
+        dispatcher.isStalled = false
+    }
+
+    /// The scheduler stops.
+    mutating func abandonStalled() {
+        for entry in stalled { dispatcher.committed(bytes: entry.bytes) }
+        endStall()
     }
 
     /// Whether the schedules are to be looked at again. If so, the caller must do it.
@@ -95,7 +139,7 @@ struct CoreState {
     /// When something is to be done that nobody calls for.
     var nextDue: Timestamp? {
         guard dispatcher.isRunning else { return nil }
-        return Dispatcher.earlier(dispatcher.nextDue, Dispatcher.earlier(nextTick, nextReading))
+        return [dispatcher.nextDue, nextTick, nextReading, stallEnd].reduce(nil, Dispatcher.earlier)
     }
 
     /// Whether nothing can happen before the next time that something waits for, or somebody calls.

@@ -91,13 +91,16 @@ extension SchedulerCore {
     func startTimer(due: Timestamp, number: UInt64) {
         let task = Task.detached { [weak self, clock] in
             try? await clock.sleep(until: due)
-            let due = self?.perform { state in
-                guard state.timerNumber == number else { return (ticks: false, reads: false) }
+            let due = self?.perform { state -> (ticks: Bool, reads: Bool, stalled: [CoreState.Stalled]) in
+                guard state.timerNumber == number else {
+                    return (ticks: false, reads: false, stalled: [])
+                }
                 state.timer = nil
                 state.timerDue = nil
                 state.dispatcher.timePassed()
-                return (ticks: state.takeTick(), reads: state.takeReading())
+                return (ticks: state.takeTick(), reads: state.takeReading(), stalled: state.takeStalled())
             }
+            if let stalled = due?.stalled { self?.retry(stalled) }
             if due?.ticks == true { self?.fireSchedules() }
             if due?.reads == true { await self?.readPressure() }
         }

@@ -3,9 +3,6 @@ import Logging
 import QuernStore
 
 extension SchedulerCore {
-    /// How long transactions wait for space before they are tried again.
-    private static let stallLength = Duration.milliseconds(500)
-
     /// Sends a worker's transaction to the store. The dispatcher counts it until it is committed.
     func commit(_ transaction: Transaction, bytes: Int, events: [TaskEvent] = []) {
         store.enqueue(transaction) { [weak self] result in
@@ -36,42 +33,22 @@ extension SchedulerCore {
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
         }
-        stall(error) { state in
-            if state.phase == .running {
-                state.stalled.append(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events))
-            } else {
-                // Stopping: its tasks have no outcome and stay pending.
-                state.dispatcher.committed(bytes: bytes)
-            }
-        }
+        stall(error) { $0.keep(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events)) }
     }
 
     /// Gives out no work for a while, because there is no space for what comes of it.
     func stall(_ error: StoreError, _ keep: (inout CoreState) -> Void = { _ in }) {
-        let (isFirst, isNews) = perform { state in
+        let isNews = perform { state in
             keep(&state)
-            guard state.phase == .running else { return (false, false) }
-            defer {
-                state.dispatcher.isStalled = true
-                state.hasReportedStall = true
-            }
-            return (!state.dispatcher.isStalled, !state.hasReportedStall)
+            guard state.phase == .running else { return false }
+            state.stall()
+            defer { state.hasReportedStall = true }
+            return !state.hasReportedStall
         }
         if isNews { logger.error("outcomes cannot be stored, no work is given out until they can: \(error)") }
-        guard isFirst else { return }
-        Task.detached { [weak self] in
-            try? await Task.sleep(for: Self.stallLength)
-            self?.retryStalled()
-        }
     }
 
-    private func retryStalled() {
-        let stalled = perform { state in
-            let stalled = state.stalled
-            state.stalled = []
-            state.dispatcher.isStalled = false
-            return stalled
-        }
+    func retry(_ stalled: [CoreState.Stalled]) {
         for entry in stalled { commit(entry.transaction, bytes: entry.bytes, events: entry.events) }
     }
 

@@ -16,6 +16,10 @@ struct OfflineReplay {
     private(set) var gaps: [LogGap] = []
     /// Whether something is missing before this place, so that what follows may not fit.
     private(set) var hasGap = false
+    /// Whether the state that it began with lacks something, so that records tell of what it should have known.
+    private let isPartial: Bool
+    /// Whether ended children are to be kept.
+    private let keepsRows: Bool
     /// Where the last damage is that nothing behind it has told the extent of.
     private var openGap: (file: String, offset: Int)?
     private var misfits = 0
@@ -23,9 +27,11 @@ struct OfflineReplay {
     /// The parts of a batch whose commit frame is still to come.
     private var parts: [RawFrame] = []
 
-    init(_ raw: RawStore, state: StoreState) {
+    init(_ raw: RawStore, state: StoreState, isPartial: Bool, keepsRows: Bool = true) {
         self.raw = raw
         self.state = state
+        self.isPartial = isPartial
+        self.keepsRows = keepsRows
     }
 
     private mutating func damage(_ file: String, at offset: Int? = nil, _ what: String, _ consequence: String) {
@@ -215,6 +221,7 @@ struct OfflineReplay {
     var endsInDamage: Bool { openGap != nil }
 
     private mutating func keep(_ block: OutcomeBlock) {
+        guard keepsRows else { return }
         tail[block.parent, default: []].append(OfflineBlock(BlockExtent(encoding: block, scratch: &scratch)))
     }
 
@@ -244,11 +251,7 @@ struct OfflineReplay {
             segment: UInt32(truncatingIfNeeded: file.number), frameOffset: frame.header.offset,
             recordOffset: UInt32(offset))
         var changes = ChangeCollector()
-        if hasGap, kind == .define {
-            var reader = ByteReader(fields)
-            let label: UInt32 = try reader.littleEndian()
-            if label > 0 { try state.labels.assume(upTo: label - 1) }
-        }
+        if hasGap || isPartial, try state.salvage(kind, fields, at: place) { return }
         do throws(DecodingFailure) { try state.apply(kind, fields, at: place, changes: &changes) } catch {
             if kind == .outcomes { try keepStray(fields) }
             throw error

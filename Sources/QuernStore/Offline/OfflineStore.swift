@@ -23,6 +23,8 @@ package struct OfflineStore: Sendable {
     var tail: [TaskID: [OfflineBlock]] = [:]
     /// Whether ended children may be missing of which no directory tells.
     var mayMissChildren = false
+    /// What damage took of the checkpoint; nil when it is whole.
+    var checkpointLoss: CheckpointLoss?
     /// What is known to be missing in the log behind the checkpoint.
     var logGaps: [LogGap] = []
     /// Whether commits may be missing at the end of the log, so that ids may be in use of which nothing is known.
@@ -37,6 +39,14 @@ package struct OfflineStore: Sendable {
         var position: LogPosition
         var sealed: [Checkpoint.Sealed]
         var open: Checkpoint.Open?
+    }
+
+    /// What may be missing in a checkpoint that is damaged.
+    struct CheckpointLoss: Sendable {
+        /// Ids of live tasks of which it does not tell any more.
+        var ids: [Range<UInt64>] = []
+        /// What is left of one that does not tell where the log goes on, so that the log was applied without it.
+        var remains: StoreState?
     }
 
     init(_ raw: RawStore) { self.raw = raw }

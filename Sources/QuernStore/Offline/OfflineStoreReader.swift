@@ -60,12 +60,17 @@ struct OfflineStoreReader {
     private mutating func read(_ file: RawFile, checksum: UInt32?) {
         var decoder = CheckpointDecoder()
         decoder.isPartial = true
+        var loss = OfflineStore.CheckpointLoss()
+        /// Where the live runs ended before the last damage, until intact ones follow.
+        var lostFrom: UInt64?
+        let known = store.findings.count
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
             damage(file.name, at: 0, error.reason, "it is read all the same, where its frames are this store's")
         }
         var walk = FrameWalk(file, segment: UInt32(truncatingIfNeeded: file.number), seed: raw.identity.seed)
         var last: FrameHeader?
         while let item = next(&walk, file) {
+            let (findings, end) = (store.findings.count, decoder.state.live.endID)
             switch item {
             case .gap(let gap):
                 damage(file.name, at: gap.range.lowerBound, gap.reason, Self.incomplete)
@@ -77,18 +82,29 @@ struct OfflineStoreReader {
                 last = frame.header
                 apply(frame, of: file, to: &decoder)
             }
+            if store.findings.count > findings {
+                lostFrom = lostFrom ?? end
+            } else if let start = lostFrom, decoder.state.live.endID > end {
+                loss.ids.append(start..<decoder.state.live.endID)
+                lostFrom = nil
+            }
         }
         if last?.kind != .commit {
             damage(file.name, at: file.size, "ends early", Self.incomplete)
+            lostFrom = lostFrom ?? decoder.state.live.endID
         } else if let checksum, last?.checksum != checksum {
             damage(file.name, "is not the checkpoint that the manifest names", "the store may be of two moments")
         }
         store.checkpointFile = file
-        store.state = decoder.state
         store.base = nil
         guard let position = decoder.position else {
+            // What it says of live tasks may be of before or behind what the log says of them.
+            store.checkpointLoss = OfflineStore.CheckpointLoss(ids: [0..<UInt64.max], remains: decoder.state)
             return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
         }
+        store.state = decoder.state
+        if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
+        store.checkpointLoss = store.findings.count > known ? loss : nil
         do throws(DecodingFailure) { try decoder.check(position) } catch {
             damage(file.name, error.reason, "a writer refuses the store")
         }
@@ -192,11 +208,12 @@ struct OfflineStoreReader {
     // MARK: Log
 
     private mutating func readLog(from position: LogPosition?) {
-        var replay = OfflineReplay(raw, state: store.state)
+        if position == nil { store.beginWithoutCheckpoint() }
+        var replay = OfflineReplay(raw, state: store.state, isPartial: store.checkpointLoss != nil)
         replay.run(from: position, newest: store.manifest?.newestLog)
         store.findings += replay.findings
         store.state = replay.state
-        store.tail = replay.tail
+        for (parent, blocks) in replay.tail { store.tail[parent, default: []] += blocks }
         store.logEnd = replay.committedEnd
         store.logGaps = replay.gaps
         store.mayMissIDs = replay.hasGap && (replay.endsInDamage || position == nil)

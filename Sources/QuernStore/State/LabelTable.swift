@@ -6,6 +6,8 @@ struct LabelTable: Sendable, Equatable {
     /// In the order of their labels.
     private(set) var names: [String] = []
     private var labels: [ExactName: Label] = [:]
+    /// Labels whose names are lost.
+    private var assumed: Set<UInt32> = []
 
     /// The label that was defined last; 0 when there is none.
     var last: UInt32 { UInt32(clamping: names.count) }
@@ -33,6 +35,27 @@ struct LabelTable: Sendable, Equatable {
             var name = "lost name \(last + 1)"
             while labels[ExactName(name)] != nil { name += "'" }
             try define(name, as: Label(rawValue: last + 1))
+            assumed.insert(last)
+        }
+    }
+
+    /// Takes over a name that something tells of a label, when no other is known.
+    mutating func restore(_ name: String, as label: Label) throws(DecodingFailure) {
+        if label.rawValue > last {
+            try assume(upTo: label.rawValue - 1)
+            return try define(name, as: label)
+        }
+        guard assumed.remove(label.rawValue) != nil, labels[ExactName(name)] == nil else { return }
+        let index = Int(label.rawValue) - 1
+        labels[ExactName(names[index])] = nil
+        names[index] = name
+        labels[ExactName(name)] = label
+    }
+
+    /// Takes over the names that another table knows of labels whose names are lost here.
+    mutating func adopt(_ other: LabelTable) throws(DecodingFailure) {
+        for (index, name) in other.names.enumerated() where !other.assumed.contains(UInt32(index + 1)) {
+            try restore(name, as: Label(rawValue: UInt32(index + 1)))
         }
     }
 

@@ -35,6 +35,9 @@ struct LiveTable: Sendable {
     /// What it takes in memory, in bytes. O(runs / 100).
     var footprint: Int { chunks.reduce(0) { $0 + $1.runs.footprint + MemoryLayout<Chunk>.stride } }
 
+    /// The id behind those of the last run; 0 when there is none.
+    var endID: UInt64 { runs.last.map { $0.lastID + 1 } ?? 0 }
+
     /// In id order. Some may have no live task any more.
     var runs: some BidirectionalCollection<LiveTasks.Run> { chunks.lazy.flatMap(\.runs) }
 
@@ -47,6 +50,47 @@ struct LiveTable: Sendable {
         chunks[chunks.count - 1].runs.append(LiveTasks.Run(run: run, live: bits))
         count += bits.nonzeroBitCount
         if bits == 0 { noteDeadRun(in: chunks.count - 1) }
+    }
+
+    /// Takes a run in anywhere, for those who salvage. Returns false when some of its ids are taken.
+    mutating func insert(_ run: SpawnRun, live bits: UInt64) -> Bool {
+        let firstID = run.firstID.rawValue
+        let chunk = max((0..<chunks.count).partition { chunks[$0].firstID > firstID } - 1, 0)
+        if chunks.isEmpty || chunk == chunks.count - 1, chunks.last?.runs.last.map({ $0.lastID < firstID }) ?? true {
+            append(run, live: bits)
+            chunks[chunks.count - 1].firstID = min(chunks[chunks.count - 1].firstID, firstID)
+            return true
+        }
+        let runs = chunks[chunk].runs
+        let index = (0..<runs.count).partition { runs[$0].run.firstID.rawValue > firstID }
+        let entry = LiveTasks.Run(run: run, live: bits)
+        let next = index < runs.count ? runs[index] : chunks[(chunk + 1)...].lazy.compactMap(\.runs.first).first
+        guard index == 0 || runs[index - 1].lastID < firstID,
+            next.map({ entry.lastID < $0.run.firstID.rawValue }) ?? true
+        else { return false }
+        chunks[chunk].runs.insert(entry, at: index)
+        chunks[chunk].firstID = min(chunks[chunk].firstID, firstID)
+        // Where a chunk begins may be before its first run.
+        for index in (chunk + 1)..<chunks.count where chunks[index].firstID <= entry.lastID {
+            chunks[index].firstID = entry.lastID + 1
+        }
+        count += bits.nonzeroBitCount
+        if bits == 0 { noteDeadRun(in: chunk) }
+        if runs.count >= 2 * Self.chunkRuns { split(chunk) }
+        lastHit = Place(chunk: 0, run: 0)
+        return true
+    }
+
+    private mutating func split(_ index: Int) {
+        let runs = chunks[index].runs
+        chunks.remove(at: index)
+        for half in [runs[(runs.count / 2)...], runs[..<(runs.count / 2)]] {
+            chunks.insert(
+                Chunk(
+                    firstID: half[half.startIndex].run.firstID.rawValue, runs: Array(half),
+                    deadRuns: half.count { $0.live == 0 }), at: index)
+        }
+        sparse = Set(chunks.indices.filter { chunks[$0].isSparse })
     }
 
     /// The payloads of a run were written once more, elsewhere. Of a run that is gone there is nothing to say.
@@ -174,6 +218,8 @@ extension LiveTasks.Run {
     fileprivate func holds(_ task: UInt64) -> Bool {
         task >= run.firstID.rawValue && task - run.firstID.rawValue < UInt64(run.count)
     }
+
+    fileprivate var lastID: UInt64 { run.firstID.rawValue + UInt64(run.count) - 1 }
 
     fileprivate func bit(of task: TaskID) -> UInt64 { 1 << (task.rawValue - run.firstID.rawValue) }
 }

@@ -9,8 +9,9 @@ struct Repair: ToolCommand {
         abstract: "Make a new store of everything that a damaged one still holds.",
         discussion: """
             Writes nothing to the damaged store. Lists what is lost: in which file and at which byte, whose children, \
-            how many. Children that are damaged in the index are taken from the log where that still has them. Tasks \
-            whose end is lost are live again. Ids that may be in use are not given out again.
+            how many. Children that are damaged in the index are taken from the log where that still has them, and so \
+            are live tasks of a damaged checkpoint. Tasks whose end is lost are live again. Ids that may be in use are \
+            not given out again.
 
             Exit status: 0 when nothing is lost, 1 when something is, and the rest is in the new store.
 
@@ -54,6 +55,7 @@ struct Salvage {
         table.add("ended children", .number(contents.children))
         table.add("of these, from the log", .number(contents.childrenFromLog))
         table.add("live tasks", .number(contents.liveTasks))
+        table.add("of these, lost by the checkpoint", .number(contents.liveTasksFromLog))
         table.add("losses", .number(contents.losses.count))
         try table.write(to: &output)
     }
@@ -78,6 +80,7 @@ struct Salvage {
             $0.field("children", contents.children)
             $0.field("children_from_log", contents.childrenFromLog)
             $0.field("live_tasks", contents.liveTasks)
+            $0.field("live_tasks_from_log", contents.liveTasksFromLog)
             $0.field("losses", contents.losses.count)
         }
     }

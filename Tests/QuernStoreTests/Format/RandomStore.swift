@@ -15,7 +15,11 @@ struct RandomStore {
     private var names: UInt64 = 0
     private var clock: Int64 = 1_700_000_000_000
 
-    init(seed: UInt64) {
+    /// Whether tasks are staged too.
+    private let stages: Bool
+
+    init(seed: UInt64, stages: Bool = true) {
+        self.stages = stages
         random = SeededGenerator(seed: seed)
         configuration.logSegmentBytes = 32 << 10
         configuration.logReserveBytes = 4 << 10
@@ -48,8 +52,8 @@ struct RandomStore {
                 spawned += spawn(labels.randomElement(using: &random)!, into: &transaction)
             }
             let stage = store.makeStage()
-            let commitsStage = Int.random(in: 0..<6, using: &random) == 0
-            if Int.random(in: 0..<3, using: &random) == 0 || commitsStage {
+            let commitsStage = Int.random(in: 0..<6, using: &random) == 0 && stages
+            if Int.random(in: 0..<3, using: &random) == 0 && stages || commitsStage {
                 var staged = Transaction()
                 let stagedParents = spawn(labels[0], onDuplicate: .skip, into: &staged)
                 try await stage.append(spawns: staged)

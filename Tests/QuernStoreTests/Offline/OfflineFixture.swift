@@ -13,9 +13,11 @@ struct OfflineFixture {
     let facts: StoreFacts
 
     /// A random store, as it is when it was closed in order, or when its process was killed.
-    static func random(seed: UInt64, closes: Bool, steps: Int = 120) async throws -> OfflineFixture {
+    static func random(
+        seed: UInt64, closes: Bool, steps: Int = 120, stages: Bool = true
+    ) async throws -> OfflineFixture {
         let files = SimulatedFileSystem()
-        var random = RandomStore(seed: seed)
+        var random = RandomStore(seed: seed, stages: stages)
         let open = try await random.make(at: store, on: files, steps: steps)
         await open.rest()
         let facts = try StoreFacts(open)

@@ -17,9 +17,11 @@ extension OfflineContents {
                     ids: gap.ids))
         }
         holes.isUnknown = store.mayMissChildren
+        let adopted = store.adoptLostTasks()
         try look()
         if !holes.isEmpty || purpose == .rebuiltIndex { try readOldLog() }
         if !log.isEmpty { try look() }
+        liveTasksFromLog = UInt64(adopted.count { store.state.live.contains($0) })
         for entry in store.state.live.runs where entry.live != 0 {
             store.state.nextID = max(store.state.nextID, entry.run.firstID.rawValue + UInt64(entry.run.count))
         }

@@ -26,6 +26,9 @@ package struct OfflineContents {
     /// Of these, from the log and not from the index; without those behind the checkpoint.
     package private(set) var childrenFromLog: UInt64 = 0
     package private(set) var liveTasks: UInt64 = 0
+    /// Of these, the ones of which a damaged checkpoint does not tell any more. Some of trees that were dropped may be
+    /// among them, since nothing tells of their end.
+    package internal(set) var liveTasksFromLog: UInt64 = 0
     /// Is told now and then how many ended children were read, in each of the passes over them.
     let progress: (UInt64) -> Void
     private var bodies: OfflineBodies
