@@ -14,7 +14,10 @@ struct CallMonitor: Sendable {
     private(set) var plan = FaultPlan()
     private(set) var counts: [FileCall: Int] = [:]
     private(set) var changes = 0
-    private(set) var faultsFired = 0
+    /// Calls that failed because the plan said so.
+    private(set) var fired: [FileCall: Int] = [:]
+    /// Whether the plan's faults rest, and nothing is counted.
+    var isSuspended = false
     private var changesUnderPlan = 0
 
     /// Puts a plan into force, its counts at zero.
@@ -31,6 +34,7 @@ struct CallMonitor: Sendable {
 
     /// - Parameter changing: whether the call can change what a later crash leaves.
     mutating func admit(_ call: FileCall, _ path: FilePath, changing: Bool) -> Verdict {
+        if isSuspended, !isStopped { return .pass }
         counts[call, default: 0] += 1
         if isStopped { return .stopped }
         if changing {
@@ -43,7 +47,7 @@ struct CallMonitor: Sendable {
             plan.faults[index].seen += 1
             let fault = plan.faults[index]
             if case .pass = verdict, fault.isDue {
-                faultsFired += 1
+                fired[call, default: 0] += 1
                 verdict = .fail(fault.errno, bytesWritten: fault.bytesWritten)
             }
         }

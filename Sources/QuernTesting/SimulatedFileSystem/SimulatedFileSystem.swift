@@ -111,8 +111,19 @@ public final class SimulatedFileSystem: FileSystem {
     /// How many calls were made that can change what a crash leaves; see ``FaultPlan/crashAfterCall``.
     public var changingCalls: Int { state.withLock { $0.monitor.changes } }
 
+    /// How many calls of each kind have failed because a plan said so. What a full disk or a stop fails is not counted.
+    public var faultsFiredByCall: [FileCall: Int] { state.withLock { $0.monitor.fired } }
+
     /// How many calls have failed because a plan said so.
-    public var faultsFired: Int { state.withLock { $0.monitor.faultsFired } }
+    public var faultsFired: Int { faultsFiredByCall.values.reduce(0, +) }
+
+    /// Lets calls through while `body` looks at what there is: no planned fault happens and none is counted, whoever
+    /// calls meanwhile. A machine that has stopped stays so.
+    public func suspendingFaults<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
+        state.withLock { $0.monitor.isSuspended = true }
+        defer { state.withLock { $0.monitor.isSuspended = false } }
+        return try body()
+    }
 
     /// Whether the plan's crash point has been reached, so that every call fails.
     public var isStopped: Bool { state.withLock { $0.monitor.isStopped } }

@@ -52,7 +52,7 @@ struct LifeCycleTests {
     private static func live(_ seed: UInt64) async {
         do {
             var model = try await LifeModel(seed: seed)
-            try await model.run(steps: Lives.steps)
+            try await model.run(steps: Array(0..<Lives.steps))
         } catch { Issue.record("replay with QUERN_SEED=\(seed): \(error)") }
     }
 }

@@ -58,15 +58,20 @@ extension LifeModel {
             reference.forgetCalls()
             reference.knowsRare = knowsRare
         }
-        let clock = process.clock
-        process = try await LifeProcess.open(
-            world, configuration, files: files, clock: clock, knowsRare: knowsRare, seed: random.next())
+        process = try await openUnderFaults(files, knowsRare: knowsRare)
         try await begin(process)
     }
 
+    mutating func open(_ files: SimulatedFileSystem, knowsRare: Bool) async throws -> LifeProcess {
+        try await LifeProcess.open(
+            world, configuration, files: files, clock: process.clock, knowsRare: knowsRare, seed: random.next())
+    }
+
     mutating func stop() async throws {
-        if let error = await process.stop(cancelled: false), !process.isOver { throw error }
-        if process.isOver { return try await recover() }
+        let error = await process.stop(cancelled: false)
+        // A store that could not be closed is as one whose process died.
+        if process.isOver || error != nil && tally != nil { return try await recover() }
+        if let error { throw error }
         await checkEvents()
         try await reopen(process.files)
     }
@@ -74,6 +79,7 @@ extension LifeModel {
     mutating func stopAtOnce() async throws {
         let error = await process.stop(cancelled: true)
         if process.isOver { return try await recover() }
+        if tally != nil, !(error is CancellationError) { return try await recover() }
         guard error is CancellationError else { throw Trouble("stopped at once, with \(error as Any)") }
         try await reopen(process.files)
     }

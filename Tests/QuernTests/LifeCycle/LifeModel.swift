@@ -6,7 +6,7 @@ import QuernTesting
 @testable import QuernStore
 
 /// One life of a store: processes that come and go, what is asked of their schedulers, and the reference beside. The
-/// seed fixes all of it, but for one seed in four, whose handlers run side by side.
+/// seed fixes all of it, but for one seed in four, whose handlers run side by side; with faults it fixes all.
 struct LifeModel {
     /// What a step does: a case, its weight, and its function in `take`.
     enum Operation: CaseIterable {
@@ -15,6 +15,7 @@ struct LifeModel {
         case setConcurrency, setRate, setWeight
         case resubmit, resubmitAll, redrive, retain, compact
         case read, stop, stopAtOnce, crash, crashSoon, crashInHandler, look
+        case failCall, fillDisk, mend, damage
 
         var weight: Int {
             switch self {
@@ -43,6 +44,22 @@ struct LifeModel {
             case .crashSoon: 4
             case .crashInHandler: 3
             case .look: 1
+            case .failCall: 8
+            case .fillDisk: 3
+            case .mend: 6
+            case .damage: 3
+            }
+        }
+
+        /// Whether it belongs to lives on disks that fail.
+        var isFault: Bool { [.failCall, .fillDisk, .mend, .damage].contains(self) }
+
+        /// When its calls happen, for the coverage.
+        var phase: FaultTally.Phase {
+            switch self {
+            case .compact, .retain: .compacting
+            case .stop, .stopAtOnce: .stopping
+            default: .running
             }
         }
     }
@@ -54,12 +71,17 @@ struct LifeModel {
     var configuration = LifeConfiguration()
     var process: LifeProcess
     var log: [String] = []
+    /// Counts what goes wrong, of a life on a disk that fails.
+    let tally: FaultTally?
+    /// Whether nothing goes wrong any more, so that everything comes to its end.
+    var isFinishing = false
 
-    init(seed: UInt64) async throws {
+    init(seed: UInt64, tally: FaultTally? = nil) async throws {
         self.seed = seed
+        self.tally = tally
         random = SeededGenerator(seed: seed)
         writer = ScriptWriter(seed: seed ^ 0x5EED)
-        let runsBeside = seed % 4 == 3
+        let runsBeside = tally == nil && seed % 4 == 3
         configuration.scheduler.isSequential = !runsBeside
         configuration.scheduler.concurrency = runsBeside ? 3 : 1
         configuration.scheduler.logger.logLevel = .critical
@@ -93,14 +115,20 @@ struct LifeModel {
 
     /// Takes random steps; then lets everything come to its end.
     ///
+    /// - Parameter steps: their numbers. Each has random numbers of its own, so that a failure can be replayed with fewer.
     /// - Throws: ``LifeFailure`` with the seed and the steps.
-    mutating func run(steps: Int) async throws {
+    mutating func run(steps: [Int]) async throws {
+        let operations = Operation.allCases.filter { tally != nil || !$0.isFault }
         do {
-            for _ in 0..<steps {
-                let operation = random.pick(Operation.allCases, weight: \.weight)
-                log.append("\(operation)")
-                try await step { (model) in try await model.take(operation) }
+            for number in steps {
+                var lots = SeededGenerator(seed: seed &+ UInt64(number) << 32)
+                writer.random = lots.fork()
+                random = lots.fork()
+                let operation = random.pick(operations, weight: \.weight)
+                log.append("\(number) \(operation)")
+                try await step(operation.phase) { (model) in try await model.take(operation) }
             }
+            isFinishing = true
             try await finish()
         } catch {
             process.stage.die()
@@ -109,15 +137,26 @@ struct LifeModel {
         }
     }
 
-    mutating func step(_ body: (inout LifeModel) async throws -> Void) async throws {
-        do { try await body(&self) } catch let error as SchedulerError where process.isOver {
-            note("\(error.code)")
-        } catch let error as StoreError where process.isOver {
-            note("\(error.code)")
+    mutating func step(
+        _ phase: FaultTally.Phase = .running, _ body: (inout LifeModel) async throws -> Void
+    ) async throws {
+        let (files, before) = (process.files, process.files.faultsFiredByCall)
+        do { try await body(&self) } catch {
+            guard isForgiven(error) else { throw error }
+            note("\(error)")
         }
         try await process.settle()
+        tally?.add(files, since: before, in: phase)
         if process.isOver { try await recover() } else { try process.look() }
         try check()
+    }
+
+    /// Whether what was asked may have failed: the process is over, or its disk fails.
+    private func isForgiven(_ error: any Error) -> Bool {
+        guard let cause = (error as? SchedulerError)?.cause ?? error as? StoreError else {
+            return process.isOver && error is SchedulerError
+        }
+        return process.isOver || tally != nil && (cause.isTransient || cause.code == .inputOutput)
     }
 
     func check() throws {
@@ -154,6 +193,10 @@ struct LifeModel {
         case .crashSoon: process.files.faults = .crashing(afterCall: 1 + random.below(40))
         case .crashInHandler: process.stage.die(inCalls: 1 + random.below(12))
         case .look: try process.look(isWhole: true)
+        case .failCall: failCall()
+        case .fillDisk: fillDisk()
+        case .mend: try await mend()
+        case .damage: try damage()
         }
     }
 

@@ -126,8 +126,8 @@ final class LifeProcess: Sendable {
         return core.read { state in
             if state.failure != nil || state.phase == .stopping || state.phase == .stopped { return true }
             let dispatcher = state.dispatcher
-            guard state.phase == .running, dispatcher.uncommittedTransactions == 0, dispatcher.questionsUnderWay == 0,
-                !dispatcher.isStalled, state.nextDue.map({ $0 > clock.now }) ?? true
+            guard state.phase == .running, dispatcher.uncommittedTransactions == state.stalled.count,
+                dispatcher.questionsUnderWay == 0, state.nextDue.map({ $0 > clock.now }) ?? true
             else { return false }
             return dispatcher.workerCount == dispatcher.inFlight.count
                 && dispatcher.inFlight.count == hanging + dispatcher.parked
@@ -142,6 +142,10 @@ final class LifeProcess: Sendable {
 
     /// Looks at the store, and compares.
     func look(isFirst: Bool = false, isWhole: Bool = false) throws {
+        try files.suspendingFaults { try see(isFirst: isFirst, isWhole: isWhole) }
+    }
+
+    private func see(isFirst: Bool, isWhole: Bool) throws {
         let news = spy.take()
         world.with { $0.hear(news) }
         let touched = Set(news.statuses.keys).union([.none])
@@ -159,7 +163,7 @@ final class LifeProcess: Sendable {
             let dispatcher = state.dispatcher
             var rest = LifeRest(
                 now: now, nextDue: state.nextDue, running: [], suspects: [],
-                hasPlace: dispatcher.busyWorkers < dispatcher.limits.concurrency, isRunning: dispatcher.isRunning,
+                hasPlace: dispatcher.busyWorkers < dispatcher.limits.concurrency, isRunning: dispatcher.isRunning && !dispatcher.isStalled,
                 statistics: dispatcher.statistics,
                 byType: byType)
             for flight in dispatcher.inFlight.values {

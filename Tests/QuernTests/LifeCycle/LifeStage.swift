@@ -82,10 +82,10 @@ final class LifeStage: Sendable {
     ) async throws -> (Script, sum: Int64) {
         let script = try world.script(number)
         let call = LifeCall(context, script)
-        let outcomes = try context.children.outcomes()
         world.began(call, self)
         try countCall()
         do {
+            let outcomes = try context.children.outcomes()
             if !isDead { try await compare(outcomes, handover, call, context) }
             try await follow(script.finalize, call)
             world.returned(call, self)
