@@ -9,11 +9,15 @@ extension ChildBlock {
         reset(count: block.rows.count, parent: block.parent)
         lastSequence = block.rows.last?.sequence ?? 0
         memos.removeAll(keepingCapacity: true)
-        if columns.contains(.memos) { memos.append(contentsOf: block.memos) }
+        if columns.contains(.memos), skipped == nil { memos.append(contentsOf: block.memos) }
         if columns.contains(.errors) { errors.append(contentsOf: block.errors) }
         if columns.contains(.attachments) { attachments = block.attachments }
         memoBytes = block.memos.count
         rows.removeAll(keepingCapacity: true)
+        if columns.contains(.positions) {
+            positions.append(contentsOf: block.rows.lazy.map { Position(sequence: $0.sequence, kind: $0.kind) })
+            return
+        }
         rows.reserveCapacity(skipped == nil ? block.rows.count : 0)
         var memoOffset = 0
         var errorOffset = 0

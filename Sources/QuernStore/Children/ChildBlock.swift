@@ -10,6 +10,12 @@ public struct ChildBlock: Sendable {
         var valueOffset: Int
     }
 
+    /// All that tells where in the block a commit position lies, and what is before it.
+    struct Position: Sendable, BitwiseCopyable {
+        var sequence: UInt64
+        var kind: OutcomeKind
+    }
+
     /// Children in the block.
     public internal(set) var count = 0
     /// Whose children they are.
@@ -32,6 +38,8 @@ public struct ChildBlock: Sendable {
     var rows: [Row] = []
     /// Rows that did not complete, where there are no ``rows``. Of a walk over failures those that ``rows`` has.
     var others = OtherRows()
+    /// Of a walk over ``ChildColumns/positions``, which has nothing else.
+    var positions: [Position] = []
     @usableFromInline var memos: [UInt8] = []
     var errors: [UInt8] = []
     var attachments = Attachments()
@@ -55,6 +63,7 @@ public struct ChildBlock: Sendable {
         completed = nil
         memoBytes = 0
         others.removeAll()
+        positions.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
         attachments.removeAll()
     }

@@ -6,17 +6,19 @@ extension OutcomeBlockReader {
     ///
     /// - Parameter skipped: when given, only the failures from that row on are wanted.
     static func decodeFacts(
-        _ stored: UnsafeRawBufferPointer, header: OutcomeBlockHeader, columns: ChildColumns, failuresBehind skipped: Int?,
+        _ stored: UnsafeRawBufferPointer, header: OutcomeBlockHeader, columns: ChildColumns,
+        failuresBehind skipped: Int?,
         scratch: inout [UInt8], into block: inout ChildBlock
     ) throws(DecodingFailure) {
         let rows = header.rowCount
-        let isShapeEnough = skipped == nil && columns.isDisjoint(with: [.facts, .errors])
+        let isShapeEnough = skipped == nil && columns.isDisjoint(with: [.facts, .errors, .positions])
         func decode(_ facts: UnsafeRawBufferPointer) throws(DecodingFailure) {
             if isShapeEnough {
                 var reader = ByteReader(facts, at: min(OutcomeShape.start, facts.count))
                 return try fill(&block, OutcomeShape(&reader, rows: rows), nil, columns)
             }
             let facts = try OutcomeFacts(facts, rows: rows)
+            if columns.contains(.positions) { return try fillPositions(&block, facts) }
             if let skipped { return try fillFailures(&block, facts, from: skipped, columns) }
             try fill(&block, facts.shape, facts, columns)
         }
@@ -122,6 +124,33 @@ extension OutcomeBlockReader {
         if columns.contains(.errors) { block.errors.append(contentsOf: facts.errors) }
     }
 
+    /// Sequences and kinds alone.
+    private static func fillPositions(_ block: inout ChildBlock, _ facts: OutcomeFacts) throws(DecodingFailure) {
+        let total = try facts.shape.lengths.total(limit: Limits.frameBytes)
+        guard total >= facts.errors.count else { throw DecodingFailure("value lengths do not add up") }
+        block.memoBytes = total - facts.errors.count
+        block.rows.removeAll(keepingCapacity: true)
+        let rows = facts.shape.rows
+        block.positions.reserveCapacity(rows)
+        var sequence = facts.firstSequence &- UInt64(bitPattern: facts.sequenceSteps[0])
+        var areKnown = true
+        withUnsafeTemporaryAllocation(of: Int64.self, capacity: 2 * stripe) { buffer in
+            let columns = buffer.baseAddress!
+            for first in stride(from: 0, to: rows, by: stripe) {
+                let range = first..<min(first + stripe, rows)
+                facts.shape.kinds.load(range, into: columns)
+                facts.sequenceSteps.load(range, into: columns + stripe)
+                for place in 0..<range.count {
+                    sequence &+= UInt64(bitPattern: columns[stripe + place])
+                    let kind = UInt8(exactly: columns[place]).flatMap(OutcomeKind.init(rawValue:))
+                    if kind == nil { areKnown = false }
+                    block.positions.append(ChildBlock.Position(sequence: sequence, kind: kind ?? .completed))
+                }
+            }
+        }
+        guard areKnown else { throw DecodingFailure("outcome kind") }
+    }
+
     /// Rows whose columns are put together at a time: little enough for the first cache.
     private static let stripe = 128
 
@@ -193,7 +222,8 @@ extension OutcomeBlockReader {
                 if label < 0 || label > UInt32.max { problem = "label" }
                 let isCompleted = kind == .completed
                 var outcome = OutcomeRow(
-                    task: 0, sequence: 0, startedAt: 0, endedAt: 0, label: UInt32(truncatingIfNeeded: label), attempts: 0,
+                    task: 0, sequence: 0, startedAt: 0, endedAt: 0, label: UInt32(truncatingIfNeeded: label),
+                    attempts: 0,
                     valueLength: UInt32(length), kind: kind ?? .completed)
                 if hasFacts {
                     let attempts = column[5 * stride]

@@ -90,7 +90,9 @@ struct OutcomeShape {
     /// What all rows that completed have alike, and the first of them, when they have one label and one length.
     /// O(rows), eight at a time.
     func alike() throws(DecodingFailure) -> (label: UInt32, length: Int, first: Int)? {
-        guard let first = firstCompleted(), areAlike(in: lengths, first), areAlike(in: labels, first) else { return nil }
+        guard let first = firstCompleted(), areAlike(in: lengths, first), areAlike(in: labels, first) else {
+            return nil
+        }
         return (try label(at: first), try length(at: first, behind: 0), first)
     }
 
