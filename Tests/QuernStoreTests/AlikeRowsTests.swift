@@ -4,8 +4,8 @@ import Testing
 
 @testable import QuernStore
 
-/// Blocks whose completed children are alike, and those of walks over failures: what has no row of its own is told as if
-/// it had one (S9, S13).
+/// Blocks whose completed children are alike, and those of walks over failures: what has no row of its own is told as
+/// if it had one (S9, S13).
 @Suite struct AlikeRowsTests {
     /// Completed children with one label and memos of one length, and others between them.
     static func block(_ random: inout SeededGenerator) -> OutcomeBlock {
@@ -184,7 +184,7 @@ import Testing
         for _ in 0..<200 {
             var wrong = bytes
             for _ in 0...random.below(3) { wrong[random.below(min(wrong.count, 400))] = UInt8(random.below(256)) }
-            for columns in Self.columns {
+            for columns in Self.columns + [.positions] {
                 for skipped in [nil, 0] as [Int?] {
                     var block = ChildBlock()
                     var scratch: [UInt8] = []
