@@ -115,11 +115,16 @@ import Testing
                     $0.kind == .completed && $0.label == rest.first!.label && $0.value.count == rest.first!.value.count
                 }
                 #expect((block.uniform != nil) == isUniform)
+                let completed = rest.filter { $0.kind == .completed }
+                let areAlike = completed.allSatisfy {
+                    $0.label == completed[0].label && $0.value.count == completed[0].value.count
+                }
+                #expect((block.completed != nil) == (areAlike && !completed.isEmpty))
                 block.withMemos(as: Memo.self) { memos in
-                    #expect(memos.count == (isUniform && rest.first!.value.count == 24 ? block.count : 0))
+                    #expect(memos.count == (areAlike && completed.first?.value.count == 24 ? completed.count : 0))
                     for index in memos.indices {
                         let bytes = withUnsafeBytes(of: memos[index]) { Array($0) }
-                        #expect(Digest(bytes) == rest[place + index].value)
+                        #expect(Digest(bytes) == completed[index].value)
                     }
                     uniform += memos.count
                 }

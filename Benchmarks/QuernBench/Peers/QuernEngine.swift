@@ -90,13 +90,16 @@ final class QuernEngine: Engine {
     }
 
     private static func add(_ block: borrowing ChildBlock, _ rows: Range<Int>, to total: inout ScanTotal) {
+        let isWhole = rows.count == block.count
         let isInPlace = block.withMemos(as: Memos.Counters.self) { memos in
-            if memos.isEmpty { return false }
+            if memos.isEmpty || !isWhole && memos.count < block.count { return false }
             var sum: UInt64 = 0
-            for index in rows {
+            for index in isWhole ? memos.indices : rows {
                 sum &+= memos[index].discovered &+ memos[index].skipped &+ memos[index].deleted
             }
             total.children += rows.count
+            // The others of a whole block are those that have no memo.
+            total.failures += isWhole ? block.count - memos.count : 0
             total.sum &+= sum
             return true
         }

@@ -79,8 +79,8 @@ struct MemoSource<T: DurableTask> {
                     block = ChildBlock()
                     return false
                 }
-                if let uniform = block.uniform {
-                    if !labels.contains(uniform.label) {
+                if let completed = block.completed {
+                    if !labels.contains(completed.label) {
                         index = block.count
                         continue
                     }

@@ -30,7 +30,7 @@ extension FixedLayoutMemo {
 
     @inlinable
     public static func decodeUniform(_ block: ChildBlock, into memos: inout [Self]) -> Bool {
-        guard block.uniform?.memoLength == MemoryLayout<Self>.size else { return false }
+        guard block.completed?.memoLength == MemoryLayout<Self>.size else { return false }
         block.withMemos(as: Self.self) { span in
             span.withUnsafeBufferPointer { memos.append(contentsOf: $0) }
         }

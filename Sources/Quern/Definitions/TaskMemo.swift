@@ -20,7 +20,7 @@ public protocol TaskMemo: Sendable {
     /// - Throws: when the bytes are no such memo; the stream then shows one error item and goes on (T13).
     static func decodeMemo(_ bytes: RawSpan) throws -> Self
 
-    /// Appends all memos of a block whose children all completed with memos of one length.
+    /// Appends all memos of a block whose completed children have memos of one length: see ``ChildBlock/completed``.
     ///
     /// A short cut for layouts that can be copied as they are; the default does nothing.
     ///

@@ -47,8 +47,8 @@ extension ChildBlock {
     func appendMemos<T: DurableTask>(
         of type: T.Type, _ labels: TypeLabels, in snapshot: ChildSnapshot, to memos: inout [T.Memo]
     ) throws {
-        if let uniform {
-            if !labels.contains(uniform.label) { return }
+        if let completed {
+            if !labels.contains(completed.label) { return }
             if T.Memo.decodeUniform(self, into: &memos) { return }
         }
         for index in 0..<count where labels.contains(label(at: index)) && kind(at: index) == .completed {

@@ -3,88 +3,114 @@
 /// What views do with a block that was decoded.
 extension ChildBlock {
     /// Rows from memory, for the part of a run that is not in a file yet. Kinds, labels and facts always come.
-    mutating func fill(from block: OutcomeBlock, columns: ChildColumns = .all) {
+    ///
+    /// - Parameter skipped: when given, only the failures from that row on are wanted.
+    mutating func fill(from block: OutcomeBlock, columns: ChildColumns = .all, failuresBehind skipped: Int? = nil) {
         reset(count: block.rows.count, parent: block.parent)
         lastSequence = block.rows.last?.sequence ?? 0
         memos.removeAll(keepingCapacity: true)
-        if columns.contains(.memos) { memos.append(contentsOf: block.memos) }
+        if columns.contains(.memos), skipped == nil { memos.append(contentsOf: block.memos) }
         if columns.contains(.errors) { errors.append(contentsOf: block.errors) }
         if columns.contains(.attachments) { attachments = block.attachments }
         memoBytes = block.memos.count
-        var filled = takeRows(reserving: block.rows.count)
+        rows.removeAll(keepingCapacity: true)
+        if columns.contains(.positions) {
+            positions.append(contentsOf: block.rows.lazy.map { Position(sequence: $0.sequence, kind: $0.kind) })
+            return
+        }
+        rows.reserveCapacity(skipped == nil ? block.rows.count : 0)
         var memoOffset = 0
         var errorOffset = 0
-        var uniform: (label: Label, memoLength: Int)?
-        var isUniform = true
-        for row in block.rows {
-            let completed = row.kind == .completed
-            filled.append(Row(outcome: row, valueOffset: completed ? memoOffset : errorOffset))
-            if completed { memoOffset += Int(row.valueLength) } else { errorOffset += Int(row.valueLength) }
-            let shape = (label: Label(rawValue: row.label), memoLength: Int(row.valueLength))
-            if !completed || (uniform.map { $0 != shape } ?? false) { isUniform = false }
-            uniform = uniform ?? shape
+        var shape: (label: UInt32, memoLength: UInt32)?
+        var areAlike = true
+        var completed = 0
+        for (index, row) in block.rows.enumerated() {
+            let isCompleted = row.kind == .completed
+            if skipped.map({ row.kind.isFailure && index >= $0 }) ?? true {
+                rows.append(Row(outcome: row, valueOffset: isCompleted ? memoOffset : errorOffset))
+            }
+            if isCompleted {
+                memoOffset += Int(row.valueLength)
+                completed += 1
+                if let shape, shape != (row.label, row.valueLength) { areAlike = false }
+                shape = (row.label, row.valueLength)
+            } else {
+                errorOffset += Int(row.valueLength)
+            }
         }
-        put(filled)
-        self.uniform = isUniform ? uniform : nil
+        count = rows.count
+        if let shape, areAlike, skipped == nil {
+            self.completed = (Label(rawValue: shape.label), Int(shape.memoLength), completed)
+        }
     }
 
     /// Leaves out rows at the front.
     mutating func removeFirst(_ removed: Int) {
         count -= removed
-        if !rows.isEmpty { rows.removeFirst(removed) }
-        guard let uniform else { return }
-        // The memos of a uniform block lie side by side, from the first on.
-        if !memos.isEmpty { memos.removeFirst(removed * uniform.memoLength) }
-        placeUniformRows(uniform.memoLength)
+        var gone = removed
+        if rows.isEmpty {
+            gone -= others.removeFirst(removed, leaving: count)
+        } else {
+            if completed != nil { gone = rows[..<removed].count { $0.outcome.kind == .completed } }
+            rows.removeFirst(removed)
+        }
+        guard let completed else { return }
+        // The memos of completed rows that are alike lie side by side, from the first on.
+        if !memos.isEmpty { memos.removeFirst(gone * completed.memoLength) }
+        setCompleted(completed.count - gone)
+        placeMemos()
     }
 
     /// Leaves out the rows of dropped trees. Needs facts.
     mutating func removeRows(of hidden: [DroppedTree]) {
         rows.removeAll { hidden.contains(sequence: $0.outcome.sequence) }
         count = rows.count
-        guard let uniform else { return }
-        if !memos.isEmpty, uniform.memoLength > 0 {
-            let length = uniform.memoLength
-            memos.withUnsafeMutableBytes { bytes in
-                for (index, row) in rows.enumerated() where row.valueOffset != index * length {
+        guard let completed else { return }
+        var kept = 0
+        let length = completed.memoLength
+        let hasMemos = !memos.isEmpty && length > 0
+        memos.withUnsafeMutableBytes { bytes in
+            for row in rows where row.outcome.kind == .completed {
+                if hasMemos, row.valueOffset != kept * length {
                     let memo = UnsafeRawBufferPointer(rebasing: bytes[row.valueOffset..<(row.valueOffset + length)])
-                    UnsafeMutableRawBufferPointer(rebasing: bytes[(index * length)...]).copyMemory(from: memo)
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[(kept * length)...]).copyMemory(from: memo)
                 }
+                kept += 1
             }
-            memos.removeLast(memos.count - count * length)
         }
-        placeUniformRows(uniform.memoLength)
+        if hasMemos { memos.removeLast(memos.count - kept * length) }
+        setCompleted(kept)
+        placeMemos()
     }
 
-    /// Leaves out the rows of tasks that ended like this. A uniform block has completed ones alone.
+    /// Leaves out the rows of tasks that ended like this. Needs facts.
     mutating func removeRows(of kinds: [OutcomeKind]) {
-        guard uniform == nil else { return }
         rows.removeAll { kinds.contains($0.outcome.kind) }
         count = rows.count
-    }
-
-    /// Leaves out the rows that are no failures.
-    mutating func keepFailures() {
-        if uniform != nil {
-            count = 0
-            rows.removeAll(keepingCapacity: true)
-            uniform = nil
-            return
-        }
-        rows.removeAll { !$0.outcome.kind.isFailure }
-        count = rows.count
+        if kinds.contains(.completed) { completed = nil }
     }
 
     /// Turns the rows round.
     mutating func reverse() {
+        if rows.isEmpty { others.reverse(count: count) }
         rows.reverse()
-        guard let uniform else { return }
-        if uniform.memoLength > 0, !memos.isEmpty { reverseMemos(of: uniform.memoLength) }
-        placeUniformRows(uniform.memoLength)
+        guard let completed else { return }
+        if completed.memoLength > 0, !memos.isEmpty { reverseMemos(of: completed.memoLength) }
+        placeMemos()
     }
 
-    private mutating func placeUniformRows(_ length: Int) {
-        for index in rows.indices { rows[index].valueOffset = index * length }
+    private mutating func setCompleted(_ count: Int) {
+        if count == 0, !rows.isEmpty { completed = nil } else { completed?.count = count }
+    }
+
+    /// Says where the memos of rows are that lie side by side.
+    private mutating func placeMemos() {
+        guard let completed else { return }
+        var offset = 0
+        for index in rows.indices where rows[index].outcome.kind == .completed {
+            rows[index].valueOffset = offset
+            offset += completed.memoLength
+        }
     }
 
     /// Swaps memos of equal length from both ends towards the middle.

@@ -10,6 +10,12 @@ public struct ChildBlock: Sendable {
         var valueOffset: Int
     }
 
+    /// All that tells where in the block a commit position lies, and what is before it.
+    struct Position: Sendable, BitwiseCopyable {
+        var sequence: UInt64
+        var kind: OutcomeKind
+    }
+
     /// Children in the block.
     public internal(set) var count = 0
     /// Whose children they are.
@@ -18,10 +24,22 @@ public struct ChildBlock: Sendable {
     /// give it to ``ChildSnapshot/after(_:)`` to go on behind this block another time.
     public internal(set) var lastSequence: UInt64 = 0
 
-    /// Set when all children completed, with one label and memos of one length: the memos then lie side by side.
-    public internal(set) var uniform: (label: Label, memoLength: Int)?
+    /// Set when children completed, and all that did with one label and memos of one length: those memos then lie side
+    /// by side, in order, whatever children ended otherwise between them.
+    public internal(set) var completed: (label: Label, memoLength: Int, count: Int)?
 
+    /// Set when all children completed, with one label and memos of one length.
+    public var uniform: (label: Label, memoLength: Int)? {
+        guard let completed, completed.count == count else { return nil }
+        return (completed.label, completed.memoLength)
+    }
+
+    /// Empty when the walk asked for no facts and ``completed`` is set: then ``others`` are all that is to be known.
     var rows: [Row] = []
+    /// Rows that did not complete, where there are no ``rows``. Of a walk over failures those that ``rows`` has.
+    var others = OtherRows()
+    /// Of a walk over ``ChildColumns/positions``, which has nothing else.
+    var positions: [Position] = []
     @usableFromInline var memos: [UInt8] = []
     var errors: [UInt8] = []
     var attachments = Attachments()
@@ -37,38 +55,44 @@ public struct ChildBlock: Sendable {
     /// A block without children, for a cursor to fill.
     public init() {}
 
-    /// Begins another block. The memos stay until they are replaced, so that room for the next need not be cleared.
+    /// Begins another block. Memos and rows stay until they are replaced, so that room for the next need not be
+    /// cleared.
     mutating func reset(count: Int, parent: TaskID) {
         self.count = count
         self.parent = parent
-        uniform = nil
+        completed = nil
         memoBytes = 0
-        rows.removeAll(keepingCapacity: true)
+        others.removeAll()
+        positions.removeAll(keepingCapacity: true)
         errors.removeAll(keepingCapacity: true)
         attachments.removeAll()
     }
 
-    /// Hands out the row buffer, so that filling it needs no copy; ``put(_:)`` brings it back.
-    mutating func takeRows(reserving count: Int) -> [Row] {
-        var taken: [Row] = []
-        swap(&taken, &rows)
-        taken.reserveCapacity(count)
-        return taken
+    /// Lets `body` write all of the block's rows, of which there are `count`. What they hold before is not said.
+    mutating func fillRows(_ count: Int, _ body: (UnsafeMutableBufferPointer<Row>) -> Void) {
+        if rows.count > count {
+            rows.removeLast(rows.count - count)
+        } else if rows.count < count {
+            let empty = OutcomeRow(
+                task: 0, sequence: 0, startedAt: 0, endedAt: 0, label: 0, attempts: 0, valueLength: 0, kind: .completed)
+            rows.append(
+                contentsOf: repeatElement(Row(outcome: empty, valueOffset: 0), count: count - rows.count))
+        }
+        rows.withUnsafeMutableBufferPointer { body($0) }
     }
-
-    mutating func put(_ filled: [Row]) { rows = filled }
 
     /// How the child ended.
     public func kind(at index: Int) -> OutcomeKind {
         check(index)
-        return rows.isEmpty ? .completed : rows[index].outcome.kind
+        return rows.isEmpty ? others[index]?.kind ?? .completed : rows[index].outcome.kind
     }
 
     /// The label that the child was ended with.
     public func label(at index: Int) -> Label {
         check(index)
-        if let uniform { return uniform.label }
-        return Label(rawValue: rows[index].outcome.label)
+        if !rows.isEmpty { return Label(rawValue: rows[index].outcome.label) }
+        if let other = others[index] { return Label(rawValue: other.label) }
+        return completed?.label ?? Label(rawValue: 0)
     }
 
     /// The child's own id. Needs ``ChildColumns/facts``.
@@ -104,8 +128,15 @@ public struct ChildBlock: Sendable {
         let length: Int
         let offset: Int
         let completed: Bool
-        if rows.isEmpty, let uniform {
-            (length, offset, completed) = (uniform.memoLength, index * uniform.memoLength, true)
+        if rows.isEmpty {
+            let place = others.place(of: index)
+            if place.isOther {
+                let row = others.rows[place.before]
+                (length, offset, completed) = (Int(row.length), Int(row.offset), false)
+            } else {
+                length = self.completed?.memoLength ?? 0
+                (offset, completed) = ((index - place.before) * length, true)
+            }
         } else {
             let row = rows[index]
             (length, offset, completed) = (
@@ -127,13 +158,14 @@ public struct ChildBlock: Sendable {
         return try body(attachments.bytes.span.bytes.extracting(range))
     }
 
-    /// The memos of a uniform block in place, as values of a fixed layout; an empty span when the block is not uniform
-    /// or its memos do not have the layout's size. Costs nothing a child.
+    /// The memos of the completed children in place and in order, as values of a fixed layout: so many as
+    /// ``completed`` says, or as the block has children when it is ``uniform``. An empty span when `completed` is nil,
+    /// when the memos do not have the layout's size, and when the walk did not ask for memos. Costs nothing a child.
     @inlinable
     public func withMemos<Memo: BitwiseCopyable, Result, Failure: Error>(
         as type: Memo.Type, _ body: (Span<Memo>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        guard let uniform, uniform.memoLength == MemoryLayout<Memo>.size,
+        guard let completed, completed.memoLength == MemoryLayout<Memo>.size,
             MemoryLayout<Memo>.size == MemoryLayout<Memo>.stride, MemoryLayout<Memo>.size > 0
         else { return try body([Memo]().span) }
         return try memos.withUnsafeBufferPointer { (bytes) throws(Failure) -> Result in

@@ -15,6 +15,8 @@ public struct ChildColumns: OptionSet, Sendable {
     public static let attachments = ChildColumns(rawValue: 8 | facts.rawValue)
     /// Everything but attachments, which only who runs a task again reads.
     public static let all: ChildColumns = [.memos, .errors, .facts]
+    /// Sequences and kinds, and nothing else: for a look at where a position lies.
+    static let positions = ChildColumns(rawValue: 16)
     /// Everything that a block has.
     static let stored: ChildColumns = [.all, .attachments]
 }

@@ -110,13 +110,13 @@ public struct ChildSnapshot: Sendable {
         var scratch = BlockScratch()
         let other = earlier(at: extent)
         _ = try extent.read(
-            of: other?.parent ?? parent, identity, columns: .facts, scratch: &scratch, into: &block)
+            of: other?.parent ?? parent, identity, columns: .positions, scratch: &scratch, into: &block)
         var skipped = OutcomeCounts()
         var index = Int(extent.skippedRows)
-        while index < block.count, block.sequence(at: index) <= sequence {
-            let kind = block.kind(at: index)
-            let isHidden = other?.leftOut.contains(kind) ?? hidden.contains(sequence: block.sequence(at: index))
-            if !isHidden { skipped[kind] += 1 }
+        while index < block.positions.count, block.positions[index].sequence <= sequence {
+            let row = block.positions[index]
+            let isHidden = other?.leftOut.contains(row.kind) ?? hidden.contains(sequence: row.sequence)
+            if !isHidden { skipped[row.kind] += 1 }
             index += 1
         }
         var result = extent

@@ -12,9 +12,12 @@ final class EncodedBlock: Sendable {
         bytes = writer.bytes.withUnsafeBytes { Array($0) }
     }
 
-    func decode(columns: ChildColumns, scratch: inout [UInt8], into block: inout ChildBlock) throws(DecodingFailure) {
+    func decode(
+        columns: ChildColumns, failuresBehind skipped: Int?, scratch: inout [UInt8], into block: inout ChildBlock
+    ) throws(DecodingFailure) {
         try bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
-            try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
+            _ = try OutcomeBlockReader.decode(
+                bytes, columns: columns, failuresBehind: skipped, scratch: &scratch, into: &block)
         }
     }
 }

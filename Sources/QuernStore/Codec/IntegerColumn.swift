@@ -68,6 +68,54 @@ enum IntegerColumn {
             }
         }
 
+        /// Writes the values of some rows to `target`; one loop a width, so that it is tight.
+        func load(_ rows: Range<Int>, into target: UnsafeMutablePointer<Int64>) {
+            assert(rows.lowerBound >= 0 && rows.upperBound <= count)
+            switch width {
+            case 0:
+                for place in 0..<rows.count { target[place] = base }
+            case 1:
+                let low = planes.baseAddress! + rows.lowerBound
+                for place in 0..<rows.count {
+                    target[place] = base &+ Int64(low.load(fromByteOffset: place, as: UInt8.self))
+                }
+            case 2:
+                let low = planes.baseAddress! + rows.lowerBound
+                for place in 0..<rows.count {
+                    let difference =
+                        UInt16(low.load(fromByteOffset: place, as: UInt8.self))
+                        | UInt16(low.load(fromByteOffset: count + place, as: UInt8.self)) << 8
+                    target[place] = base &+ Int64(difference)
+                }
+            default:
+                for place in 0..<rows.count { target[place] = self[rows.lowerBound + place] }
+            }
+        }
+
+        /// The sum of the values of some rows, wrapping.
+        func sum(_ rows: Range<Int>) -> Int64 {
+            guard width > 0 else { return base &* Int64(rows.count) }
+            var sum: Int64 = base &* Int64(rows.count)
+            for plane in 0..<width {
+                let bytes = UnsafeRawBufferPointer(
+                    rebasing: planes[(plane * count + rows.lowerBound)..<(plane * count + rows.upperBound)])
+                var part: UInt64 = 0
+                for byte in bytes { part &+= UInt64(byte) }
+                sum &+= Int64(bitPattern: part << UInt64(plane * 8))
+            }
+            return sum
+        }
+
+        /// The first row from `start` on whose value is not that of row `reference`; `count` when there is none.
+        func firstDifference(from start: Int, to reference: Int) -> Int {
+            var first = count
+            for plane in 0..<width {
+                let bytes = UnsafeRawBufferPointer(rebasing: planes[(plane * count)..<((plane + 1) * count)])
+                first = min(first, bytes.firstIndex(from: start, otherThan: bytes[reference]))
+            }
+            return first
+        }
+
         /// The sum of all values, when each lies in `0...limit` and the sum does too.
         func total(limit: Int) throws(DecodingFailure) -> Int {
             if isConstant {
@@ -75,6 +123,12 @@ enum IntegerColumn {
                     throw DecodingFailure("lengths above limit")
                 }
                 return Int(base) * count
+            }
+            if width <= 2, base >= 0, base <= limit {
+                // Planes are bytes in memory, so that there are not enough values to overflow; none is above the sum.
+                let sum = sum(0..<count)
+                guard sum <= limit else { throw DecodingFailure("lengths above limit") }
+                return Int(sum)
             }
             var sum = 0
             for index in 0..<count {
@@ -101,5 +155,21 @@ enum IntegerColumn {
         let base: Int64 = try reader.littleEndian()
         let planes = try reader.take(count * width)
         return View(base: base, width: width, count: count, planes: planes)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The first place from `start` on with another byte; `count` when there is none. Eight bytes at a time: what is
+    /// looked for is rare.
+    func firstIndex(from start: Int, otherThan byte: UInt8) -> Int {
+        let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
+        var index = start
+        while index + 8 <= count {
+            let word = UInt64(littleEndian: loadUnaligned(fromByteOffset: index, as: UInt64.self)) ^ pattern
+            if word != 0 { return index + word.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < count, self[index] == byte { index += 1 }
+        return Swift.min(index, count)
     }
 }

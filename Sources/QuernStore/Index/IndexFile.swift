@@ -21,10 +21,26 @@ final class IndexFile: Sendable {
         var isVerified = false
     }
 
+    /// The body of a frame that several parents' blocks share, checked and decompressed.
+    final class SharedFrame: Sendable {
+        /// Writers gather 32 KiB; others would take too much memory.
+        static let largest = 64 << 10
+
+        let offset: UInt64
+        let bytes: [UInt8]
+
+        init(_ bytes: [UInt8], offset: UInt64) {
+            self.bytes = bytes
+            self.offset = offset
+        }
+    }
+
     let number: UInt32
     let path: FilePath
     private let source: Source
     private let mapped: Mutex<Mapped>
+    /// The one that was read last: small parents that ended together lie together, and are read together.
+    private let sharedFrame = Mutex<SharedFrame?>(nil)
 
     /// The file of the open segment.
     init(number: UInt32, file: any StoreFile) {
@@ -44,6 +60,14 @@ final class IndexFile: Sendable {
 
     /// Tells that this many bytes are written, so that one mapping serves a whole walk over a segment that grows.
     func note(written: Int) { mapped.withLock { $0.written = max($0.written, written) } }
+
+    /// The shared frame at `offset`, if it is the one that was read last.
+    func sharedFrame(at offset: UInt64) -> SharedFrame? {
+        sharedFrame.withLock { $0?.offset == offset ? $0 : nil }
+    }
+
+    /// Keeps a shared frame for whoever reads the next parent.
+    func keep(_ frame: SharedFrame) { sharedFrame.withLock { $0 = frame } }
 
     /// A mapping of at least the first `length` bytes, all of them written before. May block on the file.
     func mapping(length: Int) throws(StoreError) -> FileMapping {

@@ -80,8 +80,8 @@ struct BlockCheck {
         _ facts: UnsafeRawBufferPointer, _ header: OutcomeBlockHeader
     ) throws(DecodingFailure) -> Int {
         let facts = try OutcomeFacts(facts, rows: rows)
-        try readKinds(facts.kinds, failures: header.failureCount)
-        let labelRange = Self.range(of: facts.labels)
+        try readKinds(facts.shape.kinds, failures: header.failureCount)
+        let labelRange = Self.range(of: facts.shape.labels)
         guard let lowest = UInt32(exactly: labelRange.lowerBound), let highest = UInt32(exactly: labelRange.upperBound)
         else { throw DecodingFailure("label") }
         (lowestLabel, highestLabel) = (lowest, highest)
@@ -95,8 +95,8 @@ struct BlockCheck {
         }) {
             throw DecodingFailure("sequence \(sequences.list[index]) out of order")
         }
-        let memoBytes = try readLengths(facts.lengths, facts.kinds, header)
-        guard try facts.lengths.total(limit: Limits.frameBytes) - memoBytes == facts.errors.count else {
+        let memoBytes = try readLengths(facts.shape.lengths, facts.shape.kinds, header)
+        guard try facts.shape.lengths.total(limit: Limits.frameBytes) - memoBytes == facts.errors.count else {
             throw DecodingFailure("value lengths do not add up")
         }
         return memoBytes
