@@ -30,7 +30,7 @@ extension ToolCommand {
             try run(into: &output)
             try output.flush()
             return output.status
-        } catch where Interruption.isRequested {
+        } catch  where Interruption.isRequested {
             // Whatever it was at.
             output.warn(Interruption.error.description)
             return Interruption.error.status

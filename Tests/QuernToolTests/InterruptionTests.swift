@@ -21,7 +21,8 @@ struct InterruptionTests {
     }
 
     /// Interrupts the work at each of its calls in turn, until it ends by itself.
-    private static func atEachCall(_ work: (InterruptibleFileSystem) throws -> Void, _ check: () throws -> Void) throws {
+    private static func atEachCall(_ work: (InterruptibleFileSystem) throws -> Void, _ check: () throws -> Void) throws
+    {
         var looks = 0
         while true {
             do {
@@ -84,7 +85,8 @@ struct InterruptionTests {
         #expect(try store.run("export", "--output", path.string).warnings.first?.contains("File exists") == true)
     }
 
-    @Test("Ctrl-C, a kill or the end of a terminal end an import that waits for input, and nothing is left",
+    @Test(
+        "Ctrl-C, a kill or the end of a terminal end an import that waits for input, and nothing is left",
         arguments: ["INT", "TERM", "HUP"])
     func waiting(_ signal: String) throws {
         let directory = try TemporaryDirectory()
@@ -93,7 +95,7 @@ struct InterruptionTests {
             """
             set -m; mkfifo \(path)/input; exec 3<>\(path)/input; \
             "$QUERN" import - --into \(path)/store <\(path)/input 2>\(path)/errors & pid=$!; \
-            until [ -e \(path)/store/LOCK ]; do :; done; kill -\(signal) $pid; wait $pid
+            until [ -e \(path)/store/LOCK ] || ! kill -0 $pid; do :; done; kill -\(signal) $pid; wait $pid
             """)
         #expect(ended.status == 130)
         #expect(try PosixFileSystem().list(path.appending("store")).isEmpty)
@@ -109,7 +111,8 @@ struct InterruptionTests {
             quern export \(store.path) --output \(path)/tasks.jsonl; \
             mkfifo \(path)/input; exec 3<>\(path)/input; \
             (trap '' HUP; exec "$QUERN" import - --into \(path)/copy <\(path)/input 3>&-) & pid=$!; \
-            until [ -e \(path)/copy/LOCK ]; do :; done; kill -HUP $pid; cat \(path)/tasks.jsonl >&3; exec 3>&-; wait $pid
+            until [ -e \(path)/copy/LOCK ] || ! kill -0 $pid; do :; done; kill -HUP $pid; \
+            cat \(path)/tasks.jsonl >&3; exec 3>&-; wait $pid
             """)
         #expect(ended.status == 0, "\(ended)")
     }

@@ -61,7 +61,7 @@ struct ProcessTests {
         let directory = try TemporaryDirectory()
         // Interrupted once it has begun to write.
         let ended = try ToolProcess.shell(
-            "\"$QUERN\" bench \(directory.path) --children 100000000 & pid=$!; "
+            "set -m; \"$QUERN\" bench \(directory.path) --children 100000000 & pid=$!; "
                 + "until compgen -G '\(directory.path)/*/store' >/dev/null; do :; done; kill -\(signal) $pid; wait $pid"
         )
         #expect(ended.status == 130)

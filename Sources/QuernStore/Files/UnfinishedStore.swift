@@ -16,14 +16,15 @@ enum UnfinishedStore {
     /// - Throws: ``StoreError/Code/notAStore`` when what an interrupted tool made of a store is in the directory.
     static func refuse(in directory: FilePath, _ fileSystem: any FileSystem) throws(StoreError) {
         // Who goes on hears of a directory that cannot be read.
-        guard let names = try? fileSystem.list(directory), !names.contains(StoreFiles.manifestName), names.contains(StoreFiles.lockName),
+        guard let names = try? fileSystem.list(directory), !names.contains(StoreFiles.manifestName),
+            names.contains(StoreFiles.lockName),
             names.contains(where: { StoreFiles.parse($0) != nil || StoreFiles.isTemporary($0) }),
             LockHolder.read(directory.appending(StoreFiles.lockName), fileSystem).contains(mark)
         else { return }
         throw StoreError(
             .notAStore,
-            "a store was to be made in this directory and is not finished; unless a tool is still at work on it, remove "
-                + "the directory and make the store again", file: directory)
+            "a store was to be made in this directory and is not finished; unless a tool is still at work on it, "
+                + "remove the directory and make the store again", file: directory)
     }
 
     /// Removes what is made so far, as far as that is possible. Nothing of it has counted: there is no manifest, or its

@@ -13,8 +13,8 @@ package struct RawStore: Sendable {
     let identity: StoreIdentity
 
     /// - Throws: ``StoreError/Code/notFound`` or ``StoreError/Code/notAStore`` where there is no file of a store whose
-    ///   header says whose it is, or a store whose making was cut short; ``StoreError/Code/unsupportedVersion`` when that of a later version is all there is;
-    ///   ``StoreError/Code/inputOutput``.
+    ///   header says whose it is, or a store whose making was cut short; ``StoreError/Code/unsupportedVersion`` when
+    ///   that of a later version is all there is; ``StoreError/Code/inputOutput``.
     package init(at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()) throws(StoreError) {
         let names: [String]
         do throws(FileError) { names = try fileSystem.list(directory) } catch {

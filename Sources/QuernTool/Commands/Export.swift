@@ -13,8 +13,8 @@ struct Export: ToolCommand {
             one what can be read is written, what is lost is told on standard error, and the exit status is 1.
 
             CSV has the children of one parent: with --layout a column for each field of their memos, else the memos \
-            as hexadecimal digits. There is no Arrow or Parquet, for want of a Swift library to rest on: tools that have \
-            them read CSV and JSON Lines.
+            as hexadecimal digits. There is no Arrow or Parquet, for want of a Swift library to rest on: tools that \
+            have them read CSV and JSON Lines.
 
             With --output the file appears when it is whole. Until then it has .partial behind its name, which stays \
             when the command is killed.

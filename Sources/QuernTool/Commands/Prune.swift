@@ -46,7 +46,9 @@ struct Prune: ToolCommand {
             try write(report, to: &output)
             try output.flush()
         }
-        if let unclosed { output.warn("the store has no new checkpoint, and the next opening takes longer: \(unclosed)") }
+        if let unclosed {
+            output.warn("the store has no new checkpoint, and the next opening takes longer: \(unclosed)")
+        }
     }
 
     /// Drops, tells `report` once that is on disk, and gives the store free.

@@ -43,7 +43,8 @@ struct CompactionInPlaceTests {
     /// All files are named by the checkpoint, are log, or are no store's.
     private static func expectNoLeftovers(_ files: SimulatedFileSystem, _ place: String) throws {
         let store = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files)
-        #expect(store.findings.isEmpty, "\(place): \(store.findings)")
+        // The end of the log stays as it was found.
+        #expect(store.findings.allSatisfy { $0.severity == .torn }, "\(place): \(store.findings)")
         let named = Set(store.segments.map(\.file.name))
         for name in try files.list(OfflineFixture.store) {
             let isKnown =

@@ -71,7 +71,8 @@ struct StoreBuilderTests {
         _ = try OfflineFixture.build("/new", on: files)
     }
 
-    @Test("S7: killed at any call, what is left of a build or a copy is no store, and says so", arguments: [true, false])
+    @Test(
+        "S7: killed at any call, what is left of a build or a copy is no store, and says so", arguments: [true, false])
     func killed(copies: Bool) async throws {
         let fixture = try await OfflineFixture.random(seed: 13, closes: true, steps: 12)
         var count = 0
@@ -90,7 +91,8 @@ struct StoreBuilderTests {
                 do {
                     switch attempt {
                     case 0: _ = try OfflineStore.read(at: "/new", fileSystem: remains)
-                    case 1: _ = try await MemoStore.open(at: "/new", fileSystem: remains.crash(keeping: .keepAll)).close()
+                    case 1:
+                        _ = try await MemoStore.open(at: "/new", fileSystem: remains.crash(keeping: .keepAll)).close()
                     default: try Self.make(copies, on: remains)
                     }
                     #expect(attempt > 0)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 
-@testable import Quern
 @testable import QuernStore
 @testable import QuernTool
 
@@ -64,12 +63,14 @@ struct ErrorsTests {
     func longErrors() throws {
         var groups = FailureGroups(samples: 10_000)
         var block = ChildBlock()
-        let count = 2 * FailureGroups.keptBytes / (60 << 10)
+        let count = 3 * FailureGroups.keptBytes / (50 << 10)
         for index in 0..<UInt64(count) {
             var writer = ByteWriter()
-            let reason = String(repeating: "\(index % 2 == 0 ? 0 : index),", count: 10_000).prefix(50_000)
-            FailureInfo(reason: String(reason), detail: String(repeating: "é", count: 5000) + "\(index)")
-                .encode(into: &writer)
+            // Longer than a scheduler writes them.
+            let reason = index % 2 == 0 ? "same" : "\(index)" + String(repeating: ".", count: 50 << 10)
+            writer.append(variable: UInt64(reason.utf8.count))
+            writer.append(contentsOf: Array(reason.utf8))
+            writer.append(contentsOf: Array(String(repeating: "é", count: 5000).utf8))
             var rows = OutcomeBlock(parent: TaskID(1))
             let row = OutcomeRow(
                 task: index + 2, sequence: index + 1, startedAt: 0, endedAt: 0, label: 1, attempts: 1,

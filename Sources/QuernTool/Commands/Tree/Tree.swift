@@ -8,8 +8,8 @@ struct Tree: ToolCommand {
         abstract: "Print the tasks below a task that are parents themselves, with how the children of each ended.",
         discussion: """
             Children without children are counted, not listed; of wide levels the first --width parents are listed \
-            and the others counted. Task 0 is above all root tasks. It takes 8 bytes of memory for each parent below the task \
-            that has ended children.
+            and the others counted. Task 0 is above all root tasks. It takes 8 bytes of memory for each parent below \
+            the task that has ended children.
 
             Examples:
               quern tree /var/lib/service/tasks 1
