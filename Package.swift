@@ -109,7 +109,7 @@ let package = Package(
         // Tests: a folder a module.
         .testTarget(
             name: "QuernStoreTests",
-            dependencies: ["QuernStore", "QuernTesting", "CQuernKernels", "storepair", systemPackage],
+            dependencies: ["QuernStore", "QuernTesting", "QuernTool", "CQuernKernels", "storepair", systemPackage],
             swiftSettings: strict),
         .executableTarget(
             name: "storepair",

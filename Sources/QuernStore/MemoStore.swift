@@ -103,8 +103,9 @@ public final class MemoStore: Sendable {
         }
     }
 
+    /// - Parameter makes: for who makes a store in the directory and writes its manifest last.
     static func acquireLock(
-        _ directory: FilePath, _ fileSystem: any FileSystem
+        _ directory: FilePath, _ fileSystem: any FileSystem, makes: Bool = false
     ) throws(StoreError) -> any FileLock {
         let path = directory.appending(StoreFiles.lockName)
         do throws(FileError) { try fileSystem.createDirectory(directory) } catch {
@@ -113,20 +114,19 @@ public final class MemoStore: Sendable {
             if error.errno == .fileExists { error.errno = .notDirectory }
             throw StoreError("cannot create the store's directory", opening: directory, error)
         }
-        do throws(FileError) {
-            let lock = try fileSystem.lock(path)
-            do throws(FileError) { try lock.write(LockHolder.current) } catch {
-                // A second writer hears of no holder then; a full disk must be no reason not to open.
-                guard error.isNoSpace else { throw error }
-            }
-            return lock
-        } catch {
-            guard error.isLockTaken else {
-                throw StoreError("cannot lock the store", error)
-            }
+        let lock: any FileLock
+        do throws(FileError) { lock = try fileSystem.lock(path) } catch {
+            guard error.isLockTaken else { throw StoreError("cannot lock the store", error) }
             let holder = LockHolder.read(path, fileSystem)
             throw StoreError(.locked, "another writer has the store: \(holder)", file: path)
         }
+        // While the lock file has the text that tells.
+        try UnfinishedStore.refuse(in: directory, fileSystem)
+        do throws(FileError) { try lock.write(makes ? UnfinishedStore.holder : LockHolder.current) } catch {
+            // A second writer hears of no holder then; a full disk must be no reason not to open.
+            guard error.isNoSpace, !makes else { throw StoreError("cannot lock the store", error) }
+        }
+        return lock
     }
 
     /// Sets who is told of each batch. The store does not keep it alive. Set it before the first commit.

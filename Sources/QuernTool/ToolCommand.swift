@@ -5,12 +5,20 @@ import SystemPackage
 
 /// A sub-command: it prints into an ``Output`` that tests can capture, and says how the process is to end.
 protocol ToolCommand: ParsableCommand {
+    /// Prints, and tells the output of what it finds; see ``Output/finding(_:)``.
+    ///
     /// - Throws: ``ToolError``, `StoreError`, ``OutputFailure``; see ``perform(into:)``.
-    func run(into output: inout Output) throws -> ExitStatus
+    func run(into output: inout Output) throws
+
+    /// Whether it looks for an interruption and removes what it made; others end at once.
+    var cleansUp: Bool { get }
 }
 
 extension ToolCommand {
+    var cleansUp: Bool { false }
+
     func run() throws {
+        if cleansUp { Interruption.watch() }
         var output = Output.standard()
         let status = perform(into: &output)
         if status != .fine { throw ExitCode(status.rawValue) }
@@ -19,11 +27,15 @@ extension ToolCommand {
     /// Runs it, and makes a message and a status of what it throws.
     func perform(into output: inout Output) -> ExitStatus {
         do {
-            let status = try run(into: &output)
+            try run(into: &output)
             try output.flush()
-            return status
+            return output.status
+        } catch  where Interruption.isRequested {
+            // Whatever it was at.
+            output.warn(Interruption.error.description)
+            return Interruption.error.status
         } catch OutputFailure.closed {
-            return .fine
+            return output.status
         } catch OutputFailure.failed(let error) {
             output.warn("cannot write: \(error)")
             return .unreadable
@@ -47,7 +59,7 @@ struct StoreArgument: ParsableArguments {
     /// Reads it, and tells of damage that was met. A store in use is not disturbed.
     func read(_ output: inout Output) throws -> OfflineStore {
         let store = try OfflineStore.read(at: path)
-        for finding in store.findings where finding.severity == .damage { output.warn(finding.line) }
+        for finding in store.findings where finding.severity == .damage { output.finding(finding.line) }
         return store
     }
 }

@@ -32,6 +32,22 @@ struct ProcessTests {
         #expect(ended.errors.isEmpty)
     }
 
+    @Test(
+        "What is found tells the exit status also when nobody reads of it",
+        arguments: ["verify", "verify --json", "info", "tasks --json", "tree 1", "children 1 --json", "errors 1"])
+    func unreadFindings(_ command: String) throws {
+        let store = try ToolStore.make()
+        let words = command.split(separator: " ", maxSplits: 1)
+        let arguments = "\(words[0]) \(store.path) \(words.dropFirst().joined())"
+        // The reader is gone for certain.
+        let line = "exec 3> >(:); wait $!; quern \(arguments) >&3"
+        #expect(try ToolProcess.shell(line).status == 0)
+        try store.flip(try #require(try store.files("checkpoint").last), at: 300)
+        let ended = try ToolProcess.shell(line)
+        #expect(ended.status == 1)
+        #expect(!ended.errors.contains("cannot write"))
+    }
+
     @Test("Output that cannot be written is an error")
     func fullOutput() throws {
         let store = try ToolStore.make()
@@ -45,7 +61,7 @@ struct ProcessTests {
         let directory = try TemporaryDirectory()
         // Interrupted once it has begun to write.
         let ended = try ToolProcess.shell(
-            "\"$QUERN\" bench \(directory.path) --children 100000000 & pid=$!; "
+            "set -m; \"$QUERN\" bench \(directory.path) --children 100000000 & pid=$!; "
                 + "until compgen -G '\(directory.path)/*/store' >/dev/null; do :; done; kill -\(signal) $pid; wait $pid"
         )
         #expect(ended.status == 130)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import HeapModule
 
 /// All ended children of a store by parent and in sequence, from wherever they are, each once: a merge of sorted lists
 /// of blocks, which holds those blocks alone that overlap.
@@ -19,6 +20,17 @@ struct OfflineRows {
         var sequence: UInt64 { block.rows[next].outcome.sequence }
     }
 
+    /// A list by its next block; of equal ones the earlier list comes first.
+    private struct Head: Comparable {
+        let parent: UInt64
+        let sequence: UInt64
+        let walk: Int
+
+        static func < (left: Head, right: Head) -> Bool {
+            (left.parent, left.sequence, left.walk) < (right.parent, right.sequence, right.walk)
+        }
+    }
+
     private static let rowsAtOnce = 4096
     private static let bytesAtOnce = 64 << 10
 
@@ -30,6 +42,9 @@ struct OfflineRows {
     /// Which children of the log count that no block has.
     private let holes: RowHoles
     private var walks: [RowSourceWalk] = []
+    /// All lists that have more.
+    private var heads = Heap<Head>()
+    private var isBegun = false
     private var active: [Active] = []
     private var spare: [ChildBlock] = []
     private var parent = TaskID.none
@@ -79,16 +94,31 @@ struct OfflineRows {
 
     // MARK: Blocks
 
-    /// The list that has the next block.
-    private mutating func first() throws(OfflineFailure) -> Int? {
-        var best: (walk: Int, source: RowSource)?
-        for index in walks.indices {
-            while let source = try walks[index].next, isDropped(source) { try walks[index].advance() }
-            guard let source = try walks[index].next else { continue }
-            if let best, !(source < best.source) { continue }
-            best = (index, source)
+    /// The next block of all lists. O(log lists).
+    private mutating func first() throws(OfflineFailure) -> RowSource? {
+        if !isBegun {
+            isBegun = true
+            for index in walks.indices { try enqueue(index) }
         }
-        return best?.walk
+        while let head = heads.min, let source = walks[head.walk].known {
+            // When the turn of a block of the log comes, all others are at its parent or behind it, and told of it.
+            guard source.isLog, isDropped(source) else { return source }
+            try advance()
+        }
+        return nil
+    }
+
+    private mutating func enqueue(_ index: Int) throws(OfflineFailure) {
+        while let source = try walks[index].next, !source.isLog, isDropped(source) { try walks[index].advance() }
+        guard let entry = walks[index].known?.entry else { return }
+        heads.insert(Head(parent: entry.parent, sequence: entry.firstSequence, walk: index))
+    }
+
+    /// Goes on behind the block that ``first()`` gave.
+    private mutating func advance() throws(OfflineFailure) {
+        let index = heads.removeMin().walk
+        try walks[index].advance()
+        try enqueue(index)
     }
 
     private mutating func isDropped(_ source: RowSource) -> Bool {
@@ -100,24 +130,20 @@ struct OfflineRows {
 
     /// Where the next block of the same parent begins.
     private var nextSequence: UInt64 {
-        var sequence = UInt64.max
-        for walk in walks {
-            guard let source = walk.known, source.entry.parent == parent.rawValue else { continue }
-            sequence = min(sequence, source.entry.firstSequence)
-        }
-        return sequence
+        guard let head = heads.min, head.parent == parent.rawValue else { return .max }
+        return head.sequence
     }
 
     /// Reads all blocks that begin before the next child.
     private mutating func openOverlapping() throws(OfflineFailure) -> Item? {
-        while let index = try first(), let source = try walks[index].next {
+        while let source = try first() {
             if active.isEmpty {
                 if source.entry.parent != parent.rawValue || lastSequence == 0 { begin(source) }
             } else {
                 let sequence = active.reduce(UInt64.max) { min($0, $1.sequence) }
                 guard source.entry.parent == parent.rawValue, source.entry.firstSequence <= sequence else { break }
             }
-            try walks[index].advance()
+            try advance()
             var block = spare.popLast() ?? ChildBlock()
             do throws(OfflineFailure) { try read(source, into: &block) } catch {
                 return .lost(source, error)
@@ -135,8 +161,13 @@ struct OfflineRows {
             return
         }
         // The log does not say. Of a parent of which nothing else is known no more can be said.
-        let roots = walks.lazy.compactMap(\.known).filter { $0.entry.parent == source.entry.parent }.map(\.entry.root)
-        root = store.state.parents.root(of: parent) ?? roots.first { $0 != 0 }.map { TaskID($0) } ?? parent
+        root = store.state.parents.root(of: parent) ?? rootInIndex(of: source.entry) ?? parent
+    }
+
+    private func rootInIndex(of entry: DirectoryEntry) -> TaskID? {
+        if entry.root != 0 { return TaskID(entry.root) }
+        let others = walks.lazy.compactMap(\.known).filter { $0.entry.parent == entry.parent }
+        return others.first { $0.entry.root != 0 }.map { TaskID($0.entry.root) }
     }
 
     private mutating func read(_ source: RowSource, into block: inout ChildBlock) throws(OfflineFailure) {

@@ -13,8 +13,8 @@ package struct RawStore: Sendable {
     let identity: StoreIdentity
 
     /// - Throws: ``StoreError/Code/notFound`` or ``StoreError/Code/notAStore`` where there is no file of a store whose
-    ///   header says whose it is; ``StoreError/Code/unsupportedVersion`` when that of a later version is all there is;
-    ///   ``StoreError/Code/inputOutput``.
+    ///   header says whose it is, or a store whose making was cut short; ``StoreError/Code/unsupportedVersion`` when
+    ///   that of a later version is all there is; ``StoreError/Code/inputOutput``.
     package init(at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()) throws(StoreError) {
         let names: [String]
         do throws(FileError) { names = try fileSystem.list(directory) } catch {
@@ -34,6 +34,7 @@ package struct RawStore: Sendable {
                 files.append(RawFile(unreadable: name, error))
             }
         }
+        try UnfinishedStore.refuse(in: directory, fileSystem)
         files.sort { ($0.order, $0.number) < ($1.order, $1.number) }
         self.directory = directory
         self.fileSystem = fileSystem

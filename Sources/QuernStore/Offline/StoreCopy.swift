@@ -45,13 +45,17 @@ package struct StoreCopy {
                 offset: damage.offset)
         }
         try StoreBuilder.requireEmpty(directory, fileSystem)
-        let lock = try MemoStore.acquireLock(directory, fileSystem)
+        let lock = try MemoStore.acquireLock(directory, fileSystem, makes: true)
         defer { lock.release() }
         let target = StoreFiles(
             directory: directory, fileSystem: fileSystem, identity: store.identity, epoch: 0, lock: lock)
         var copy = StoreCopy(store: store, target: target, progress: progress)
-        do throws(FileError) { return try copy.run() } catch {
-            copy.removeAll()
+        do throws(FileError) {
+            let report = try copy.run()
+            try? lock.write(LockHolder.current)
+            return report
+        } catch {
+            UnfinishedStore.remove(from: directory, fileSystem, holding: lock)
             throw StoreError("cannot copy the store", error)
         }
     }
@@ -81,11 +85,14 @@ package struct StoreCopy {
         return report
     }
 
-    /// The segments up to the last whole batch, with all older ones that are there: live tasks need something of each.
+    /// The segments up to the last whole batch: those from the checkpoint on, and older ones that a live task needs.
     private var logs: [(file: RawFile, end: Int)] {
         let end = store.logEnd
         let files = store.raw.files(.log).filter { $0.number <= UInt64(end.segment) }
-        return files.enumerated().map { index, file in
+        let oldest = store.checkpointPosition.map { UInt64($0.segment) } ?? 0
+        let needed = LogUse(store.state).segments
+        return files.enumerated().compactMap { index, file in
+            guard file.number >= oldest || needed[UInt32(clamping: file.number)] != nil else { return nil }
             if file.number == UInt64(end.segment) { return (file, Int(clamping: end.offset)) }
             // Zeros behind what counts need not be copied.
             let next = index + 1 < files.count ? files[index + 1] : nil
@@ -119,14 +126,5 @@ package struct StoreCopy {
         }
         report.files += 1
         report.bytes = copied + UInt64(FileHeader.size)
-    }
-
-    /// Nothing of it has counted: there is no manifest, or its writing was what failed.
-    private func removeAll() {
-        for name in (try? target.fileSystem.list(target.directory)) ?? []
-        where name == StoreFiles.manifestName || StoreFiles.parse(name) != nil || StoreFiles.isTemporary(name) {
-            try? target.fileSystem.remove(target.directory.appending(name))
-        }
-        try? target.fileSystem.remove(target.directory.appending(StoreFiles.lockName))
     }
 }

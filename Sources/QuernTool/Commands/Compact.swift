@@ -28,28 +28,32 @@ struct Compact: ToolCommand {
     @OptionGroup var format: FormatOptions
     @OptionGroup var progress: ProgressOptions
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    var cleansUp: Bool { into != nil }
+
+    func run(into output: inout Output) throws {
         let report: CompactionInPlace.Report
         if dryRun {
             report = try build(at: "/measured", on: MeasuringFileSystem()) { $0.bytes }
         } else if let into {
-            report = try build(at: FilePath(into), on: PosixFileSystem()) { _ in
+            report = try build(at: FilePath(into), on: InterruptibleFileSystem()) { _ in
                 try Self.size(of: FilePath(into))
             }
         } else {
-            report = try CompactionInPlace(of: store.path).run()
+            report = try ProgressLine.showing("compact", .items("children"), progress) {
+                try CompactionInPlace(of: store.path).run(progress: $0)
+            }
         }
         try write(report, to: &output)
-        return .fine
     }
 
     private func build<Files: FileSystem>(
         at directory: FilePath, on files: Files, size: (Files) throws -> Int
     ) throws -> CompactionInPlace.Report {
         let source = try OfflineStore.read(at: store.path)
-        var contents = try source.contents(for: .whole, "compact", progress)
         let before = try Self.size(of: store.path)
-        try StoreBuilder.build(at: directory, fileSystem: files) { try contents.tell(&$0) }
+        let contents = try source.tellContents(for: .whole, "compact", progress) { contents in
+            try StoreBuilder.build(at: directory, fileSystem: files) { try contents.tell(&$0) }
+        }
         return CompactionInPlace.Report(
             bytesBefore: before, bytesAfter: try size(files), children: contents.children,
             liveTasks: contents.liveTasks)
@@ -80,20 +84,15 @@ struct Compact: ToolCommand {
 }
 
 extension OfflineStore {
-    /// What it holds, with a line that tells how far the work is.
-    func contents(
-        for purpose: OfflineContents.Purpose, _ label: String, _ options: ProgressOptions
+    /// Tells what it holds, with a line that says how far that is, and that is gone at return.
+    func tellContents(
+        for purpose: OfflineContents.Purpose, _ label: String, _ options: ProgressOptions,
+        _ tell: (inout OfflineContents) throws -> Void
     ) throws -> OfflineContents {
-        let passes = OfflineContents.passes(over: self, for: purpose)
-        var line = ProgressLine(
-            label, .items("children"), of: OfflineContents.expectedChildren(in: self) * passes,
-            isWanted: options.progress)
-        // Of each pass the count begins anew.
-        var (before, last) = (0 as UInt64, 0 as UInt64)
-        return try OfflineContents(of: self, for: purpose) { children in
-            if children < last { before += last }
-            last = children
-            line.update(before + children)
+        try ProgressLine.showing(label, .items("children"), options) { progress in
+            var contents = try OfflineContents(of: self, for: purpose, progress: progress)
+            try tell(&contents)
+            return contents
         }
     }
 }

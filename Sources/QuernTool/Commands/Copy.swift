@@ -26,13 +26,14 @@ struct Copy: ToolCommand {
     @OptionGroup var format: FormatOptions
     @OptionGroup var progress: ProgressOptions
 
-    func run(into output: inout Output) throws -> ExitStatus {
-        var line = ProgressLine("copy", .bytes, isWanted: progress.progress)
-        let report = try StoreCopy.run(of: store.path, into: FilePath(into), isLive: live) { done, total in
-            line.total = total
-            line.update(done)
+    var cleansUp: Bool { true }
+
+    func run(into output: inout Output) throws {
+        let report = try ProgressLine.showing("copy", .bytes, progress) { progress in
+            try StoreCopy.run(
+                of: store.path, into: FilePath(into), isLive: live, fileSystem: InterruptibleFileSystem(),
+                progress: progress)
         }
-        line.finish()
         if format.json {
             try output.json { json in
                 json.field("files", report.files)
@@ -43,6 +44,5 @@ struct Copy: ToolCommand {
             let live = Numbers.grouped(report.liveTasks)
             try output.line("\(Numbers.bytes(report.bytes)) in \(report.files) files, \(live) live tasks")
         }
-        return .fine
     }
 }

@@ -39,23 +39,21 @@ struct Dump: ToolCommand {
         if let limit, limit < 1 { throw ValidationError("--limit must be at least 1.") }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         var dump = try FileDump(of: FilePath(file), options: .init(redacts: redact, start: from))
         var failure: OutputFailure?
-        var isDamaged = false
         var frames = 0
         var hasMore = true
         while hasMore, frames < limit ?? .max {
             hasMore = try dump.next { item in
                 if item.kind == .frame { frames += 1 }
-                if item.problem != nil { isDamaged = true }
+                if item.problem != nil { output.noteFinding() }
                 // In the middle of a frame nothing can be stopped.
                 guard failure == nil else { return }
                 do throws(OutputFailure) { try write(item, to: &output) } catch { failure = error }
             }
             if let failure { throw failure }
         }
-        return isDamaged ? .findings : .fine
     }
 
     // MARK: Lines

@@ -13,7 +13,11 @@ struct Export: ToolCommand {
             one what can be read is written, what is lost is told on standard error, and the exit status is 1.
 
             CSV has the children of one parent: with --layout a column for each field of their memos, else the memos \
-            as hexadecimal digits. There is no Arrow or Parquet: tools that have them read CSV and JSON Lines.
+            as hexadecimal digits. There is no Arrow or Parquet, for want of a Swift library to rest on: tools that \
+            have them read CSV and JSON Lines.
+
+            With --output the file appears when it is whole. Until then it has .partial behind its name, which stays \
+            when the command is killed.
 
             Examples:
               quern export /var/lib/service/tasks --output tasks.jsonl
@@ -42,51 +46,38 @@ struct Export: ToolCommand {
         }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    var cleansUp: Bool { output != nil }
+
+    func run(into output: inout Output) throws {
         guard let path = self.output else { return try export(&output) }
-        let descriptor: FileDescriptor
-        do {
-            descriptor = try FileDescriptor.open(
-                FilePath(path), .writeOnly, options: [.create, .exclusiveCreate, .closeOnExec],
-                permissions: .ownerReadWrite)
-        } catch { throw ToolError(.unreadable, "cannot create \(path): \(error)") }
-        do {
-            var file = Output.writing(to: descriptor)
-            let status = try export(&file)
-            try file.flush()
-            try descriptor.close()
-            return status
-        } catch {
-            // Half a file would be taken for a whole one.
-            try? descriptor.close()
-            try? PosixFileSystem().remove(FilePath(path))
-            throw error
+        let status = try OutputFile(FilePath(path)).write { file in
+            try export(&file)
+            return file.status
         }
+        if status != .fine { output.noteFinding() }
     }
 
-    private func export(_ output: inout Output) throws -> ExitStatus {
+    private func export(_ output: inout Output) throws {
         let source = try OfflineStore.read(at: store.path)
         guard let parent else { return try exportStore(source, &output) }
         return try exportChildren(of: parent, source, &output)
     }
 
-    private func exportStore(_ source: OfflineStore, _ output: inout Output) throws -> ExitStatus {
-        var contents = try source.contents(for: .look, "export", progress)
+    private func exportStore(_ source: OfflineStore, _ output: inout Output) throws {
         var writer = ExchangeWriter(to: output)
         defer { output = writer.output }
-        try contents.tell(&writer)
-        for loss in contents.losses { writer.output.warn(Printable.text(loss.line)) }
-        return contents.losses.isEmpty ? .fine : .findings
+        if source.isDamaged { writer.output.noteFinding() }
+        let contents = try source.tellContents(for: .look, "export", progress) { try $0.tell(&writer) }
+        for loss in contents.losses { writer.output.finding(Printable.text(loss.line)) }
     }
 
     private func exportChildren(
         of parent: TaskID, _ source: OfflineStore, _ output: inout Output
-    ) throws -> ExitStatus {
-        for finding in source.findings where finding.severity == .damage { output.warn(finding.line) }
+    ) throws {
+        for finding in source.findings where finding.severity == .damage { output.finding(finding.line) }
         if parent != .none, !source.isLive(parent), !source.isParent(parent) {
             throw ToolError(.findings, "task \(parent) has no children here, and is not live")
         }
-        var status = source.isDamaged ? ExitStatus.findings : .fine
         var children = source.children(of: parent, columns: [.all, .attachments])
         var line = ProgressLine(
             "export", .items("children"), of: children.counts.total, isWanted: progress.progress)
@@ -94,14 +85,14 @@ struct Export: ToolCommand {
         var csv = ChildrenCSV(names: source.names, layout: layout.layout)
         var writer = ExchangeWriter(to: output)
         defer { output = writer.output }
+        defer { if csv.misfits > 0 { writer.output.finding("\(csv.misfits) memos are not of the layout") } }
         if format == .csv { try csv.writeHeader(to: &writer.output) }
         var block = ChildBlock()
         var done: UInt64 = 0
         while let item = children.next(into: &block) {
             switch item {
             case .lost(let finding, _):
-                writer.output.warn(finding.line)
-                status = .findings
+                writer.output.finding(finding.line)
             case .block:
                 switch format {
                 case .csv: try csv.write(block, to: &writer.output)
@@ -111,10 +102,5 @@ struct Export: ToolCommand {
                 line.update(done)
             }
         }
-        if csv.misfits > 0 {
-            writer.output.warn("\(csv.misfits) memos are not of the layout")
-            status = .findings
-        }
-        return status
     }
 }

@@ -24,24 +24,14 @@ struct Import: ToolCommand {
     @OptionGroup var format: FormatOptions
     @OptionGroup var progress: ProgressOptions
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    var cleansUp: Bool { true }
+
+    func run(into output: inout Output) throws {
         let descriptor = try open()
         defer { if descriptor != .standardInput { try? descriptor.close() } }
-        var line = ProgressLine("import", .bytes, isWanted: progress.progress)
-        defer { line.finish() }
-        var bytes: UInt64 = 0
-        let source = LineSource { buffer in
-            let count = try descriptor.read(into: buffer)
-            bytes += UInt64(count)
-            line.update(bytes)
-            return count
-        }
         let report: StoreBuilder.Report
         do {
-            report = try StoreBuilder.build(at: FilePath(into)) { builder in
-                var contents = StoreImport<StoreBuilder>(source)
-                try contents.tell(&builder)
-            }
+            report = try ProgressLine.showing("import", .bytes, progress) { try build(of: descriptor, $0) }
         } catch let error as ImportFailure {
             throw ToolError(.unreadable, Printable.text("\(file), \(error)"))
         } catch let error as Errno {
@@ -58,7 +48,31 @@ struct Import: ToolCommand {
             table.add("live tasks", .number(report.liveTasks))
             try table.write(to: &output)
         }
-        return .fine
+    }
+
+    private func build(
+        of descriptor: FileDescriptor, _ progress: @escaping (_ done: UInt64, _ total: UInt64?) -> Void
+    ) throws -> StoreBuilder.Report {
+        let found = try descriptor.stat()
+        let total = found.type == .regular ? UInt64(clamping: found.size) : nil
+        var bytes: UInt64 = 0
+        let source = LineSource { buffer in
+            let count = try read(descriptor, into: buffer)
+            bytes += UInt64(count)
+            progress(bytes, total)
+            return count
+        }
+        return try StoreBuilder.build(at: FilePath(into), fileSystem: InterruptibleFileSystem()) { builder in
+            var contents = StoreImport<StoreBuilder>(source)
+            try contents.tell(&builder)
+        }
+    }
+
+    private func read(_ descriptor: FileDescriptor, into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        while true {
+            try Interruption.check()
+            do { return try descriptor.read(into: buffer, retryOnInterrupt: false) } catch Errno.interrupted {}
+        }
     }
 
     private func open() throws -> FileDescriptor {

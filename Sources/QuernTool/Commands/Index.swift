@@ -26,7 +26,9 @@ struct Index: ParsableCommand {
         @OptionGroup var format: FormatOptions
         @OptionGroup var progress: ProgressOptions
 
-        func run(into output: inout Output) throws -> ExitStatus {
+        var cleansUp: Bool { true }
+
+        func run(into output: inout Output) throws {
             try Salvage(
                 store: store.path, into: FilePath(into), purpose: .rebuiltIndex, format: format, progress: progress
             ).run("index rebuild", into: &output)

@@ -23,11 +23,10 @@ struct Info: ToolCommand {
     @OptionGroup var store: StoreArgument
     @OptionGroup var format: FormatOptions
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         let store = try store.read(&output)
         let overview = StoreOverview(of: store)
         if format.json { try writeJSON(overview, to: &output) } else { try write(overview, to: &output) }
-        return store.isDamaged ? .findings : .fine
     }
 
     private func write(_ store: StoreOverview, to output: inout Output) throws {

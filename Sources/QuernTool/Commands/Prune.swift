@@ -2,6 +2,7 @@
 import ArgumentParser
 import Quern
 import QuernStore
+import SystemPackage
 
 /// `quern prune`: retention by hand.
 struct Prune: ToolCommand {
@@ -9,8 +10,9 @@ struct Prune: ToolCommand {
         abstract: "Drop whole trees of tasks that have ended, the oldest first.",
         discussion: """
             Drops until the store keeps to each bound that is given. A tree with a live root task is never dropped. \
-            It takes the writer's lock; with --dry-run it only reads, also a store in use. What was dropped is \
-            reclaimed by quern compact, or by the service's own compaction.
+            It takes the writer's lock; with --dry-run it only reads, also a store in use, and takes some 40 bytes of \
+            memory for each ended tree. What was dropped is reclaimed by quern compact, or by the service's own \
+            compaction. On a full disk both use the space that the store holds back for them, if any.
 
             Examples:
               quern prune /var/lib/service/tasks --older-than 30d --dry-run
@@ -36,24 +38,42 @@ struct Prune: ToolCommand {
         guard keepCount ?? 0 >= 0, keepBytes ?? 0 >= 0 else { throw ValidationError("a bound is no negative number") }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         let policy = RetentionPolicy(age: olderThan?.duration, count: keepCount, bytes: keepBytes)
         let now = SystemWallClock().now
-        let report: RetentionReport
-        if dryRun {
-            report = try store.read(&output).retention(policy, now: now)
-        } else {
-            // There must be a store, since opening makes one.
-            _ = try RawStore(at: store.path)
-            let open = try MemoStore.openBlocking(at: store.path)
-            do throws(StoreError) { report = try open.applyRetentionBlocking(policy, now: now) } catch {
-                try? open.closeBlocking()
-                throw error
-            }
-            try open.closeBlocking()
+        if dryRun { return try write(try store.read(&output).retention(policy, now: now), to: &output) }
+        let unclosed = try Self.drop(policy, at: store.path, now: now) { report in
+            try write(report, to: &output)
+            try output.flush()
         }
-        try write(report, to: &output)
-        return .fine
+        if let unclosed {
+            output.warn("the store has no new checkpoint, and the next opening takes longer: \(unclosed)")
+        }
+    }
+
+    /// Drops, tells `report` once that is on disk, and gives the store free.
+    ///
+    /// - Returns: why no checkpoint was written when the disk is full, on which trees are dropped as long as a few KiB
+    ///   are free, in the reserve of the store or beside it.
+    static func drop(
+        _ policy: RetentionPolicy, at path: FilePath, on files: any FileSystem = PosixFileSystem(), now: Timestamp,
+        report: (RetentionReport) throws -> Void
+    ) throws -> StoreError? {
+        // There must be a store, since opening makes one.
+        _ = try RawStore(at: path, fileSystem: files)
+        var configuration = MemoStore.Configuration()
+        // Nothing but the drops is committed.
+        configuration.logReserveBytes = 0
+        let open = try MemoStore.openBlocking(at: path, configuration: configuration, fileSystem: files)
+        do { try report(try open.applyRetentionBlocking(policy, now: now)) } catch {
+            try? open.closeBlocking()
+            throw error
+        }
+        do throws(StoreError) { try open.closeBlocking() } catch {
+            guard error.code == .noSpace else { throw error }
+            return error
+        }
+        return nil
     }
 
     private func write(_ report: RetentionReport, to output: inout Output) throws(OutputFailure) {

@@ -26,7 +26,9 @@ struct Repair: ToolCommand {
     @OptionGroup var format: FormatOptions
     @OptionGroup var progress: ProgressOptions
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    var cleansUp: Bool { true }
+
+    func run(into output: inout Output) throws {
         try Salvage(store: store.path, into: FilePath(into), purpose: .salvage, format: format, progress: progress)
             .run("repair", into: &output)
     }
@@ -40,12 +42,13 @@ struct Salvage {
     let format: FormatOptions
     let progress: ProgressOptions
 
-    func run(_ label: String, into output: inout Output) throws -> ExitStatus {
+    func run(_ label: String, into output: inout Output) throws {
         let source = try OfflineStore.read(at: store)
-        var contents = try source.contents(for: purpose, label, progress)
-        try StoreBuilder.build(at: into) { try contents.tell(&$0) }
+        let contents = try source.tellContents(for: purpose, label, progress) { contents in
+            try StoreBuilder.build(at: into, fileSystem: InterruptibleFileSystem()) { try contents.tell(&$0) }
+        }
+        if !contents.losses.isEmpty { output.noteFinding() }
         if format.json { try writeJSON(contents, to: &output) } else { try write(contents, to: &output) }
-        return contents.losses.isEmpty ? .fine : .findings
     }
 
     private func write(_ contents: OfflineContents, to output: inout Output) throws {

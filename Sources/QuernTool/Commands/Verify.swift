@@ -35,17 +35,16 @@ struct Verify: ToolCommand {
         if let threads, !(1...256).contains(threads) { throw ValidationError("--threads must be from 1 to 256.") }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         var options = StoreVerifier.Options(isQuick: quick)
         if let threads { options.threads = threads }
-        var line = ProgressLine("verify", .bytes, isWanted: progress.progress)
-        let found = try StoreVerifier.verify(at: store.path, options: options) { progress in
-            line.total = UInt64(progress.total)
-            line.update(UInt64(progress.done))
+        let found = try ProgressLine.showing("verify", .bytes, progress) { progress in
+            try StoreVerifier.verify(at: store.path, options: options) {
+                progress(UInt64($0.done), UInt64($0.total))
+            }
         }
-        line.finish()
+        if found.isDamaged { output.noteFinding() }
         if format.json { try writeJSON(found, to: &output) } else { try write(found, to: &output) }
-        return found.isDamaged ? .findings : .fine
     }
 
     private func write(_ found: StoreVerification, to output: inout Output) throws {
@@ -85,10 +84,10 @@ struct Verify: ToolCommand {
             $0.field("type", "summary")
             $0.field("damaged", found.isDamaged)
             $0.field("quick", found.isQuick)
-            $0.field("children", found.children)
-            $0.field("blocks", found.blocks)
+            $0.field("children", found.isQuick ? nil : found.children)
+            $0.field("blocks", found.isQuick ? nil : found.blocks)
             $0.field("live_tasks", found.liveTasks)
-            $0.field("segment_bytes", found.bytes)
+            $0.field("segment_bytes", found.isQuick ? nil : found.bytes)
         }
     }
 }

@@ -16,12 +16,6 @@ struct JSONText {
         return text.place == bytes.count
     }
 
-    /// Valid text without line breaks, which can stand between values alone.
-    static func withOneLine(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
-        guard bytes.contains(where: { $0 == 0x0A || $0 == 0x0D }) else { return body(bytes) }
-        bytes.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 }.withUnsafeBytes(body)
-    }
-
     private init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     private var next: UInt8? { place < bytes.count ? bytes[place] : nil }

@@ -84,7 +84,7 @@ extension MemoLayout {
         switch form {
         case .hex: json.hexValue(memo)
         case .text: json.textValue(memo)
-        case .json: JSONText.withOneLine(memo) { json.rawValue($0) }
+        case .json: json.rawValue(memo)
         case .fields(let fields):
             json.objectValue { json in
                 for field in fields where field.isPrinted {

@@ -133,7 +133,7 @@ struct JSONLine {
     /// Text that is JSON already.
     mutating func rawValue(_ bytes: UnsafeRawBufferPointer) {
         separate()
-        buffer.append(bytes)
+        buffer.append(json: bytes)
     }
 
     mutating func objectValue(_ body: (inout JSONLine) -> Void) {

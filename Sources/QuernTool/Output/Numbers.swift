@@ -43,17 +43,16 @@ enum Numbers {
         whole > 0 ? fixed(100 * part / whole, digits: 1) + " %" : "-"
     }
 
-    /// 350 ms, 12.3 s, 4 min 5 s, 3 h 20 min, 12 d 4 h
+    /// 350 ms, 12.3 s, 4 min 5 s, 3 h 20 min, 12 d 4 h; of a clock that was set back meanwhile 0 ms.
     static func duration(milliseconds: Int64) -> String {
-        let value = milliseconds.magnitude
-        let sign = milliseconds < 0 ? "-" : ""
+        let value = max(milliseconds, 0)
         let seconds = value / 1000
         switch value {
-        case ..<1000: return "\(sign)\(value) ms"
-        case ..<60_000: return sign + fixed(Double(value / 100) / 10, digits: 1) + " s"
-        case ..<3_600_000: return "\(sign)\(seconds / 60) min \(seconds % 60) s"
-        case ..<86_400_000: return "\(sign)\(seconds / 3600) h \(seconds / 60 % 60) min"
-        default: return "\(sign)\(seconds / 86400) d \(seconds / 3600 % 24) h"
+        case ..<1000: return "\(value) ms"
+        case ..<60_000: return fixed(Double(value / 100) / 10, digits: 1) + " s"
+        case ..<3_600_000: return "\(seconds / 60) min \(seconds % 60) s"
+        case ..<86_400_000: return "\(seconds / 3600) h \(seconds / 60 % 60) min"
+        default: return "\(seconds / 86400) d \(seconds / 3600 % 24) h"
         }
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import QuernStore
 import SystemPackage
 
 /// What a command prints: gathered, and written in large pieces. Results go to standard output, what goes wrong to
@@ -6,6 +7,7 @@ import SystemPackage
 struct Output {
     private enum Target {
         case descriptor(FileDescriptor)
+        case file(any StoreFile)
         case memory
     }
 
@@ -15,16 +17,18 @@ struct Output {
     var buffer = TextBuffer()
     let style: Style
     private let target: Target
+    /// Bytes that are written.
+    private var written = 0
+    /// How the command is to end, as far as is known: also when whoever reads the output has read enough.
+    private(set) var status = ExitStatus.fine
     /// What was told on standard error, when it is captured.
     private(set) var warnings: [String] = []
 
     /// To the process' own streams.
     static func standard() -> Output { Output(target: .descriptor(.standardOutput), style: .ofStandardOutput) }
 
-    /// To another file than standard output.
-    static func writing(to descriptor: FileDescriptor) -> Output {
-        Output(target: .descriptor(descriptor), style: .plain)
-    }
+    /// To a new file, from its beginning on.
+    static func writing(to file: any StoreFile) -> Output { Output(target: .file(file), style: .plain) }
 
     /// To memory: see ``text`` and ``warnings``.
     static func captured(style: Style = .plain) -> Output { Output(target: .memory, style: style) }
@@ -62,22 +66,43 @@ struct Output {
 
     /// Writes all that was printed. To be called at the end.
     mutating func flush() throws(OutputFailure) {
-        guard case .descriptor(let descriptor) = target, buffer.count > 0 else { return }
-        defer { buffer.removeAll() }
+        if case .memory = target { return }
+        guard buffer.count > 0 else { return }
+        defer {
+            written += buffer.count
+            buffer.removeAll()
+        }
+        let (target, written) = (target, written)
         try buffer.withBytes { (bytes) throws(OutputFailure) in
-            do { _ = try descriptor.writeAll(bytes) } catch let error as Errno {
-                throw error == .brokenPipe ? .closed : .failed(error)
-            } catch { throw .closed }
+            switch target {
+            case .descriptor(let descriptor):
+                do { _ = try descriptor.writeAll(bytes) } catch let error as Errno {
+                    throw error == .brokenPipe ? .closed : .failed(error)
+                } catch { throw .closed }
+            case .file(let file):
+                do throws(FileError) { try file.write(bytes, at: written) } catch { throw .failed(error.errno) }
+            case .memory: break
+            }
         }
     }
 
     /// A line on standard error, with the command's name in front.
     mutating func warn(_ text: String) {
-        guard case .descriptor = target else { return warnings.append(text) }
+        if case .memory = target { return warnings.append(text) }
         // What was printed before is to be seen before.
         try? flush()
         Self.error("quern: \(text)")
     }
+
+    /// A line on standard error about something that is damaged, missing or not found.
+    mutating func finding(_ text: String) {
+        noteFinding()
+        warn(text)
+    }
+
+    /// Something is damaged, missing or not found, of which a result tells. To be called before that is printed, which
+    /// may fail: the exit status tells it all the same.
+    mutating func noteFinding() { status = .findings }
 
     /// A line on standard error.
     static func error(_ text: String) { _ = try? FileDescriptor.standardError.writeAll((text + "\n").utf8) }

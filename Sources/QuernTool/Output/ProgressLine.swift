@@ -38,6 +38,19 @@ struct ProgressLine: Sendable {
         next = started + Self.interval
     }
 
+    /// Shows how far `work` is, and erases the line before anything else is printed.
+    static func showing<Value>(
+        _ label: String, _ unit: Unit, _ options: ProgressOptions,
+        _ work: (_ progress: @escaping (_ done: UInt64, _ total: UInt64?) -> Void) throws -> Value
+    ) rethrows -> Value {
+        var line = ProgressLine(label, unit, isWanted: options.progress)
+        defer { line.finish() }
+        return try work { done, total in
+            line.total = total
+            line.update(done)
+        }
+    }
+
     /// Cheap when it is called often, though not for each of millions of children.
     mutating func update(_ done: UInt64) {
         guard isShown else { return }

@@ -126,6 +126,13 @@ struct TextBuffer: Sendable {
         var start = 0
         for index in bytes.indices {
             let byte = bytes[index]
+            // The first of two bytes, the second of which is one of U+0080 to U+009F, which move cursors too.
+            if byte == 0xC2, bytes[index + 1] < 0xA0 {
+                append(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
+                append(unicodeEscape: bytes[index + 1])
+                start = index + 2
+                continue
+            }
             guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
             append(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
             start = index + 1
@@ -135,10 +142,35 @@ struct TextBuffer: Sendable {
             case 0x0A: append("\\n")
             case 0x0D: append("\\r")
             case 0x09: append("\\t")
-            default:
-                append("\\u00")
-                append(Self.digit(byte >> 4))
-                append(Self.digit(byte & 15))
+            default: append(unicodeEscape: byte)
+            }
+        }
+        append(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+    }
+
+    private mutating func append(unicodeEscape value: UInt8) {
+        append("\\u00")
+        append(Self.digit(value >> 4))
+        append(Self.digit(value & 15))
+    }
+
+    /// JSON text that is known to be valid, on one line. What would move a terminal's cursor is in its strings alone,
+    /// and is escaped there.
+    mutating func append(json bytes: UnsafeRawBufferPointer) {
+        var start = 0
+        for index in bytes.indices {
+            let byte = bytes[index]
+            let isControl = byte == 0xC2 && index + 1 < bytes.count && bytes[index + 1] < 0xA0
+            guard byte == 0x0A || byte == 0x0D || byte == 0x7F || isControl else { continue }
+            append(UnsafeRawBufferPointer(rebasing: bytes[start..<index]))
+            start = index + 1
+            if byte < 0x20 {
+                append(0x20)
+            } else if byte == 0x7F {
+                append(unicodeEscape: byte)
+            } else {
+                append(unicodeEscape: bytes[start])
+                start += 1
             }
         }
         append(UnsafeRawBufferPointer(rebasing: bytes[start...]))

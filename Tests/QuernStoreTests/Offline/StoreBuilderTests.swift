@@ -71,6 +71,48 @@ struct StoreBuilderTests {
         _ = try OfflineFixture.build("/new", on: files)
     }
 
+    @Test(
+        "S7: killed at any call, what is left of a build or a copy is no store, and says so", arguments: [true, false])
+    func killed(copies: Bool) async throws {
+        let fixture = try await OfflineFixture.random(seed: 13, closes: true, steps: 12)
+        var count = 0
+        var seen: Set<StoreError.Code> = []
+        while true {
+            let files = fixture.files.crash(keeping: .keepAll)
+            files.synchronizeAll()
+            files.faults = .crashing(afterCall: count)
+            let isDone = (try? Self.make(copies, on: files)) != nil && !files.isStopped
+            let remains = files.crash(keeping: .keepAll)
+            if isDone { break }
+            count += 1
+            let hasManifest = ((try? remains.list("/new")) ?? []).contains(StoreFiles.manifestName)
+            if hasManifest { continue }
+            for attempt in 0..<3 {
+                do {
+                    switch attempt {
+                    case 0: _ = try OfflineStore.read(at: "/new", fileSystem: remains)
+                    case 1:
+                        _ = try await MemoStore.open(at: "/new", fileSystem: remains.crash(keeping: .keepAll)).close()
+                    default: try Self.make(copies, on: remains)
+                    }
+                    #expect(attempt > 0)
+                } catch let error as StoreError {
+                    seen.insert(error.code)
+                    #expect(error.code == .notFound || error.message.contains("remove the directory"), "\(error)")
+                }
+            }
+        }
+        #expect(seen.contains(.notAStore))
+    }
+
+    private static func make(_ copies: Bool, on files: SimulatedFileSystem) throws {
+        if copies {
+            _ = try StoreCopy.run(of: OfflineFixture.store, into: "/new", isLive: true, fileSystem: files)
+        } else {
+            _ = try OfflineFixture.build("/new", on: files)
+        }
+    }
+
     @Test("S15: what a build would take is known without it")
     func isMeasured() async throws {
         let fixture = try await OfflineFixture.random(seed: 11, closes: true)

@@ -29,7 +29,7 @@ struct StoreModel {
         case retain
         /// What is dropped is reclaimed, and what is small merged.
         case compact
-        /// A store that is built of the files is asked the same.
+        /// Stores that are built of the files, and of what is exported of them, are asked the same.
         case rebuild
         /// All answers are compared.
         case check
@@ -116,6 +116,7 @@ struct StoreModel {
             try checkEverything(store)
             try await compact()
             try checkEverything(store)
+            try await rebuild()
             try await store.close()
         } catch { throw ModelMismatch(description: "seed \(seed), at the end: \(error)") }
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import QuernStore
 
 /// A length and a checksum, in the place of bytes that would flood a failure message.
-struct Digest: Equatable {
+struct Digest: Hashable {
     var count: Int
     var checksum: UInt32
 

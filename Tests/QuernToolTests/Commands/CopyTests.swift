@@ -65,6 +65,31 @@ struct CopyTests {
         #expect(try store.run("children", "0", "--json").lines.isEmpty)
     }
 
+    @Test("S4: on a full disk trees are dropped as long as there is room to say so, and that is told", arguments: 0..<8)
+    func pruneOnFullDisk(free: Int) throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration()
+        configuration.reserveBytes = 0
+        let store = try MemoStore.openBlocking(at: "/store", configuration: configuration, fileSystem: files)
+        try ToolStore.fill(store)
+        try store.closeBlocking()
+        var plan = FaultPlan()
+        plan.capacity = files.usedBytes + free * 512
+        files.faults = plan
+        let policy = RetentionPolicy(count: 1)
+        var reported: RetentionReport?
+        do throws(any Error) {
+            let unclosed = try Prune.drop(policy, at: "/store", on: files, now: ToolStore.ended) { reported = $0 }
+            #expect(unclosed?.code ?? .noSpace == .noSpace)
+        } catch {
+            #expect((error as? StoreError)?.code == .noSpace && free < 4, "\(error), with \(free * 512) bytes free")
+        }
+        files.faults = FaultPlan()
+        let now = try OfflineStore.read(at: "/store", fileSystem: files).retention(policy, now: ToolStore.ended)
+        #expect(now.trees == (reported == nil ? 1 : 0))
+        #expect(reported?.trees ?? 1 == 1)
+    }
+
     @Test(
         "Nothing is made where no store is", arguments: [["prune", "--keep-count", "1"], ["copy", "--into", "/x/y"]])
     func nowhere(_ arguments: [String]) throws {

@@ -58,4 +58,34 @@ struct ErrorsTests {
         #expect(largest.others == 4999)
         #expect(groups.total == 10_000)
     }
+
+    @Test("Errors of 64 KiB each stay in bounded memory too: details are cut, and reasons beyond it counted together")
+    func longErrors() throws {
+        var groups = FailureGroups(samples: 10_000)
+        var block = ChildBlock()
+        let count = 3 * FailureGroups.keptBytes / (50 << 10)
+        for index in 0..<UInt64(count) {
+            var writer = ByteWriter()
+            // Longer than a scheduler writes them.
+            let reason = index % 2 == 0 ? "same" : "\(index)" + String(repeating: ".", count: 50 << 10)
+            writer.append(variable: UInt64(reason.utf8.count))
+            writer.append(contentsOf: Array(reason.utf8))
+            writer.append(contentsOf: Array(String(repeating: "é", count: 5000).utf8))
+            var rows = OutcomeBlock(parent: TaskID(1))
+            let row = OutcomeRow(
+                task: index + 2, sequence: index + 1, startedAt: 0, endedAt: 0, label: 1, attempts: 1,
+                valueLength: UInt32(writer.count), kind: .failed)
+            writer.bytes.withUnsafeBytes { rows.append(row, value: $0) }
+            block.fill(from: rows)
+            block.hasFacts = true
+            groups.add(0, of: block)
+        }
+        let kept = groups.groups.reduce(0) { $0 + $1.reason.count + $1.samples.reduce(0) { $0 + $1.detail.count } }
+        #expect(kept <= FailureGroups.keptBytes)
+        #expect(kept > FailureGroups.keptBytes / 2)
+        #expect(groups.others > 0 && groups.groups[0].counts.total == UInt64(count + 1) / 2)
+        let sample = try #require(groups.groups[0].samples.first)
+        #expect(String(validating: sample.detail, as: UTF8.self)?.hasSuffix("éé...") == true)
+        #expect(sample.detail.count <= FailureGroups.detailBytes + 3)
+    }
 }

@@ -56,6 +56,47 @@ struct LiveCopyTests {
         try await store.close()
     }
 
+    @Test("S15: of the log before the checkpoint only segments that a live task needs are copied")
+    func oldLog() throws {
+        let directory = try TemporaryDirectory()
+        let (source, copy) = (directory.path.appending("store"), directory.path.appending("copy"))
+        var configuration = ToolStore.small
+        configuration.relocates = false
+        let first = try MemoStore.openBlocking(at: source, configuration: configuration)
+        let label = try first.labelBlocking(for: "work")
+        // Each opening begins a segment with its first commit.
+        var opened = first
+        for _ in 0..<3 {
+            var spawns = Transaction()
+            spawns.spawn(under: .none, label: label, at: ToolStore.submitted) { (writer) throws(Never) in
+                writer.append(7)
+            }
+            try opened.appendBlocking(spawns)
+            try opened.closeBlocking()
+            opened = try MemoStore.openBlocking(at: source, configuration: configuration)
+        }
+        func logs(_ path: FilePath) throws -> [String] {
+            try PosixFileSystem().list(path).filter { $0.hasPrefix("log-") }.sorted()
+        }
+        var end = Transaction()
+        end.end(
+            Transaction.Outcome(
+                task: TaskID(1), parent: .none, label: label, kind: .completed, endedAt: ToolStore.ended))
+        try opened.appendBlocking(end)
+        let present = try logs(source)
+        _ = try StoreCopy.run(of: source, into: copy, isLive: true)
+        #expect(try logs(source) == present)
+        #expect(try logs(copy) == Array(present.dropFirst()))
+        #expect(try StoreVerifier.verify(at: copy).findings == [])
+        let other = try MemoStore.openBlocking(at: copy, configuration: configuration)
+        #expect(other.totals.live == 2)
+        for entry in other.liveTasks().runs {
+            try other.withPayloads(of: entry.run, indexes: entry.live) { _, bytes in #expect(bytes.byteCount == 1) }
+        }
+        try other.closeBlocking()
+        try opened.closeBlocking()
+    }
+
     /// Spawns some, ends most of them, and leaves one for the log to keep.
     private static func commit(_ count: Int, under parent: TaskID, _ label: Label, in store: MemoStore) async throws {
         var spawns = Transaction()

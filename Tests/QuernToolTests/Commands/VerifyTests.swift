@@ -35,6 +35,16 @@ struct VerifyTests {
         #expect(programs.lines.last?.hasPrefix(#"{"type":"summary","damaged":true,"quick":false,"children":"#) == true)
     }
 
+    @Test("What --quick does not look at is not known, which for programs is null")
+    func quick() throws {
+        let store = try ToolStore.make()
+        #expect(
+            try store.run("verify", "--quick", "--json").lines == [
+                #"{"type":"summary","damaged":false,"quick":true,"children":null,"blocks":null,"live_tasks":36,"#
+                    + #""segment_bytes":null}"#
+            ])
+    }
+
     @Test("What does not count is told and changes no status")
     func notes() throws {
         let store = try ToolStore.make()

@@ -66,10 +66,18 @@ struct OutputTests {
     }
 
     @Test("Texts out of a store cannot move a terminal's cursor")
-    func printable() {
+    func printable() throws {
         #expect(Table.Cell("a\u{1B}[2Jb\n\\").text == #"a\u{1b}[2Jb\n\\"#)
         #expect(Printable.text("ünïcode") == "ünïcode")
         #expect(Printable.text("\u{202E}\u{9B}") == #"\u{202e}\u{9b}"#)
+        var output = Output.captured()
+        try output.json {
+            $0.field("name", "a\u{80}\u{9F}\u{A0}ÿ")
+            $0.field(named: "memo") { json in
+                Array("[\"\u{9B}31m\u{7F}\u{A0}\",\n1]".utf8).withUnsafeBytes { json.rawValue($0) }
+            }
+        }
+        #expect(output.text == #"{"name":"a\u0080\u009f\#u{A0}ÿ","memo":["\u009b31m\u007f\#u{A0}", 1]}"# + "\n")
     }
 
     @Test("Numbers are right-aligned in a width, whatever their size")
@@ -90,7 +98,7 @@ struct OutputTests {
             (Numbers.bytes(1536), "1.5 KiB"), (Numbers.bytes(1_048_575), "1.0 MiB"),
             (Numbers.fixed(-0.04, digits: 1), "0.0"), (Numbers.fixed(2.345, digits: 2), "2.35"),
             (Numbers.duration(milliseconds: 999), "999 ms"), (Numbers.duration(milliseconds: 59_999), "59.9 s"),
-            (Numbers.duration(milliseconds: -61_000), "-1 min 1 s"),
+            (Numbers.duration(milliseconds: -1), "0 ms"), (Numbers.duration(milliseconds: .min), "0 ms"),
             (Numbers.duration(milliseconds: 90_000_000), "1 d 1 h"),
         ])
     func people(_ text: String, _ expected: String) { #expect(text == expected) }

@@ -38,23 +38,37 @@ package struct CompactionInPlace {
 
     /// Blocking.
     ///
+    /// - Parameter progress: is told of ended children now and then.
     /// - Throws: ``StoreError/Code/locked`` when a writer has the store; ``StoreError/Code/damaged`` when not all of it
     ///   can be read; else as ``MemoStore/open(at:configuration:fileSystem:)``. The store is as it was then.
-    package func run() throws -> Report {
-        // Nobody goes on with these files.
-        var configuration = configuration
-        configuration.logReserveBytes = 0
+    package func run(
+        progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil
+    ) throws -> Report {
         // There must be a store, since a lock makes a directory.
         _ = try StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly).readManifest()
         let lock = try MemoStore.acquireLock(directory, fileSystem)
         defer { lock.release() }
+        do { return try run(holding: lock, progress) } catch let error as StoreError {
+            // With the space that the store holds back for this; the next writer holds it again.
+            let reserve = directory.appending(StoreFiles.reserveName)
+            guard error.code == .noSpace, (try? fileSystem.remove(reserve)) != nil else { throw error }
+            return try run(holding: lock, progress)
+        }
+    }
+
+    private func run(
+        holding lock: any FileLock, _ progress: ((_ done: UInt64, _ total: UInt64) -> Void)?
+    ) throws -> Report {
+        // Nobody goes on with these files.
+        var configuration = configuration
+        configuration.logReserveBytes = 0
         var report = Report(bytesBefore: try size())
         let recovered = try Recovery(
             directory: directory, fileSystem: fileSystem, configuration: configuration, lock: lock
         ).run()
         defer { recovered.index.open?.hold?.release() }
         var contents = try OfflineContents(
-            of: try OfflineStore.read(at: directory, fileSystem: fileSystem), for: .whole)
+            of: try OfflineStore.read(at: directory, fileSystem: fileSystem), for: .whole, progress: progress)
         var rewriting = StoreRewriting(recovered, configuration: configuration)
         do { try contents.tell(&rewriting) } catch {
             rewriting.removeAll()

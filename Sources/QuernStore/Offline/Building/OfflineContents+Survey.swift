@@ -54,7 +54,7 @@ extension OfflineContents {
                 }
                 try end(block)
                 children += UInt64(block.rows.count)
-                progress(children)
+                report(children)
             case .lost(let source, _):
                 let parent = TaskID(source.entry.parent)
                 if let hole = open, hole.parent != parent { close(at: .max, &holes) }
@@ -62,6 +62,7 @@ extension OfflineContents {
             }
         }
         close(at: .max, &holes)
+        finishPass(children)
     }
 
     private mutating func end(_ block: OutcomeBlock) throws(StoreError) {

@@ -29,15 +29,19 @@ package struct OfflineContents {
     /// Of these, the ones of which a damaged checkpoint does not tell any more. Some of trees that were dropped may be
     /// among them, since nothing tells of their end.
     package internal(set) var liveTasksFromLog: UInt64 = 0
-    /// Is told now and then how many ended children were read, in each of the passes over them.
-    let progress: (UInt64) -> Void
+    /// Is told now and then how many ended children were read, of all passes over them.
+    private let progress: (_ done: UInt64, _ total: UInt64) -> Void
+    /// Children of all passes, about.
+    private let total: UInt64
+    /// Those of the passes that are over.
+    private var passed: UInt64 = 0
     private var bodies: OfflineBodies
     var log: [RowSource] = []
     var holes = RowHoles()
     private var lostTasks: Set<TaskID> = []
 
     /// How many times the ended children are read for a purpose.
-    package static func passes(over store: OfflineStore, for purpose: Purpose) -> UInt64 {
+    private static func passes(over store: OfflineStore, for purpose: Purpose) -> UInt64 {
         switch purpose {
         case .whole: 1
         case .look: store.findings.contains { $0.severity == .damage } ? 2 : 1
@@ -47,10 +51,12 @@ package struct OfflineContents {
 
     /// - Throws: ``StoreError/Code/damaged`` when all was to be told and something is damaged.
     package init(
-        of store: OfflineStore, for purpose: Purpose, progress: @escaping (UInt64) -> Void = { _ in }
+        of store: OfflineStore, for purpose: Purpose,
+        progress: ((_ done: UInt64, _ total: UInt64) -> Void)? = nil
     ) throws(StoreError) {
         self.purpose = purpose
-        self.progress = progress
+        self.progress = progress ?? { _, _ in }
+        total = progress == nil ? 0 : Self.expectedChildren(in: store) * Self.passes(over: store, for: purpose)
         self.store = store
         bodies = OfflineBodies(store.raw)
         if purpose == .whole {
@@ -65,7 +71,7 @@ package struct OfflineContents {
     }
 
     /// Ended children as the directories say. O(blocks).
-    package static func expectedChildren(in store: OfflineStore) -> UInt64 {
+    private static func expectedChildren(in store: OfflineStore) -> UInt64 {
         var children: UInt64 = 0
         for segment in store.segments { try? segment.forEachEntry { children += $0.outcomeCounts.total } }
         for block in store.tail.values.joined() { children += block.entry.outcomeCounts.total }
@@ -73,6 +79,12 @@ package struct OfflineContents {
         for block in store.state.endedBlocks { children += UInt64(block.rows.count) }
         return children
     }
+
+    /// Says that a pass has come to so many children.
+    func report(_ children: UInt64) { progress(min(passed + children, total), total) }
+
+    /// Says that a pass is over.
+    mutating func finishPass(_ children: UInt64) { passed += children }
 
     /// Tells everything. Blocking.
     package mutating func tell(_ sink: inout some StoreSink) throws {
@@ -199,7 +211,7 @@ package struct OfflineContents {
                     counts.modify(block.parent, default: 0) { $0 += UInt64(block.rows.count) }
                 }
                 try sink.add(block)
-                progress(children)
+                report(children)
             case .lost(let source, let failure):
                 let (file, offset) = source.location
                 if purpose == .whole { throw damaged(failure.reason, file, offset) }

@@ -33,7 +33,7 @@ package struct StoreBuilder: StoreSink {
         _ fill: (inout StoreBuilder) throws -> Void
     ) throws -> Report {
         try requireEmpty(directory, fileSystem)
-        let lock = try MemoStore.acquireLock(directory, fileSystem)
+        let lock = try MemoStore.acquireLock(directory, fileSystem, makes: true)
         defer { lock.release() }
         try requireEmpty(directory, fileSystem)
         var builder = StoreBuilder(
@@ -41,9 +41,10 @@ package struct StoreBuilder: StoreSink {
         do {
             try fill(&builder)
             guard let report = builder.report else { throw StoreError(.rejected, "the contents have no end") }
+            try? lock.write(LockHolder.current)
             return report
         } catch {
-            builder.removeAll()
+            UnfinishedStore.remove(from: directory, fileSystem, holding: lock)
             throw error
         }
     }
@@ -54,6 +55,7 @@ package struct StoreBuilder: StoreSink {
             if error.errno == .noSuchFileOrDirectory { return }
             throw StoreError("cannot look into the directory", opening: directory, error)
         }
+        try UnfinishedStore.refuse(in: directory, fileSystem)
         guard names.allSatisfy({ $0 == StoreFiles.lockName }) else {
             throw StoreError(.rejected, "a store is built in an empty directory, and this one is not", file: directory)
         }
@@ -66,15 +68,6 @@ package struct StoreBuilder: StoreSink {
         self.fileSystem = fileSystem
         self.configuration = configuration
         self.lock = lock
-    }
-
-    /// Nothing of it has counted: there is no manifest, or its writing was what failed.
-    private func removeAll() {
-        for name in (try? fileSystem.list(directory)) ?? []
-        where name == StoreFiles.manifestName || StoreFiles.parse(name) != nil || StoreFiles.isTemporary(name) {
-            try? fileSystem.remove(directory.appending(name))
-        }
-        try? fileSystem.remove(directory.appending(StoreFiles.lockName))
     }
 
     // MARK: Contents

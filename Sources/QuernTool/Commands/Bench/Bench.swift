@@ -31,8 +31,9 @@ struct Bench: ToolCommand {
         }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
-        Interruption.watch()
+    var cleansUp: Bool { true }
+
+    func run(into output: inout Output) throws {
         let parent = FilePath(directory)
         do throws(FileError) { _ = try PosixFileSystem().list(parent) } catch {
             throw ToolError(.unreadable, "\(error)")
@@ -42,7 +43,6 @@ struct Bench: ToolCommand {
         var run = BenchRun(in: place, children: children, syncs: syncs)
         try run.run()
         try write(run.figures, to: &output)
-        return .fine
     }
 
     private func write(_ figures: [BenchRun.Figure], to output: inout Output) throws(OutputFailure) {

@@ -42,39 +42,36 @@ struct Children: ToolCommand {
         if sum, stats { throw ValidationError("--sum or --stats, not both: --stats has the sums too") }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         let store = try store.read(&output)
         if id != .none, !store.isLive(id), !store.isParent(id) {
             throw ToolError(.findings, "task \(id) has no children here, and is not live")
         }
-        if sum || stats { return try count(in: store, &output) }
-        return try list(store, &output)
+        if sum || stats { try count(in: store, &output) } else { try list(store, &output) }
     }
 
-    private func list(_ store: OfflineStore, _ output: inout Output) throws -> ExitStatus {
+    private func list(_ store: OfflineStore, _ output: inout Output) throws {
         var writer = ChildWriter(store, layout: layout.layout, isJSON: format.json)
         var walk = ChildWalk(of: id, in: store, self, columns: .all)
+        defer { if writer.misfits > 0 { output.finding("\(writer.misfits) memos are not of the layout") } }
         try writer.writeHeading(to: &output)
-        let isComplete = try walk.forEach(&output) { (block, index, output) throws(OutputFailure) in
+        try walk.forEach(&output) { (block, index, output) throws(OutputFailure) in
             try writer.write(index, of: block, to: &output)
         }
-        if writer.misfits > 0 { output.warn("\(writer.misfits) memos are not of the layout") }
-        return isComplete && writer.misfits == 0 && !store.isDamaged ? .fine : .findings
     }
 
-    private func count(in store: OfflineStore, _ output: inout Output) throws -> ExitStatus {
-        guard let layout = layout.layout else { return .usage }
+    private func count(in store: OfflineStore, _ output: inout Output) throws {
+        guard let layout = layout.layout else { return }
         var statistics = LayoutStatistics(layout)
         var walk = ChildWalk(of: id, in: store, self, columns: [.memos, .facts])
-        let isComplete = try walk.forEach(&output) { (block, index, _) throws(OutputFailure) in
+        try walk.forEach(&output) { (block, index, _) throws(OutputFailure) in
             guard block.kind(at: index) == .completed else { return }
             block.withValue(at: index) { value in value.withUnsafeBytes { statistics.add($0) } }
         }
-        try statistics.write(to: &output, isJSON: format.json, sumOnly: sum)
         if let misfit = statistics.firstMisfit {
-            output.warn("\(statistics.misfits) memos are not of the layout and do not count; the first: \(misfit)")
+            output.finding("\(statistics.misfits) memos are not of the layout and do not count; the first: \(misfit)")
         }
-        return isComplete && statistics.misfits == 0 && !store.isDamaged ? .fine : .findings
+        try statistics.write(to: &output, isJSON: format.json, sumOnly: sum)
     }
 }
 
@@ -103,21 +100,19 @@ struct ChildWalk {
         line = ProgressLine(label, .items("children"), of: total, isWanted: progress.progress)
     }
 
-    /// - Returns: whether all could be read. What cannot is told.
+    /// What cannot be read is told.
     mutating func forEach(
         _ output: inout Output,
         _ body: (borrowing ChildBlock, _ index: Int, inout Output) throws(OutputFailure) -> Void
-    ) throws(OutputFailure) -> Bool {
+    ) throws(OutputFailure) {
         defer { line.finish() }
         var block = ChildBlock()
-        var isComplete = true
         var done: UInt64 = 0
         while left > 0 {
             if failed { children.skipBlocksWithoutFailures() }
             guard let item = children.next(into: &block) else { break }
             if case .lost(let finding, _) = item {
-                output.warn(finding.line)
-                isComplete = false
+                output.finding(finding.line)
                 continue
             }
             for index in 0..<block.count where !failed || block.kind(at: index).isFailure {
@@ -128,6 +123,5 @@ struct ChildWalk {
             }
             line.update(done)
         }
-        return isComplete
     }
 }

@@ -7,7 +7,8 @@ struct Errors: ToolCommand {
     static let configuration = CommandConfiguration(
         abstract: "Group the failed children of a task by reason, with samples.",
         discussion: """
-            Reads only blocks in which somebody failed. Task 0 has the root tasks as its children.
+            Reads only blocks in which somebody failed. Task 0 has the root tasks as its children. Details are cut \
+            behind 4 KiB, and of reasons and samples it keeps what fits into 64 MiB: what comes first.
 
             Examples:
               quern errors /var/lib/service/tasks 1
@@ -30,7 +31,7 @@ struct Errors: ToolCommand {
         }
     }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         let store = try store.read(&output)
         if id != .none, !store.isLive(id), !store.isParent(id) {
             throw ToolError(.findings, "task \(id) has no children here, and is not live")
@@ -38,7 +39,7 @@ struct Errors: ToolCommand {
         var groups = FailureGroups(samples: samples)
         var walk = ChildWalk(
             of: id, in: store, columns: [.errors, .facts], failed: true, label: "errors", progress: progress)
-        let isComplete = try walk.forEach(&output) { (block, index, _) throws(OutputFailure) in
+        try walk.forEach(&output) { (block, index, _) throws(OutputFailure) in
             groups.add(index, of: block)
         }
         let counts = store.children(of: id).counts
@@ -48,7 +49,6 @@ struct Errors: ToolCommand {
         } else {
             try write(largest, total: groups.total, of: counts, &output)
         }
-        return isComplete && !store.isDamaged ? .fine : .findings
     }
 
     private func write(

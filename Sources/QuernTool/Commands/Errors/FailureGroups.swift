@@ -23,8 +23,16 @@ struct FailureGroups {
     private static let maximumGroups = 4096
     /// What is kept of an error that is no text.
     private static let rawBytes = 64
+    /// What is kept of a detail.
+    static let detailBytes = 4 << 10
+    /// What reasons and samples take together.
+    static let keptBytes = 64 << 20
+    /// What one takes beside its text, about.
+    private static let overhead = 128
 
     private let sampleLimit: Int
+    /// How much more can be kept.
+    private var room = Self.keptBytes
     private(set) var groups: [Group] = []
     /// By the hash of the reason: almost always one.
     private var places: [Int: [Int]] = [:]
@@ -69,9 +77,25 @@ struct FailureGroups {
         groups[place].counts[kind] += 1
         groups[place].first = min(groups[place].first, endedAt)
         groups[place].last = max(groups[place].last, endedAt)
-        if groups[place].samples.count < sampleLimit {
-            groups[place].samples.append(Sample(id: id, detail: Array(detail)))
-        }
+        guard groups[place].samples.count < sampleLimit else { return }
+        let kept = Self.beginning(of: detail)
+        guard take(kept.count) else { return }
+        groups[place].samples.append(Sample(id: id, detail: kept))
+    }
+
+    /// As much of a text as is kept: whole characters, and three dots for the rest.
+    private static func beginning(of text: UnsafeRawBufferPointer) -> [UInt8] {
+        guard text.count > detailBytes else { return Array(text) }
+        var end = detailBytes
+        while end > detailBytes - 4, text[end] & 0xC0 == 0x80 { end -= 1 }
+        return text[..<end] + Array("...".utf8)
+    }
+
+    /// Takes room for a text; false when there is none left.
+    private mutating func take(_ bytes: Int) -> Bool {
+        guard room >= bytes + Self.overhead else { return false }
+        room -= bytes + Self.overhead
+        return true
     }
 
     private mutating func place(of reason: UnsafeRawBufferPointer, isRaw: Bool, _ time: Timestamp) -> Int? {
@@ -85,7 +109,7 @@ struct FailureGroups {
             lastHit = place
             return place
         }
-        guard groups.count < Self.maximumGroups else { return nil }
+        guard groups.count < Self.maximumGroups, take(reason.count) else { return nil }
         places[hash, default: []].append(groups.count)
         groups.append(Group(reason: Array(reason), isRaw: isRaw, first: time, last: time))
         lastHit = groups.count - 1

@@ -22,7 +22,7 @@ struct Show: ToolCommand {
     @OptionGroup var format: FormatOptions
     @OptionGroup var progress: ProgressOptions
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         let store = try store.read(&output)
         guard id != .none else { throw ToolError(.usage, "task 0 is no task but the parent of all root tasks") }
         guard id < store.nextTask || store.isDamaged else {
@@ -41,9 +41,8 @@ struct Show: ToolCommand {
         }
         story.tellChildren(in: store)
         story.tellAncestors(in: store) { search(store, for: $0, &output) }
-        for problem in story.problems { output.warn(problem) }
+        for problem in story.problems { output.finding(problem) }
         try story.write(to: &output, layout: layout.layout, isJSON: format.json)
-        return story.problems.isEmpty && !store.isDamaged ? .fine : .findings
     }
 
     private func search(_ store: OfflineStore, for id: TaskID, _ output: inout Output) -> OfflineStore.EndedPlace? {

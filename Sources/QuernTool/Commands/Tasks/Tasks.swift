@@ -32,7 +32,7 @@ struct Tasks: ToolCommand {
 
     func validate() throws { if limit ?? 0 < 0 { throw ValidationError("--limit takes no negative number") } }
 
-    func run(into output: inout Output) throws -> ExitStatus {
+    func run(into output: inout Output) throws {
         let store = try store.read(&output)
         let now = SystemWallClock().now
         let limit = limit ?? (format.json ? .max : Self.shownToPeople)
@@ -46,16 +46,12 @@ struct Tasks: ToolCommand {
             printed += 1
             try output.json { task.append(to: &$0) }
         }
-        var isComplete = !store.isDamaged
         let wantsEnded = ended || filter.state.contains(where: \.isEnded)
-        if wantsEnded, filter.parent ?? TaskID.none == TaskID.none, !(try eachEnded(store, &output, take)) {
-            isComplete = false
-        }
+        if wantsEnded, filter.parent ?? TaskID.none == TaskID.none { try eachEnded(store, &output, take) }
         if filter.state.isEmpty || filter.state.contains(where: { !$0.isEnded }) {
             try eachLive(store, now, &output, take)
         }
         if !streams { try write(&selection, now, &output) }
-        return isComplete ? .fine : .findings
     }
 
     private func eachLive(
@@ -81,15 +77,14 @@ struct Tasks: ToolCommand {
         }
     }
 
-    /// - Returns: whether all could be read.
     private func eachEnded(
         _ store: OfflineStore, _ output: inout Output,
         _ body: (ListedTask, inout Output) throws(OutputFailure) -> Void
-    ) throws(OutputFailure) -> Bool {
+    ) throws(OutputFailure) {
         let names = TypeNames(store)
         var walk = ChildWalk(
             of: .none, in: store, columns: .attachments, failed: false, label: "tasks", progress: ProgressOptions.none)
-        return try walk.forEach(&output) { (block, index, output) throws(OutputFailure) in
+        try walk.forEach(&output) { (block, index, output) throws(OutputFailure) in
             let remains = block.withAttachment(at: index) { bytes in
                 bytes.byteCount == 0 ? nil : StoredRemains(bytes.withUnsafeBytes { Array($0) })
             }

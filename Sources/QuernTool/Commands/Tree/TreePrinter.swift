@@ -32,8 +32,6 @@ struct TreePrinter {
     private var liveParents: [TaskID: [TaskID]] = [:]
     /// The tasks below the top, or all, that have ended children; sorted.
     private var endedParents: [TaskID] = []
-    /// Whether all that was to be printed could be read.
-    private(set) var isComplete = true
 
     init(_ store: OfflineStore, top: TaskID, depth: Int, width: Int, isJSON: Bool) {
         self.store = store
@@ -133,8 +131,7 @@ struct TreePrinter {
         var block = ChildBlock()
         while let item = walk.next(into: &block) {
             if case .lost(let finding, _) = item {
-                output.warn(finding.line)
-                isComplete = false
+                output.finding(finding.line)
                 continue
             }
             for index in 0..<block.count {
