@@ -23,7 +23,7 @@ BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench soak life bench-prerequisites bench-quick compare manual transcripts \
+.PHONY: help scan test readers bench soak life simulate bench-prerequisites bench-quick compare manual transcripts \
     build format lint clean prerequisites
 
 help: ## Say what each target does
@@ -81,6 +81,12 @@ life: prerequisites ## Live 5,000 lives of tasks beside a model (QUERN_LIFE_SEED
 	export QUERN_LIFE_SEEDS="$${QUERN_LIFE_SEEDS:-5000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
 	    --filter LifeCycleTests
+
+simulate: prerequisites ## Live SEEDS lives (default 10,000) on disks that fail (QUERN_SEED=n replays one)
+	@export QUERN_SIMULATIONS="$(or $(SEEDS),$${QUERN_SEED:+1})"; \
+	export QUERN_SIMULATIONS="$${QUERN_SIMULATIONS:-10000}"; \
+	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
+	    --filter SimulationTests
 
 manual: prerequisites ## Write docs/quern.1 and docs/quern.md anew, from what the commands say of themselves
 	@QUERN_WRITE_DOCUMENTATION=1 swift test --disable-xctest --scratch-path $(DEBUG) --filter ToolDocumentationTests

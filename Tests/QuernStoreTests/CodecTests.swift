@@ -120,7 +120,7 @@ import Testing
     static func decoded(_ bytes: [UInt8], _ columns: ChildColumns = .stored) throws -> ChildBlock {
         var block = ChildBlock()
         var scratch: [UInt8] = []
-        try bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
+        _ = try bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
             try OutcomeBlockReader.decode(bytes, columns: columns, scratch: &scratch, into: &block)
         }
         block.hasFacts = columns.contains(.facts)

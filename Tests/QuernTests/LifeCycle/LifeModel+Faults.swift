@@ -120,6 +120,7 @@ extension LifeModel {
                 files = files.crash(keeping: random.pick([.keepAll, .dropAll, .random(seed: random.next())]))
             }
         }
+        if tally != nil { files.faults = FaultPlan() }
         return try await open(files, knowsRare: knowsRare)
     }
 }

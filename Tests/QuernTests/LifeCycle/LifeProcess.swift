@@ -147,7 +147,11 @@ final class LifeProcess: Sendable {
 
     private func see(isFirst: Bool, isWhole: Bool) throws {
         let news = spy.take()
-        world.with { $0.hear(news) }
+        let isStalled = core.read { $0.dispatcher.isStalled }
+        world.with { reference in
+            reference.isStalled = isStalled
+            reference.hear(news)
+        }
         let touched = Set(news.statuses.keys).union([.none])
         let view = try LifeView(of: core.store, world, touched: touched, isWhole: isWhole || isFirst)
         world.with { $0.see(view, isFirst: isFirst) }
@@ -202,6 +206,7 @@ final class LifeProcess: Sendable {
     @discardableResult
     func stop(cancelled: Bool) async -> (any Error)? {
         let service = service.withLock { $0 }
+        if core.read({ $0.dispatcher.isStalled }) { world.with { $0.hasCrashed = true } }
         if cancelled { service?.cancel() } else { scheduler.triggerGracefulShutdown() }
         stage.open(forGood: true)
         let result = await service?.result

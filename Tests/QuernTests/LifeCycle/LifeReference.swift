@@ -87,8 +87,10 @@ struct LifeReference: Sendable {
     var uncertainAgain: Set<TaskID> = []
     var concurrency: [LimitScope: Int] = [:]
     var rates: [LimitScope: TokenBucket] = [:]
-    /// Whether the last process died.
+    /// Whether the last process died, or ended while results waited for space.
     var hasCrashed = false
+    /// Whether results wait for space.
+    var isStalled = false
     /// Whether trees may have been dropped when it did.
     var mayHaveDropped = false
     var knowsRare = true
