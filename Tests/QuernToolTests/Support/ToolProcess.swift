@@ -22,11 +22,15 @@ enum ToolProcess {
         throw CocoaError(.fileNoSuchFile)
     }
 
-    /// Runs a line of the shell, in which `quern` is the program.
+    /// Runs a line of the shell, in which `quern` is the program. Signals mean what they mean on a terminal, also when
+    /// the tests run under nohup or in the background, where a shell could not stop ignoring them.
     static func shell(_ line: String) throws -> (status: Int32, output: String, errors: String) {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/bash")
-        process.arguments = ["-c", "quern() { \"$QUERN\" \"$@\"; }; " + line]
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/perl")
+        process.arguments = [
+            "-e", "$SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT TERM PIPE); exec @ARGV", "/bin/bash", "-c",
+            "quern() { \"$QUERN\" \"$@\"; }; " + line,
+        ]
         process.environment = ProcessInfo.processInfo.environment.merging(["QUERN": try executable().path]) { $1 }
         let (output, errors) = (Pipe(), Pipe())
         (process.standardOutput, process.standardError) = (output, errors)
