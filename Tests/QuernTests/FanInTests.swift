@@ -54,6 +54,36 @@ extension TaskScheduler.Configuration {
     }
 }
 
+/// A plan whose finalize saves on a disk that is full at first.
+private struct SavingHandler: OrchestratorHandler {
+    let files: SimulatedFileSystem
+
+    func execute(_ plan: Plan, in context: TaskContext) async throws -> NoHandover { NoHandover() }
+
+    func finalize(_ plan: Plan, handover: NoHandover, in context: FinalizeContext) async throws -> Plan.Memo {
+        if files.faults.capacity == nil { files.faults.capacity = files.usedBytes }
+        try await context.saveState([UInt8](repeating: 1, count: 10_000), after: 0)
+        return Plan.Memo(sum: 0, completed: UInt64(context.attempt))
+    }
+}
+
+@Suite("Fan-in: on a full disk")
+struct FullDiskFanInTests {
+    @Test("T4, S4: a state that finds no space costs finalize no attempt, and is saved when there is space")
+    func noSpace() async throws {
+        let files = SimulatedFileSystem()
+        let test = try await TestScheduler(files: files) {
+            $0.register(SavingHandler(files: files), retry: RetryPolicy.none)
+        }
+        let handle = try await test.scheduler.submit(Plan(children: 0))
+        await test.runUntilIdle()
+        files.faults.capacity = .max
+        await test.advance(by: .seconds(1))
+        #expect(try await handle.memo().completed == 1)
+        try await test.stop()
+    }
+}
+
 @Suite("Fan-in: aggregates that go on after a crash (T3, T4)", .timeLimit(.minutes(10)))
 struct AggregateTests {
     private func run<Result>(

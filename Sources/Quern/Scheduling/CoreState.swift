@@ -146,8 +146,8 @@ struct CoreState {
     var isQuiet: Bool {
         guard phase == .running else { return phase != .idle }
         let isDue = nextDue.map { $0 <= dispatcher.now } ?? false
-        return dispatcher.isIdle && dispatcher.uncommittedTransactions == 0 && dispatcher.questionsUnderWay == 0
-            && !dispatcher.isStalled && !isDue
+        return dispatcher.isIdle && dispatcher.uncommittedTransactions == stalled.count
+            && dispatcher.questionsUnderWay == 0 && !isDue
     }
 
     /// Whether everything that was running has come to rest.

@@ -102,9 +102,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             // Cut short by a stop, or on behalf of another task of the pull: as if it had not been started.
             worker.buffer.abandon()
             report.givenBack |= bit
-        } else if let cause = (error as? StagingFailure)?.cause ?? (error as? SchedulerError)?.cause,
-            cause.isTransient
-        {
+        } else if let cause = worker.core.transientCause(of: error) {
             // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
             worker.core.stall(cause)
             worker.buffer.abandon()

@@ -36,6 +36,12 @@ extension SchedulerCore {
         stall(error) { $0.keep(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events)) }
     }
 
+    /// Why a handler could not go on, when the store could not take what it did and soon may: no fault of the task's.
+    func transientCause(of error: any Error) -> StoreError? {
+        let cause = (error as? StagingFailure)?.cause ?? (error as? SchedulerError)?.cause
+        return cause.flatMap { $0.isTransient ? $0 : nil }
+    }
+
     /// Gives out no work for a while, because there is no space for what comes of it.
     func stall(_ error: StoreError, _ keep: (inout CoreState) -> Void = { _ in }) {
         let isNews = perform { state in

@@ -16,7 +16,8 @@ final class FaultTally: Sendable {
 
     /// The calls that are made to fail.
     static let calls: [FileCall] = [
-        .open, .list, .createDirectory, .rename, .remove, .synchronizeDirectory, .lock, .checkLock, .size, .read, .write,
+        .open, .list, .createDirectory, .rename, .remove, .synchronizeDirectory, .lock, .checkLock, .size, .read,
+        .write,
         .write, .write, .synchronize, .synchronize, .map,
     ]
 

@@ -148,8 +148,17 @@ extension LifeModel {
     mutating func cancel() async throws {
         guard let id = anyLive() else { return }
         note("\(id)")
-        world.with { $0.tasks[id]?.isAsked = true }
-        if try await process.scheduler.cancel(id) { world.with { $0.cancelled([id]) } }
+        let wasAsked = world.with { reference in
+            defer { reference.tasks[id]?.isAsked = true }
+            return reference.tasks[id]?.isAsked == true
+        }
+        do {
+            if try await process.scheduler.cancel(id) { world.with { $0.cancelled([id]) } }
+        } catch {
+            // One that found no space was not asked for.
+            if error.cause?.isTransient == true { world.with { $0.tasks[id]?.isAsked = wasAsked } }
+            throw error
+        }
     }
 
     mutating func cancelMany() async throws {
@@ -158,7 +167,10 @@ extension LifeModel {
             note(what)
             return world.with { reference in
                 let meant = live.filter { reference.script(of: $0).map(isMeant) ?? true }
-                for id in meant { reference.tasks[id]?.isAsked = true }
+                for id in meant where reference.tasks[id]?.isAsked != true {
+                    reference.tasks[id]?.isAsked = true
+                    reference.tasks[id]?.isAskedForSure = false
+                }
                 return meant.sorted()
             }
         }

@@ -167,7 +167,8 @@ final class LifeProcess: Sendable {
             let dispatcher = state.dispatcher
             var rest = LifeRest(
                 now: now, nextDue: state.nextDue, running: [], suspects: [],
-                hasPlace: dispatcher.busyWorkers < dispatcher.limits.concurrency, isRunning: dispatcher.isRunning && !dispatcher.isStalled,
+                hasPlace: dispatcher.busyWorkers < dispatcher.limits.concurrency,
+                isRunning: dispatcher.isRunning && !dispatcher.isStalled,
                 statistics: dispatcher.statistics,
                 byType: byType)
             for flight in dispatcher.inFlight.values {

@@ -43,8 +43,9 @@ struct LifeRecord: Sendable {
     /// What it was not let spawn.
     var skipped: Set<Int> = []
 
-    /// Whether somebody asked for its cancel.
+    /// Whether somebody asked for its cancel, and whether the store has taken that for sure.
     var isAsked = false
+    var isAskedForSure = true
     /// Whether it was live when a cancel of it, or of one above, was durable.
     var mustCancel = false
     /// The outcome that was asked for first, as the store said.
@@ -145,10 +146,11 @@ struct LifeReference: Sendable {
     }
 
     /// Whether a task is to be cancelled, by itself or with what is above.
-    func isDoomed(_ id: TaskID) -> Bool {
+    func isDoomed(_ id: TaskID, forSure: Bool = false) -> Bool {
         lineage(id).contains { task in
             guard let record = tasks[task] else { return false }
-            return record.isAsked || record.cancelKind != nil || isFailing(record.parent)
+            return record.isAsked && (record.isAskedForSure || !forSure) || record.cancelKind != nil
+                || isFailing(record.parent)
         }
     }
 
