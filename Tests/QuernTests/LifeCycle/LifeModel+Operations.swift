@@ -148,62 +148,82 @@ extension LifeModel {
     mutating func cancel() async throws {
         guard let id = anyLive() else { return }
         note("\(id)")
-        let wasAsked = world.with { reference in
-            defer { reference.tasks[id]?.isAsked = true }
-            return reference.tasks[id]?.isAsked == true
+        try await asking([id]) { (scheduler) async throws(SchedulerError) in try await scheduler.cancel(id) }
+    }
+
+    /// Has a cancel of tasks asked for. Of one that finds no space only what the store has taken counts.
+    private func asking(
+        _ ids: [TaskID], _ cancel: (TaskScheduler) async throws(SchedulerError) -> Bool
+    ) async throws {
+        let new = world.with { reference in
+            let new = ids.filter { reference.tasks[$0]?.isAsked == false }
+            for id in new { reference.tasks[id]?.isAsked = true }
+            return new
         }
         do {
-            if try await process.scheduler.cancel(id) { world.with { $0.cancelled([id]) } }
+            if try await cancel(process.scheduler) { world.with { $0.cancelled(ids) } }
         } catch {
-            // One that found no space was not asked for.
-            if error.cause?.isTransient == true { world.with { $0.tasks[id]?.isAsked = wasAsked } }
+            if error.cause?.isTransient == true {
+                let live = process.core.store.liveTasks()
+                world.with { reference in
+                    for id in new where live.details[id]?.cancel == nil { reference.tasks[id]?.isAsked = false }
+                }
+            }
             throw error
         }
     }
 
     mutating func cancelMany() async throws {
-        let (scheduler, live) = (process.scheduler, world.with { $0.live })
-        func ask(_ what: String, _ isMeant: (Script) -> Bool) -> [TaskID] {
-            note(what)
-            return world.with { reference in
-                let meant = live.filter { reference.script(of: $0).map(isMeant) ?? true }
-                for id in meant where reference.tasks[id]?.isAsked != true {
-                    reference.tasks[id]?.isAsked = true
-                    reference.tasks[id]?.isAskedForSure = false
-                }
-                return meant.sorted()
-            }
+        let live = world.with { $0.live }
+        func meant(_ isMeant: (Script) -> Bool) -> [TaskID] {
+            world.with { reference in live.filter { reference.script(of: $0).map(isMeant) ?? true }.sorted() }
         }
-        let asked: [TaskID]
         switch random.below(6) {
         case 0:
             let group = random.pick(ScriptWriter.groups)
-            asked = ask(group) { $0.group == group }
-            try await scheduler.cancelAll(group: group)
+            note(group)
+            try await asking(meant { $0.group == group }) { (scheduler) async throws(SchedulerError) in
+                try await scheduler.cancelAll(group: group)
+                return true
+            }
         case 1:
             let tag = random.pick(["t", "t/1", "u"])
-            asked = ask(tag) { $0.options.tags.contains { $0.hasPrefix(tag) } }
-            try await scheduler.cancelAll(tagPrefix: tag)
+            note(tag)
+            try await asking(meant { $0.options.tags.contains { $0.hasPrefix(tag) } }) {
+                (scheduler) async throws(SchedulerError) in
+                try await scheduler.cancelAll(tagPrefix: tag)
+                return true
+            }
         case 2:
             let kind = random.pick(Script.Kind.allCases)
-            asked = ask(kind.rawValue) { $0.kind == kind }
-            try await scheduler.cancelAll(of: kind.type)
+            note(kind.rawValue)
+            try await asking(meant { $0.kind == kind }) { (scheduler) async throws(SchedulerError) in
+                try await scheduler.cancelAll(of: kind.type)
+                return true
+            }
         case 3:
-            asked = ask("odd") { $0.group == nil && $0.options.tags.isEmpty }
-            try await scheduler.cancel { $0.group == nil && $0.tags.isEmpty }
+            note("odd")
+            try await asking(meant { $0.group == nil && $0.options.tags.isEmpty }) {
+                (scheduler) async throws(SchedulerError) in
+                try await scheduler.cancel { $0.group == nil && $0.tags.isEmpty }
+                return true
+            }
         case 4:
             let key = random.pick(ScriptWriter.keys)
-            guard let id = try scheduler.handle(forKey: key, of: LifeTask<Leaf>.self)?.id else { return }
+            guard let id = try process.scheduler.handle(forKey: key, of: LifeTask<Leaf>.self)?.id else { return }
             note(key)
-            world.with { $0.tasks[id]?.isAsked = true }
-            asked = [id]
-            try await scheduler.cancel(key: key, of: LifeTask<Leaf>.self)
+            try await asking([id]) { (scheduler) async throws(SchedulerError) in
+                try await scheduler.cancel(key: key, of: LifeTask<Leaf>.self)
+                return true
+            }
         default:
             guard random.chance(1, in: 3) else { return }
-            asked = ask("all") { _ in true }
-            try await scheduler.cancelAll()
+            note("all")
+            try await asking(live.sorted()) { (scheduler) async throws(SchedulerError) in
+                try await scheduler.cancelAll()
+                return true
+            }
         }
-        world.with { $0.cancelled(asked) }
     }
 
     mutating func setPriority() async throws {

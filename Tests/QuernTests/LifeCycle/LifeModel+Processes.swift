@@ -59,6 +59,8 @@ extension LifeModel {
             reference.knowsRare = knowsRare
         }
         process = try await openUnderFaults(files, knowsRare: knowsRare)
+        // The machine stopped at the last call.
+        if process.isOver { return try await recover() }
         try await begin(process)
     }
 

@@ -100,7 +100,10 @@ final class LifeProcess: Sendable {
     /// - Throws: when that never comes.
     func settle() async throws {
         for _ in 0..<Self.mostLooks {
-            if isSettled { return }
+            if isSettled {
+                if core.read({ $0.dispatcher.isStalled }) { world.with { $0.hasStalled = true } }
+                return
+            }
             await Task.yield()
         }
         let state = core.read { "\($0.phase), due \($0.nextDue as Any), \(Self.describe($0.dispatcher))" }

@@ -35,10 +35,10 @@ extension LifeReference {
             if !record.hasReturned, !record.isAdvanced, call.attributes.redrives == nil {
                 isWrong("execute has not returned")
             }
-            if record.hasFinalized { isWrong("finalize has returned") }
+            if record.hasFinalized, !hasStalled { isWrong("finalize has returned") }
             if call.liveChildren > 0 { isWrong("\(call.liveChildren) children live") }
         } else {
-            if record.isAdvanced || record.hasReturned { isWrong("execute has returned") }
+            if record.isAdvanced || record.hasReturned && !hasStalled { isWrong("execute has returned") }
             if call.attributes.redrives != nil { isWrong("it redrives another") }
             if !call.isFree { isWrong("what it waits for has not ended") }
             checkStart(call)

@@ -15,12 +15,12 @@ extension LifeReference {
         var wrongs: [String] = []
         func isWrong(_ why: String) { wrongs.append(why) }
         if let late = record.children.last, late.sequence >= outcome.sequence { isWrong("before its child \(late.id)") }
-        if record.mustCancel, isExact, outcome.kind != record.cancelKind ?? .cancelled,
+        if record.mustCancel, isExact, !hasStalled, outcome.kind != record.cancelKind ?? .cancelled,
             outcome.kind != .expired || !isOver(id, at: outcome.endedAt), outcome.kind != .dependencyFailed
         {
             isWrong("it was to be cancelled (\(record.cancelKind as Any))")
         }
-        if isExact, let wanted = record.cancelKind, outcome.kind != wanted, wanted != .expired {
+        if isExact, !hasStalled, let wanted = record.cancelKind, outcome.kind != wanted, wanted != .expired {
             if outcome.kind != .dependencyFailed, outcome.kind != .expired { isWrong("it was to end as \(wanted)") }
         }
         guard let script = script(of: id) else { return wrongs }

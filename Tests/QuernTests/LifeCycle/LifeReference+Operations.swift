@@ -16,7 +16,6 @@ extension LifeReference {
     /// Cancels are durable: all that is below the tasks ends with them.
     mutating func cancelled(_ ids: [TaskID]) {
         let named = Set(ids)
-        for id in ids { tasks[id]?.isAskedForSure = true }
         for id in live where !named.isDisjoint(with: lineage(id)) { tasks[id]?.mustCancel = true }
     }
 

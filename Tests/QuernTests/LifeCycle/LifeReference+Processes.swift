@@ -22,6 +22,7 @@ extension LifeReference {
         }
         concurrency = [:]
         rates = [:]
+        hasStalled = false
         retries = 0
     }
 

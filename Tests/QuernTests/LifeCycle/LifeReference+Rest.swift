@@ -49,7 +49,7 @@ extension LifeReference {
     ) -> String? {
         let id = entry.id
         guard let record = tasks[id] else { return nil }
-        if isDoomed(id, forSure: true) || view.details[id]?.cancel != nil {
+        if isDoomed(id) || view.details[id]?.cancel != nil {
             return hasChildren ? nil : "it is to be cancelled"
         }
         let detail = view.details[id] ?? LiveTasks.Detail()

@@ -43,9 +43,8 @@ struct LifeRecord: Sendable {
     /// What it was not let spawn.
     var skipped: Set<Int> = []
 
-    /// Whether somebody asked for its cancel, and whether the store has taken that for sure.
+    /// Whether somebody asked for its cancel.
     var isAsked = false
-    var isAskedForSure = true
     /// Whether it was live when a cancel of it, or of one above, was durable.
     var mustCancel = false
     /// The outcome that was asked for first, as the store said.
@@ -92,6 +91,8 @@ struct LifeReference: Sendable {
     var hasCrashed = false
     /// Whether results wait for space.
     var isStalled = false
+    /// Whether some did in this process: a cancel may have overtaken them, and what could not spawn is begun again.
+    var hasStalled = false
     /// Whether trees may have been dropped when it did.
     var mayHaveDropped = false
     var knowsRare = true
@@ -146,10 +147,10 @@ struct LifeReference: Sendable {
     }
 
     /// Whether a task is to be cancelled, by itself or with what is above.
-    func isDoomed(_ id: TaskID, forSure: Bool = false) -> Bool {
+    func isDoomed(_ id: TaskID) -> Bool {
         lineage(id).contains { task in
             guard let record = tasks[task] else { return false }
-            return record.isAsked && (record.isAskedForSure || !forSure) || record.cancelKind != nil
+            return record.isAsked || record.cancelKind != nil
                 || isFailing(record.parent)
         }
     }

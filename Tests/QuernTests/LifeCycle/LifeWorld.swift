@@ -34,7 +34,9 @@ final class LifeWorld: Sendable {
     }
 
     func threw(_ call: LifeCall, _ error: any Error, isCut: Bool, _ stage: LifeStage) {
-        if !stage.isDead { with { $0.threw(call, error, isCut: isCut || error is ExecutionSuspended) } }
+        // Without space for what it does it is tried again, as if it had not been started.
+        let isCut = isCut || error is ExecutionSuspended || (error as? SchedulerError)?.cause?.isTransient == true
+        if !stage.isDead { with { $0.threw(call, error, isCut: isCut) } }
     }
 
     func sawChildren(_ call: LifeCall, _ outcomes: [LifeOutcome]) { with { $0.sawChildren(call, outcomes) } }
