@@ -51,7 +51,8 @@ struct QuernTool: ParsableCommand {
             try command.run()
         } catch {
             guard exitCode(for: error) == .validationFailure else { exit(withError: error) }
-            Output.error(fullMessage(for: error))
+            let lines = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
+            Output.error(lines.map { Printable.text($0) }.joined(separator: "\n"))
             exit(withError: ExitCode(ExitStatus.usage.rawValue))
         }
     }

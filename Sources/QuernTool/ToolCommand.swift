@@ -40,10 +40,11 @@ extension ToolCommand {
             output.warn("cannot write: \(error)")
             return .unreadable
         } catch let error as ToolError {
-            output.warn(error.description)
+            output.warn(Printable.text(error.description))
             return error.status
         } catch {
-            output.warn("\(error)")
+            // Paths may have any character.
+            output.warn(Printable.text("\(error)"))
             return .unreadable
         }
     }

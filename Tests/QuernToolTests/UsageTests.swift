@@ -29,4 +29,20 @@ struct UsageTests {
         #expect(output.text.isEmpty)
         #expect(output.warnings.count == 1)
     }
+
+    @Test("What a path says moves no cursor")
+    func controlCharacters() throws {
+        for line in [["info", "/nowhere\u{1B}[31m\nat all"], ["import", "/nowhere\u{1B}[31m", "--into", "/x"]] {
+            var output = Output.captured()
+            let command = try #require(try QuernTool.parseAsRoot(line) as? any ToolCommand)
+            #expect(command.perform(into: &output) == .unreadable)
+            #expect(output.warnings.count == 1)
+            #expect(!output.warnings[0].unicodeScalars.contains { $0.value < 0x20 })
+        }
+    }
+
+    @Test("A file without a name is a wrong call")
+    func namelessOutput() {
+        #expect(throws: (any Error).self) { try QuernTool.parseAsRoot(["export", "/x", "--output", ""]) }
+    }
 }

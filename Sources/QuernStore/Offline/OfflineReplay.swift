@@ -82,7 +82,9 @@ struct OfflineReplay {
         let header: FileHeader?
         do throws(DecodingFailure) { header = try file.checkedHeader(of: raw.identity) } catch {
             header = nil
-            damage(file.name, at: 0, error.reason, "a writer refuses the store; its batches are read all the same")
+            damage(
+                file.name, at: 0, error.reason,
+                file.consequence("a writer refuses the store; its batches are read all the same"))
         }
         if start == nil, let header, header.previousChecksum != end.checksum, !hasGap, end.segment > 0 {
             damage(file.name, at: 48, "continues another log than the segment before it", "batches may be missing")

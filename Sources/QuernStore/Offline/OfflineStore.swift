@@ -47,6 +47,9 @@ package struct OfflineStore: Sendable {
         var ids: [Range<UInt64>] = []
         /// What is left of one that does not tell where the log goes on, so that the log was applied without it.
         var remains: StoreState?
+
+        /// Whether it told of tasks that are not told of any more.
+        var isOfTasks: Bool { !ids.isEmpty || remains != nil }
     }
 
     init(_ raw: RawStore) { self.raw = raw }

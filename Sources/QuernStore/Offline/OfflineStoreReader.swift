@@ -28,6 +28,7 @@ struct OfflineStoreReader {
             return damage(StoreFiles.manifestName, "is missing", "which checkpoint counts is not known")
         }
         do throws(OfflineFailure) {
+            if let obstacle = file.obstacle { throw .decoding("cannot be read: \(obstacle.errno)") }
             let bytes = try file.bytes(0..<min(file.size, 4096))
             do throws(FileHeader.Failure) {
                 store.manifest = try bytes.withUnsafeBytesThrowing { (bytes) throws(FileHeader.Failure) in
@@ -65,7 +66,9 @@ struct OfflineStoreReader {
         var lostFrom: UInt64?
         let known = store.findings.count
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
-            damage(file.name, at: 0, error.reason, "it is read all the same, where its frames are this store's")
+            damage(
+                file.name, at: 0, error.reason,
+                file.consequence("it is read all the same, where its frames are this store's"))
         }
         var walk = FrameWalk(file, segment: UInt32(truncatingIfNeeded: file.number), seed: raw.identity.seed)
         var last: FrameHeader?
@@ -184,7 +187,9 @@ struct OfflineStoreReader {
 
     private mutating func check(_ file: RawFile) {
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
-            damage(file.name, at: 0, error.reason, "a writer refuses the store; its blocks are read all the same")
+            damage(
+                file.name, at: 0, error.reason,
+                file.consequence("a writer refuses the store; its blocks are read all the same"))
         }
     }
 

@@ -12,6 +12,8 @@ package struct RawFile: Sendable {
     package let size: Int
     /// What is wrong with the file header, or what it says.
     let header: Result<FileHeader, FileHeader.Failure>
+    /// Why it cannot be opened: then it has no bytes here.
+    let obstacle: FileError?
     private let file: any StoreFile
 
     /// What a file is for, by its name.
@@ -24,6 +26,7 @@ package struct RawFile: Sendable {
         let parsed = name == StoreFiles.manifestName ? (.manifest, 0) : StoreFiles.parse(name)
         kind = parsed.map { Kind($0.kind) }
         number = parsed?.number ?? 0
+        obstacle = nil
         file = try fileSystem.open(directory.appending(name), .readOnly)
         size = try file.size()
         let head = try file.read(count: min(size, FileHeader.size), at: 0)
@@ -34,16 +37,20 @@ package struct RawFile: Sendable {
         }
     }
 
-    /// One that cannot be opened: it has no bytes, and its header says why.
+    /// One that cannot be opened.
     init(unreadable name: String, _ error: FileError) {
         self.name = name
         let parsed = name == StoreFiles.manifestName ? (.manifest, 0) : StoreFiles.parse(name)
         kind = parsed.map { Kind($0.kind) }
         number = parsed?.number ?? 0
+        obstacle = error
         file = UnreadableFile(error)
         size = 0
         header = .failure(.damaged("cannot be read: \(error.errno)"))
     }
+
+    /// What it means that its header is not as it should be: `otherwise`, where there is more than the header to read.
+    func consequence(_ otherwise: String) -> String { obstacle == nil ? otherwise : "nothing of it is read" }
 
     /// The bytes of a range; fewer where the file ends. The range must not be longer than what was checked to be sane.
     func read(_ range: Range<Int>) throws(FileError) -> [UInt8] {

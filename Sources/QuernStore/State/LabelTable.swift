@@ -12,6 +12,9 @@ struct LabelTable: Sendable, Equatable {
     /// The label that was defined last; 0 when there is none.
     var last: UInt32 { UInt32(clamping: names.count) }
 
+    /// The labels whose names are lost, in order.
+    var lost: [Label] { assumed.sorted().map { Label(rawValue: $0) } }
+
     /// Whether a name has this label. 0 wraps round to a number that none has.
     func defines(_ label: UInt32) -> Bool { label &- 1 < last }
 

@@ -38,6 +38,7 @@ struct Export: ToolCommand {
     @OptionGroup var progress: ProgressOptions
 
     func validate() throws {
+        if output == "" { throw ValidationError("--output needs the name of a file.") }
         if format == .csv, parent == nil {
             throw ValidationError("CSV has the children of one parent: name it with --parent.")
         }

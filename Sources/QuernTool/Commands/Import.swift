@@ -33,7 +33,7 @@ struct Import: ToolCommand {
         do {
             report = try ProgressLine.showing("import", .bytes, progress) { try build(of: descriptor, $0) }
         } catch let error as ImportFailure {
-            throw ToolError(.unreadable, Printable.text("\(file), \(error)"))
+            throw ToolError(.unreadable, "\(file), \(error)")
         } catch let error as Errno {
             throw ToolError(.unreadable, "cannot read \(file): \(error)")
         }

@@ -53,6 +53,21 @@ struct LiveSalvageTests {
         try Self.check(missing, expected, isLogWhole: isLogWhole, "no checkpoint, seed \(seed)")
     }
 
+    @Test("S6: names and notes that a lost checkpoint alone had are listed as lost")
+    func namesOfACompactedStore() async throws {
+        let files = SimulatedFileSystem()
+        try await Self.makeManyTasks(on: files)
+        _ = try CompactionInPlace(
+            of: OfflineFixture.store, fileSystem: files, configuration: OfflineFixture.configuration
+        ).run()
+        let checkpoint = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files).checkpointFile
+        try files.remove(OfflineFixture.store.appending(try #require(checkpoint).name))
+        let contents = try OfflineContents(
+            of: try OfflineStore.read(at: OfflineFixture.store, fileSystem: files), for: .salvage)
+        #expect(contents.losses.contains { $0.what.hasPrefix("the name of label 1 is lost") })
+        #expect(contents.losses.contains { $0.what.hasPrefix("phases, ") && $0.count ?? 0 > 3000 })
+    }
+
     /// - Parameter isLogWhole: whether no segment was removed: payloads that are needed stay in any case, while names
     ///   and notes are in the checkpoint alone then.
     private static func check(

@@ -42,11 +42,24 @@ struct StrayFileTests {
         try files.createDirectory(store.path.appending(name))
         let found = try store.run("verify")
         #expect(found.status == .findings)
-        #expect(found.lines.contains { $0.hasPrefix("damage \(name)") && $0.contains("cannot be read: ") })
+        let told = found.lines.filter { $0.hasPrefix("damage \(name)") && $0.contains("cannot be read: ") }
+        #expect(told.contains { $0.hasSuffix("nothing of it is read") })
         #expect(try store.run("tasks").lines.contains { $0.contains("folder") })
         let repaired = store.directory.path.appending("repaired")
         #expect(try store.run("repair", "--into", repaired.string).status == .findings)
         #expect(try ToolStore.run(["verify", repaired.string]).status == .fine)
+    }
+
+    @Test("A manifest that cannot be opened is told as that, and all else is read")
+    func unreadableManifest() throws {
+        let store = try ToolStore.make()
+        let files = PosixFileSystem()
+        try files.remove(store.path.appending("MANIFEST"))
+        try files.createDirectory(store.path.appending("MANIFEST"))
+        let found = try store.run("verify")
+        #expect(found.status == .findings)
+        #expect(found.lines.contains { $0.hasPrefix("damage MANIFEST: cannot be read: ") })
+        #expect(found.lines.count { $0.hasPrefix("damage MANIFEST") } == 1)
     }
 
     @Test("One that does not count is no damage when it cannot be opened")

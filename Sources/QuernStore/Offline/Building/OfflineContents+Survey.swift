@@ -29,6 +29,32 @@ extension OfflineContents {
             store.state.nextID = min(store.state.nextID + Self.idsOfABatch, Limits.number)
             store.state.nextSequence = min(store.state.nextSequence + Self.idsOfABatch, Limits.number)
         }
+        listWhatCheckpointsAloneSay()
+    }
+
+    /// Names, and what was noted of live tasks, are in the checkpoint alone once the log that said so is gone.
+    private mutating func listWhatCheckpointsAloneSay() {
+        let named = store.manifest.map { StoreFiles.name(.checkpoint, $0.checkpointNumber) }
+        let file = store.checkpointFile?.name ?? named ?? ""
+        for label in store.state.labels.lost {
+            let name = store.state.labels.name(of: label) ?? ""
+            losses.append(
+                StoreLoss(
+                    file: file,
+                    what: "the name of label \(label.rawValue) is lost: until an export of the new store is imported "
+                        + "with the right one, it is '\(name)', and no task of that type is run"))
+        }
+        let live = UInt64(store.state.live.count)
+        guard let loss = store.checkpointLoss, loss.isOfTasks || store.base == nil, live > 0, !isLogWhole else {
+            return
+        }
+        losses.append(
+            StoreLoss(file: file, what: "phases, attempts, keys and attributes of live tasks may be lost", count: live))
+    }
+
+    /// Whether the log is there from its beginning.
+    private var isLogWhole: Bool {
+        store.raw.files(.log).first.map { (try? $0.header.get().previousLength) == 0 } ?? false
     }
 
     /// Goes through all blocks: where one is damaged there is a hole, and who is in one has ended.
