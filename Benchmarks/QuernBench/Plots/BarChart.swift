@@ -6,8 +6,8 @@ struct BarChart {
     /// Those of the work.
     var lines: [ResultLine]
 
-    private static let (left, right, row, head) = (120.0, 130.0, 24.0, 64.0)
-    private static let width = 720.0
+    private static let (left, right, row, head) = (120.0, 190.0, 24.0, 64.0)
+    private static let width = 760.0
 
     /// Nil where nothing is compared.
     var drawing: Drawing? {

@@ -14,14 +14,23 @@ struct Scale {
     private var low: Double
     private var high: Double
 
-    /// - Parameter values: positive ones count.
+    /// Between the marks of a scale that is not logarithmic.
+    private let step: Double
+
+    /// - Parameters:
+    ///   - values: positive ones count.
+    ///   - isLogarithmic: nil to let the values say.
     init(_ values: [Double], isLogarithmic: Bool? = nil) {
         let positive = values.filter { $0 > 0 }
         let (smallest, largest) = (positive.min() ?? 1, positive.max() ?? 1)
         self.isLogarithmic = isLogarithmic ?? (largest / smallest > 20)
-        // Whole powers of ten, so that the length of a bar can be read.
-        low = self.isLogarithmic ? floor(log10(smallest) - 0.01) : 0
-        high = self.isLogarithmic ? max(ceil(log10(largest) - 0.01), low + 1) : largest
+        // Four or five steps of a round number: 1, 2 or 5 and zeros behind it.
+        let power = pow(10, floor(log10(largest / 4)))
+        let round = [1.0, 2, 5, 10].last { $0 * power <= largest / 4 } ?? 1
+        step = round * power
+        // Whole powers of ten, so that the length of a bar can be read; a little room for the smallest bar to be seen.
+        low = self.isLogarithmic ? floor(log10(smallest) - (isLogarithmic == nil ? 0.05 : -0.001)) : 0
+        high = self.isLogarithmic ? max(ceil(log10(largest) - 0.001), low + 1) : largest
     }
 
     func place(_ value: Double) -> Double {
@@ -33,6 +42,6 @@ struct Scale {
     var marks: [Double] {
         isLogarithmic
             ? stride(from: low, through: high, by: 1).map { pow(10, $0) }
-            : (0...4).map { high * Double($0) / 4 }
+            : stride(from: 0, through: high, by: step).map { $0 }
     }
 }
