@@ -34,9 +34,10 @@ extension SQLiteLayout {
 
     /// The same for memos of a few KiB, for which SQLite's documentation advises against a table without row ids: its
     /// pages hold at most a quarter of their size of a row, and put the rest on a page of its own. Here the row id is
-    /// the sequence, and an index finds those of a parent.
+    /// the sequence, and an index finds those of a parent. With pages of 64 KiB, which leave less of themselves empty.
     static let bestOfLargeMemos: SQLiteLayout = {
         var layout = best
+        layout.pageSize = 65536
         layout.schema[1] = """
             CREATE TABLE IF NOT EXISTS ended (
                 parent INTEGER NOT NULL, sequence INTEGER PRIMARY KEY, failed INTEGER NOT NULL,

@@ -10,6 +10,8 @@ struct Bench {
     var areEnginesChosen = false
     var rounds: Int
     var isQuick: Bool
+    /// Rounds of works that take long: a quick run has less of them.
+    var fewRounds: Int { isQuick ? min(rounds, 3) : rounds }
     /// Names of works; empty for all.
     var only: [String]
     var results: Results

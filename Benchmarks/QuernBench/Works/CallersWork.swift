@@ -21,7 +21,7 @@ struct CallersWork: Work {
         let count = calls(.quern)
         let children = ChildSet(.counters, count: count, perParent: count)
         var table = SampleTable()
-        for round in 0..<bench.rounds {
+        for round in 0..<bench.fewRounds {
             for engine in bench.engines(inRound: round, among: Self.engines) {
                 try await run(engine, children, into: &table)
             }

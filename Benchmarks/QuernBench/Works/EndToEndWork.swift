@@ -19,7 +19,7 @@ struct EndToEndWork: Work {
     func run(_ bench: Bench) async throws {
         var table = SampleTable()
         let count = Double(children)
-        for round in 0..<bench.rounds {
+        for round in 0..<bench.fewRounds {
             for engine in bench.engines(inRound: round, among: Self.engines) {
                 if engine.isSlow, !bench.areEnginesChosen, !hasPeer || children > 500_000 && round > 0 { continue }
                 let numbers = try OwnProcess.numbers(["end-to-end", engine.rawValue, "\(children)"], count: 4)

@@ -16,7 +16,7 @@ struct ScanWhileWritingWork: Work {
         let set = ChildSet(.counters, count: children, perParent: children)
         let expected = set.expected()
         var table = SampleTable()
-        for round in 0..<bench.rounds {
+        for round in 0..<bench.fewRounds {
             for engine in bench.engines(inRound: round) { try turn(engine, set, expected, into: &table) }
             let duration = try RawFile.sumMapped(set.allValues, repetitions: 3).min() ?? .zero
             table.add(

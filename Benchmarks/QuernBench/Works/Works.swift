@@ -5,7 +5,7 @@ enum Works {
     static func all(isQuick: Bool) -> [any Work] {
         let always: [any Work] =
             [FanOutWork(suffix: "238k", children: 238_000, parts: FanOutWork.Part.allCases)]
-            + [1, 16, 256, 4096].map(CallersWork.init) + [
+            + [1, 256].map(CallersWork.init) + [
                 ScanWhileWritingWork(suffix: "238k", children: 238_000),
                 EndToEndWork(suffix: "238k", children: 238_000, hasFinalize: false, hasPeer: true),
             ] + LimitWork.allCases
@@ -13,6 +13,7 @@ enum Works {
         let whole: [FanOutWork.Part] = [.insert, .complete, .scan, .bytes]
         // Fewer children where each has a sync of its own: rates do not depend on how many there are.
         let more: [any Work] = [
+            CallersWork(callers: 16), CallersWork(callers: 4096),
             FanOutWork(suffix: "238k-buffered", children: 238_000, synced: false, parts: commits),
             FanOutWork(suffix: "batch-1", children: 2000, batch: 1, parts: commits),
             FanOutWork(suffix: "batch-100", children: 50_000, batch: 100, parts: commits),
