@@ -21,10 +21,11 @@ DEBUG := .build
 RELEASE := .build-release
 BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
+RESULTS := $(BENCHMARKS)/results
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench soak life simulate bench-prerequisites bench-quick compare manual transcripts \
-    build format lint clean prerequisites
+.PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-build bench-prerequisites compare \
+    soak life simulate manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,28 +47,44 @@ readers: prerequisites ## Let one process read a store that another one writes, 
 	@swift build --configuration release --scratch-path $(RELEASE) --product storepair
 	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
 
-# One benchmark with its own arguments, or all. What they leave behind when they are interrupted goes with TMPDIR.
-bench: bench-prerequisites ## Measure the store beside this machine's limits (ARGS='scan --help' for one benchmark)
-	@# Of packages that this one depends on the package manager sees new files only when it plans anew.
-	@rm -f $(BENCHMARKS)/release.yaml
-	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
-	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
+# Measures with the given arguments into RESULTS: machine, figures, tables, pictures.
+# What an interrupted run leaves behind goes with TMPDIR.
+define measure
+@mkdir -p $(RESULTS)
+@rm -f $(RESULTS)/*.svg
+@{ date -u; git rev-parse HEAD; uname -srm; swift --version 2>&1 | head -1; \
+lscpu 2>/dev/null | grep 'Model name' || true; \
+dpkg-query --show 'libsqlite3-0' 'librocksdb[0-9]*' 'liblmdb0' 'libleveldb1d' 'liblz4-1' 2>/dev/null || true; } \
+    > $(RESULTS)/machine.txt
+@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+$(BENCHMARKS)/release/quern-bench --json $(RESULTS)/figures.jsonl $(1) | tee $(RESULTS)/tables.txt
+@$(BENCHMARKS)/release/quern-bench plot $(RESULTS)/figures.jsonl $(RESULTS)
+endef
 
-# Figures beside the peers' and the machine's; the lines of JSON are for programs.
-compare: bench-prerequisites ## Measure the store beside SQLite, RocksDB, LMDB and LevelDB (ARGS='--only scan-238k')
-	@rm -f $(BENCHMARKS)/release.yaml
-	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
-	@mkdir -p Benchmarks/results
-	@{ date -u; git rev-parse HEAD; uname -srm; swift --version 2>&1 | head -1; \
-	lscpu 2>/dev/null | grep 'Model name' || true; \
-	dpkg-query --show 'libsqlite3-0' 'librocksdb[0-9]*' 'liblmdb0' 'libleveldb1d' 'liblz4-1' 2>/dev/null || true; } \
-	    > Benchmarks/results/machine.txt
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
-	$(BENCHMARKS)/release/quern-bench --json Benchmarks/results/figures.jsonl $(ARGS) | tee Benchmarks/results/tables.txt
+# Only a run of everything that came to its end takes the place of the results that the repository has.
+bench: bench-build ## Measure the store beside its peers and this machine's limits, all of it, into Benchmarks/results
+	$(call measure,)
+	@rm -rf Benchmarks/results
+	@cp -r $(RESULTS) Benchmarks/results
+
+compare: bench-build ## Measure some of it, into .build-benchmarks/results (ARGS='--only scan-238k --engine quern')
+	$(call measure,$(ARGS))
 
 bench-quick: ## The same with the slow works and peers cut short, under three minutes
 	@$(MAKE) --no-print-directory compare ARGS="--quick $(ARGS)"
+
+bench-guard: bench-build ## Say which figures got worse than Benchmarks/baseline.json (ARGS=--write writes it)
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	$(BENCHMARKS)/release/quern-bench guard $(ARGS)
+
+bench-store: bench-build ## Measure the store alone, in more detail (ARGS='scan --help' for one benchmark)
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
+
+bench-build: bench-prerequisites
+	@# Of packages that this one depends on the package manager sees new files only when it plans anew.
+	@rm -f $(BENCHMARKS)/release.yaml
+	@swift build --configuration release --package-path Benchmarks --scratch-path $(BENCHMARKS)
 
 # Built for release, yet with the internals that tests may see; so in a folder of its own.
 soak: prerequisites ## Compare a store with a model over a million random operations (QUERN_SEED=n replays)

@@ -14,9 +14,11 @@ struct QuernBench: AsyncParsableCommand {
             Stores are made under TMPDIR, or /tmp, and removed: choose a place on the disk that counts.
             """,
         subcommands: [
-            Compare.self, All.self, Scan.self, Insert.self, Complete.self, Bytes.self, Callers.self, Open.self,
+            Compare.self, Guard.self, Plot.self, All.self, Scan.self, Insert.self, Complete.self, Bytes.self,
+            Callers.self, Open.self,
             Segments.self,
             Compact.self, Memory.self, Opening.self, Tasks.self, Pending.self, Fold.self,
+            EndToEnd.self, Loading.self, Reopening.self,
         ],
         defaultSubcommand: Compare.self)
 }

@@ -3,7 +3,7 @@ import ArgumentParser
 import SystemPackage
 
 /// `quern-bench` without a further word: quern beside its peers and the limits of the machine.
-struct Compare: ParsableCommand {
+struct Compare: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure quern, its peers and the limits of this machine, in turns, in one run.",
         discussion: """
@@ -23,23 +23,24 @@ struct Compare: ParsableCommand {
 
     func validate() throws {
         guard rounds > 0 else { throw ValidationError("--rounds is at least 1") }
-        let names = Works.all(isQuick: false).flatMap(\.names)
-        for name in only where !names.contains(where: { $0 == name || $0.hasPrefix(name + "-") }) {
-            throw ValidationError("no work is called \(name); --list names them")
+        for word in only where Works.names(meantBy: word).isEmpty {
+            throw ValidationError("no work is called \(word); --list names them")
         }
     }
 
-    func run() throws {
-        let works = Works.all(isQuick: quick)
+    func run() async throws {
+        // Who names works gets them, quick or not.
+        let works = Works.all(isQuick: quick && only.isEmpty)
         if list {
             for name in works.flatMap(\.names) { print(name) }
             return
         }
         print(Machine.description + "\n")
         let bench = Bench(
-            engines: engine.isEmpty ? EngineName.allCases : engine, rounds: rounds, isQuick: quick, only: only,
+            engines: engine.isEmpty ? EngineName.allCases : engine, areEnginesChosen: !engine.isEmpty, rounds: rounds,
+            isQuick: quick, only: only.flatMap(Works.names(meantBy:)),
             results: try Results(json: json.map { FilePath($0) }))
-        for work in works where work.names.contains(where: bench.wants) { try work.run(bench) }
+        for work in works where work.names.contains(where: bench.wants) { try await work.run(bench) }
     }
 }
 

@@ -87,9 +87,7 @@ extension Opening {
     }
 
     static func measured(_ path: FilePath) throws -> Figures {
-        let output = try OwnProcess.output(["opening", path.string])
-        let numbers = output.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
-        guard numbers.count == 4 else { throw ValidationError("an opening printed \(output)") }
+        let numbers = try OwnProcess.numbers(["opening", path.string], count: 4)
         return Figures(
             milliseconds: numbers[0], replayedBytes: numbers[1], residentBefore: numbers[2],
             residentAfter: numbers[3])

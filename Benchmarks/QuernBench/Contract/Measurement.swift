@@ -9,6 +9,7 @@ enum Metric: String, Sendable {
     case peakResidentBytes = "peak_resident_bytes"
     case bytesPerSecond = "bytes_per_second"
     case writeAmplification = "write_amplification"
+    case childrenPerSync = "children_per_sync"
 
     var unit: String {
         switch self {
@@ -18,10 +19,11 @@ enum Metric: String, Sendable {
         case .milliseconds: "ms"
         case .bytesPerSecond: "bytes/s"
         case .writeAmplification: "ratio"
+        case .childrenPerSync: "children"
         }
     }
 
-    var moreIsBetter: Bool { self == .childrenPerSecond || self == .bytesPerSecond }
+    var moreIsBetter: Bool { self == .childrenPerSecond || self == .bytesPerSecond || self == .childrenPerSync }
 }
 
 /// One figure of the output contract: a work, who did it, and what came out in each round.

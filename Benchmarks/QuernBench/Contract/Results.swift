@@ -7,8 +7,13 @@ final class Results {
     private(set) var measurements: [Measurement] = []
     private let json: FileDescriptor?
 
-    /// - Parameter json: replaced; nil to write none.
-    init(json path: FilePath?) throws {
+    private let isSilent: Bool
+
+    /// - Parameters:
+    ///   - json: replaced; nil to write none.
+    ///   - isSilent: whether no tables are printed.
+    init(json path: FilePath?, isSilent: Bool = false) throws {
+        self.isSilent = isSilent
         json = try path.map {
             try FileDescriptor.open(
                 $0, .writeOnly, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead, .otherRead])
@@ -22,6 +27,7 @@ final class Results {
         guard !added.isEmpty else { return }
         measurements += added
         try json?.writeAll(added.map { $0.json + "\n" }.joined().utf8)
+        guard !isSilent else { return }
         print(title)
         var tables: [String] = []
         for measurement in added {

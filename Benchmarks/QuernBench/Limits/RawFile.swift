@@ -20,6 +20,19 @@ enum RawFile {
         }
     }
 
+    /// Writes bytes to a new file, a megabyte a call, and syncs it once.
+    static func appendThenSync(_ bytes: [UInt8]) throws -> Duration {
+        let directory = try TemporaryDirectory()
+        let file = try PosixFileSystem().open(directory.path.appending("rows"), .createNew)
+        return try timed {
+            for offset in stride(from: 0, to: bytes.count, by: 1 << 20) {
+                let range = offset..<min(offset + (1 << 20), bytes.count)
+                try bytes.span.bytes.extracting(range).withUnsafeBytes { try file.write($0, at: offset) }
+            }
+            try file.synchronize()
+        }
+    }
+
     /// Adds up raw rows in a mapped file: a scan without an engine.
     static func sumMapped(_ bytes: [UInt8], repetitions: Int) throws -> [Duration] {
         let directory = try TemporaryDirectory()

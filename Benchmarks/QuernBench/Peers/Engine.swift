@@ -59,14 +59,16 @@ enum EngineName: String, CaseIterable, Sendable {
 
     /// Opens the store in a directory that exists, or creates it there.
     ///
-    /// - Parameter synced: whether a call that returned is on disk; else it survives the process alone.
-    func open(_ directory: FilePath, synced: Bool) throws -> any Engine {
+    /// - Parameters:
+    ///   - synced: whether a call that returned is on disk; else it survives the process alone.
+    ///   - hasLargeMemos: whether memos take kilobytes.
+    func open(_ directory: FilePath, synced: Bool, hasLargeMemos: Bool = false) throws -> any Engine {
         switch self {
         case .quern: try QuernEngine(directory, synced: synced)
         case .lmdb: try LMDBEngine(directory, synced: synced)
         case .rocksdb: try RocksDBEngine(directory, synced: synced)
         case .leveldb: try LevelDBEngine(directory, synced: synced)
-        case .sqliteBest: try SQLiteEngine(directory, .best, synced: synced)
+        case .sqliteBest: try SQLiteEngine(directory, hasLargeMemos ? .bestOfLargeMemos : .best, synced: synced)
         case .sqliteBatch: try SQLiteEngine(directory, .batch, synced: synced)
         case .sqliteTasks: try SQLiteEngine(directory, .tasks, synced: synced)
         }

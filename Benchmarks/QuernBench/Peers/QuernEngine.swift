@@ -7,10 +7,11 @@ final class QuernEngine: Engine {
     let store: MemoStore
     private let label: Label
 
-    init(_ directory: FilePath, synced: Bool) throws {
+    init(_ directory: FilePath, synced: Bool, fileSystem: any FileSystem = PosixFileSystem()) throws {
         var configuration = MemoStore.Configuration()
         configuration.durability = synced ? .synced : .buffered
-        store = try MemoStore.openBlocking(at: directory, configuration: configuration)
+        store = try MemoStore.openBlocking(
+            at: directory, configuration: configuration, fileSystem: fileSystem)
         label = try store.labelBlocking(for: "benchmark.child")
     }
 

@@ -25,14 +25,7 @@ final class SQLiteEngine: Engine {
     init(_ directory: FilePath, _ layout: SQLiteLayout, synced: Bool) throws {
         self.layout = layout
         let file = directory.appending("tasks.sqlite")
-        let pragmas = [
-            "page_size=\(layout.pageSize)", "journal_mode=WAL",
-            // FULL syncs the log at each commit, NORMAL only before a checkpoint: what survives the process, and not
-            // always the loss of power.
-            "synchronous=\(synced ? "FULL" : "NORMAL")",
-            "wal_autocheckpoint=\((16 << 20) / layout.pageSize)", "cache_size=-262144", "mmap_size=2147418112",
-            "temp_store=MEMORY",
-        ]
+        let pragmas = Self.pragmas(layout, synced: synced)
         let connection = try SQLiteConnection(file, pragmas: pragmas)
         for sql in layout.schema { try connection.run(sql) }
         var (sequence, id): (UInt64, UInt64) = (0, 0)
@@ -43,6 +36,17 @@ final class SQLiteEngine: Engine {
         }
         writer = Mutex(Writer(connection: connection, nextID: id + 1, nextSequence: sequence + 1))
         reader = Mutex(try SQLiteConnection(file, pragmas: pragmas))
+    }
+
+    static func pragmas(_ layout: SQLiteLayout, synced: Bool) -> [String] {
+        [
+            "page_size=\(layout.pageSize)", "journal_mode=WAL",
+            // FULL syncs the log at each commit, NORMAL only before a checkpoint: what survives the process, and not
+            // always the loss of power.
+            "synchronous=\(synced ? "FULL" : "NORMAL")",
+            "wal_autocheckpoint=\((16 << 20) / layout.pageSize)", "cache_size=-262144", "mmap_size=2147418112",
+            "temp_store=MEMORY",
+        ]
     }
 
     private func write<Value>(_ body: (inout Writer) throws -> sending Value) throws -> Value {

@@ -23,9 +23,11 @@ enum OwnProcess {
     }
 
     /// Runs it to its end and returns what it printed.
-    static func output(_ arguments: [String]) throws -> String {
+    ///
+    /// - Parameter isKilled: whether its end is that it kills itself, as ``die()`` does.
+    static func output(_ arguments: [String], isKilled: Bool = false) throws -> String {
         let pipe = try FileDescriptor.pipe()
-        let result = start(arguments, output: pipe.writeEnd, closing: pipe.readEnd) {
+        let result = start(arguments, output: pipe.writeEnd, closing: pipe.readEnd, isKilled: isKilled) {
             try? pipe.writeEnd.close()
             var bytes: [UInt8] = []
             var chunk = [UInt8](repeating: 0, count: 4096)
@@ -38,9 +40,26 @@ enum OwnProcess {
         return try result.get()
     }
 
+    /// Ends this process as a kill from outside would: nothing is closed, nothing more is written.
+    static func die() -> Never {
+        fflush(nil)
+        kill(getpid(), SIGKILL)
+        while true { pause() }
+    }
+
+    /// The numbers of what one more of this program printed.
+    static func numbers(_ arguments: [String], count: Int, isKilled: Bool = false) throws -> [Double] {
+        let text = try output(arguments, isKilled: isKilled)
+        let numbers = text.split(whereSeparator: \.isWhitespace).compactMap { Double($0) }
+        guard numbers.count == count else {
+            throw EngineFailure("quern-bench", arguments.joined(separator: " "), "printed \(text)")
+        }
+        return numbers
+    }
+
     private static func start(
         _ arguments: [String], output: FileDescriptor?, closing other: FileDescriptor? = nil,
-        while reading: () -> String = { "" }
+        isKilled: Bool = false, while reading: () -> String = { "" }
     ) -> Result<String, Failure> {
         #if os(Linux)
             let program = "/proc/self/exe"
@@ -69,6 +88,7 @@ enum OwnProcess {
         let text = reading()
         var status: Int32 = 0
         while waitpid(id, &status, 0) == -1, errno == EINTR {}
-        return status == 0 ? .success(text) : .failure(Failure(arguments: arguments, status: status >> 8 & 0xFF))
+        let expected = isKilled ? SIGKILL : 0
+        return status == expected ? .success(text) : .failure(Failure(arguments: arguments, status: status >> 8 & 0xFF))
     }
 }

@@ -38,15 +38,17 @@ enum ProcessMemory {
 }
 
 extension ProcessMemory {
-    /// Bytes that this process had written to storage, pages that are written back later among them.
-    /// Linux alone knows: zero elsewhere.
+    /// Bytes that this process has given to calls that write.
+    ///
+    /// What the kernel counts as written to storage would be more, and not what an engine asked for: it counts whole
+    /// folios of the page cache, so that a small append counts like a large one. Linux alone knows: zero elsewhere.
     static var writtenBytes: Int {
         guard let file = try? FileDescriptor.open("/proc/self/io", .readOnly) else { return 0 }
         defer { try? file.close() }
         let bytes = [UInt8](unsafeUninitializedCapacity: 4 << 10) { buffer, count in
             count = (try? file.read(into: UnsafeMutableRawBufferPointer(buffer))) ?? 0
         }
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("write_bytes:") {
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("wchar:") {
             return line.split(separator: " ").last.flatMap { Int($0) } ?? 0
         }
         return 0

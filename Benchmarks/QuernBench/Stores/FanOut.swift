@@ -18,6 +18,9 @@ struct NoOperation: TaskHandler {
 
 /// Spawns the others and adds up what they left.
 struct FanOut: OrchestratorHandler {
+    /// Told how long the adding up took.
+    var whenFinalized: @Sendable (Duration) -> Void = { _ in }
+
     /// What its children have beside a payload.
     enum Shape: String, Codable, ExpressibleByArgument, CaseIterable {
         case plain
@@ -82,6 +85,11 @@ struct FanOut: OrchestratorHandler {
     private static func key(_ number: Int) -> String { "/srv/data/\(number)" }
 
     func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> Work.Memo {
-        try context.reduceMemos(of: NoOperation.Work.self, into: Work.Memo(sum: 0)) { $0.sum += $1.discovered }
+        var memo = Work.Memo(sum: 0)
+        let duration = try timed {
+            memo = try context.reduceMemos(of: NoOperation.Work.self, into: memo) { $0.sum += $1.discovered }
+        }
+        whenFinalized(duration)
+        return memo
     }
 }

@@ -6,18 +6,24 @@ import SystemPackage
 /// What every work is told: who takes part, how often, and which figures are wanted.
 struct Bench {
     var engines: [EngineName]
+    /// Whether somebody said which engines take part: then works do not leave out those that take long.
+    var areEnginesChosen = false
     var rounds: Int
     var isQuick: Bool
-    /// Names of works, or their beginnings; empty for all.
+    /// Rounds of works that take long: a quick run has less of them.
+    var fewRounds: Int { isQuick ? min(rounds, 3) : rounds }
+    /// Names of works; empty for all.
     var only: [String]
     var results: Results
 
-    func wants(_ work: String) -> Bool { only.isEmpty || only.contains { work == $0 || work.hasPrefix($0 + "-") } }
+    func wants(_ work: String) -> Bool { only.isEmpty || only.contains(work) }
 
     /// Who takes part in a round, another one first each time, so that no engine always finds the disk as the same
     /// neighbour left it. A quick run lets the slow ones take part in the first round alone.
-    func engines(inRound round: Int) -> [EngineName] {
-        let taking = engines.filter { !(isQuick && round > 0 && $0.isSlow) }
+    ///
+    /// - Parameter candidates: who can do the work at all.
+    func engines(inRound round: Int, among candidates: [EngineName] = EngineName.allCases) -> [EngineName] {
+        let taking = engines.filter { candidates.contains($0) && !(isQuick && round > 0 && $0.isSlow) }
         guard !taking.isEmpty else { return [] }
         let shift = round % taking.count
         return Array(taking[shift...] + taking[..<shift])
@@ -28,7 +34,7 @@ struct Bench {
 protocol Work {
     /// What it can measure.
     var names: [String] { get }
-    func run(_ bench: Bench) throws
+    func run(_ bench: Bench) async throws
 }
 
 /// Samples by work, engine and metric, in the order in which they first came.
