@@ -38,7 +38,7 @@ struct EndToEndWork: Work {
             }
             if hasFinalize, bench.wants(finalize) {
                 let bytes = [UInt8](repeating: 1, count: children * 24)
-                let duration = try RawFile.sumMapped(bytes, repetitions: 1).min() ?? .zero
+                let duration = try RawFile.sumMapped(bytes, repetitions: 7).min() ?? .zero
                 table.add(
                     finalize, Measurement.limit, .childrenPerSecond, count / duration.inSeconds,
                     note: "raw memos in a mapped file")

@@ -33,7 +33,7 @@ struct LargeStoreWork: Work {
             for engine in bench.engines(inRound: round, among: candidates) { try turn(engine, bench, into: &table) }
             guard bench.wants(name(.scan)) else { continue }
             let raw = [UInt8](repeating: 1, count: children * 24)
-            let duration = try RawFile.sumMapped(raw, repetitions: 1).min() ?? .zero
+            let duration = try RawFile.sumMapped(raw, repetitions: 3).min() ?? .zero
             table.add(
                 name(.scan), Measurement.limit, .nanosecondsPerChild, duration.inNanoseconds / Double(children),
                 note: "raw memos in a mapped file")
