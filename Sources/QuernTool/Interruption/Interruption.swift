@@ -26,7 +26,10 @@ enum Interruption {
                 continue
             }
             // Who waits for input hears of it.
-            siginterrupt(number, 1)
+            var action = sigaction()
+            sigaction(number, nil, &action)
+            action.sa_flags &= ~SA_RESTART
+            sigaction(number, &action, nil)
             sigaddset(&signals, number)
         }
         // Whoever started this process may have had them blocked.
