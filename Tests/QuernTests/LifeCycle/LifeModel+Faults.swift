@@ -92,9 +92,7 @@ extension LifeModel {
         for (id, detail) in live.details.sorted(by: { $0.key < $1.key }) { lines.append("\(id) \(detail)") }
         for status in live.parents { lines.append("\(status)") }
         for parent in world.with({ $0.tasks.keys.sorted() }) + [TaskID.none] {
-            do {
-                for outcome in try store.children(of: parent).outcomes() { lines.append("\(parent) \(outcome)") }
-            } catch let error as StoreError { throw error } catch { lines.append("\(error)") }
+            for outcome in try store.children(of: parent).outcomes() { lines.append("\(parent) \(outcome)") }
         }
         try store.closeBlocking()
         return lines

@@ -43,7 +43,11 @@ extension LifeReference {
             if !call.isFree { isWrong("what it waits for has not ended") }
             checkStart(call)
         }
-        if call.now < record.notBefore { isWrong("its next attempt is due at \(record.notBefore.rawValue)") }
+        // One that was interrupted at the moment when it failed may have been given back.
+        let isRepeated = !isExact && call.attempt <= record.failures
+        if call.now < record.notBefore, !isRepeated {
+            isWrong("its next attempt is due at \(record.notBefore.rawValue)")
+        }
         let next = record.failures + 1
         if isExact ? call.attempt != next : call.attempt > next || call.attempt + 1 < next {
             isWrong("\(record.failures) attempts failed")

@@ -25,18 +25,21 @@ final class LifeWorld: Sendable {
 
     // MARK: - What handlers tell
 
-    func began(_ call: LifeCall, _ stage: LifeStage) {
-        if !stage.isDead { with { $0.began(call) } }
-    }
+    func began(_ call: LifeCall, _ stage: LifeStage) { hear(of: stage) { $0.began(call) } }
 
-    func returned(_ call: LifeCall, _ stage: LifeStage) {
-        if !stage.isDead { with { $0.returned(call) } }
-    }
+    func returned(_ call: LifeCall, _ stage: LifeStage) { hear(of: stage) { $0.returned(call) } }
 
     func threw(_ call: LifeCall, _ error: any Error, isCut: Bool, _ stage: LifeStage) {
         // Without space for what it does it is tried again, as if it had not been started.
         let isCut = isCut || error is ExecutionSuspended || (error as? SchedulerError)?.cause?.isTransient == true
-        if !stage.isDead { with { $0.threw(call, error, isCut: isCut) } }
+        hear(of: stage) { $0.threw(call, error, isCut: isCut) }
+    }
+
+    /// Looks under the lock whether the process is dead: nobody is heard of once its death is known.
+    private func hear(of stage: LifeStage, _ body: (inout LifeReference) -> Void) {
+        with { reference in
+            if !stage.isDead { body(&reference) }
+        }
     }
 
     func sawChildren(_ call: LifeCall, _ outcomes: [LifeOutcome]) { with { $0.sawChildren(call, outcomes) } }
