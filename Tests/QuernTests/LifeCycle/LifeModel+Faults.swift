@@ -37,7 +37,7 @@ extension LifeModel {
         try await advance(by: 600)
     }
 
-    /// Flips a bit in a copy of the files as a process that died would leave them: whoever reads the copy is told of the
+    /// Flips a bit in a copy of the files as a process that died would leave them: who reads the copy is told of the
     /// damage, or sees what there is without it.
     ///
     /// Not in the log segment that is written: its end may look as if it had never been acknowledged.

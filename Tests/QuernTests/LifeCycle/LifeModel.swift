@@ -115,7 +115,7 @@ struct LifeModel {
 
     /// Takes random steps; then lets everything come to its end.
     ///
-    /// - Parameter steps: their numbers. Each has random numbers of its own, so that a failure can be replayed with fewer.
+    /// - Parameter steps: their numbers. Each has random numbers of its own, so that fewer can replay a failure.
     /// - Throws: ``LifeFailure`` with the seed and the steps.
     mutating func run(steps: [Int]) async throws {
         let operations = Operation.allCases.filter { tally != nil || !$0.isFault }
