@@ -25,8 +25,8 @@ private enum Simulations {
 }
 
 /// The lives of ``LifeCycleTests`` on a disk that fails: calls that fail once or for good, writes cut short, full
-/// disks, power that goes at any call and again while the next process opens the store, bits that flip. Deterministic; what
-/// `QUERN_SEED` replays shrinks to few steps. `make simulate SEEDS=n` runs more.
+/// disks, power that goes at any call and again while the next process opens the store, bits that flip. Deterministic;
+/// what `QUERN_SEED` replays shrinks to few steps. `make simulate SEEDS=n` runs more.
 @Suite("The scheduler and its store on a disk that fails (T1 to T17, S3 to S7)", .timeLimit(.minutes(600)))
 struct SimulationTests {
     @Test("Whatever fails, nothing acknowledged is lost, nothing is there twice, and damage is told")
