@@ -91,7 +91,7 @@ final class RocksDBEngine: Engine {
     var writesPerSync: Double? {
         guard let text = rocksdb_property_value(database.pointer, "rocksdb.dbstats") else { return nil }
         defer { rocksdb_free(text) }
-        // Cumulative WAL: 10 writes, 5 syncs, 2.00 writes per sync, …
+        // Cumulative WAL: 10 writes, 5 syncs, 2.00 writes per sync, ...
         let words = String(cString: text).split(whereSeparator: \.isWhitespace)
         guard let end = words.firstIndex(of: "sync,"), end >= 3 else { return nil }
         return Double(words[end - 3])
