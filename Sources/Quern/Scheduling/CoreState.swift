@@ -59,8 +59,6 @@ struct CoreState {
     /// How often stuck pulls were looked for.
     var ticks = 0
     private(set) var stalled: [Stalled] = []
-    /// When they are tried again; nil while there is space.
-    private var stallEnd: Timestamp?
     /// Whether the log says that there is no space: it says so once, and once when there is again.
     var hasReportedStall = false
 
@@ -75,7 +73,7 @@ struct CoreState {
         if now.rawValue < earliest { wasTurnedBack = true }
         // Calls that overtake each other are no step back.
         if nextReading != nil, now.rawValue < dispatcher.now.rawValue.subtractingSaturating(1000) { nextReading = now }
-        if let end = stallEnd, end.rawValue - now.rawValue > Self.stallLength { stallEnd = stallLimit(from: now) }
+        dispatcher.stallEnd = dispatcher.stallEnd.map { min($0, stallLimit(from: now)) }
         dispatcher.now = now
     }
 
@@ -90,9 +88,7 @@ struct CoreState {
 
     /// There is no space: nothing is given out, and nothing committed, for a while.
     mutating func stall() {
-        if dispatcher.isStalled { return }
-        dispatcher.isStalled = true
-        stallEnd = stallLimit(from: dispatcher.now)
+        dispatcher.stallEnd = dispatcher.stallEnd ?? stallLimit(from: dispatcher.now)
     }
 
     /// Keeps what found no space until it is tried again. When the scheduler stops its tasks have no outcome, and stay
@@ -103,15 +99,14 @@ struct CoreState {
 
     /// What is to be tried again by now.
     mutating func takeStalled() -> [Stalled] {
-        guard let end = stallEnd, end <= dispatcher.now else { return [] }
+        guard let end = dispatcher.stallEnd, end <= dispatcher.now else { return [] }
         defer { endStall() }
         return stalled
     }
 
     private mutating func endStall() {
         stalled = []
-        stallEnd = nil
-        dispatcher.isStalled = false
+        dispatcher.stallEnd = nil
     }
 
     /// The scheduler stops.
@@ -139,7 +134,7 @@ struct CoreState {
     /// When something is to be done that nobody calls for.
     var nextDue: Timestamp? {
         guard dispatcher.isRunning else { return nil }
-        return [dispatcher.nextDue, nextTick, nextReading, stallEnd].reduce(nil, Dispatcher.earlier)
+        return [dispatcher.nextDue, nextTick, nextReading, dispatcher.stallEnd].reduce(nil, Dispatcher.earlier)
     }
 
     /// Whether nothing can happen before the next time that something waits for, or somebody calls.

@@ -130,8 +130,9 @@ struct Dispatcher {
     var sizes: PullSizes
     var uncommittedBytes = 0
     var uncommittedTransactions = 0
-    /// Whether the store has no space, so that transactions wait to be tried again.
-    var isStalled = false
+    /// When transactions that found no space in the store are tried again; nil while there is space.
+    var stallEnd: Timestamp?
+    var isStalled: Bool { stallEnd != nil }
     var endedCount: UInt64 = 0
     var nextWorker: WorkerID = 1
     /// Workers whose handlers wait for children of their tasks to end: they leave their places to those.

@@ -48,6 +48,15 @@ enum LogRecord {
         }
     }
 
+    /// The fields of what that appends. Whether the label is the next one the table knows.
+    static func definition(_ reader: inout ByteReader) throws(DecodingFailure) -> (label: Label, name: String) {
+        let label = Label(rawValue: try reader.littleEndian())
+        let bytes = try reader.take(reader.remaining)
+        guard (1...Limits.nameBytes).contains(bytes.count), let name = String(validating: bytes, as: UTF8.self)
+        else { throw DecodingFailure("name of label \(label.rawValue)") }
+        return (label, name)
+    }
+
     private static func append(_ kind: Kind, _ task: TaskID, _ value: UInt8, to body: inout ByteWriter) {
         append(kind.rawValue, to: &body) {
             $0.append(littleEndian: task.rawValue)

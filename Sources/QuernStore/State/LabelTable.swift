@@ -44,11 +44,13 @@ struct LabelTable: Sendable, Equatable {
 
     /// Takes over a name that something tells of a label, when no other is known.
     mutating func restore(_ name: String, as label: Label) throws(DecodingFailure) {
+        guard label.rawValue > 0 else { throw DecodingFailure("label 0") }
         if label.rawValue > last {
             try assume(upTo: label.rawValue - 1)
             return try define(name, as: label)
         }
-        guard assumed.remove(label.rawValue) != nil, labels[ExactName(name)] == nil else { return }
+        guard assumed.contains(label.rawValue), labels[ExactName(name)] == nil else { return }
+        assumed.remove(label.rawValue)
         let index = Int(label.rawValue) - 1
         labels[ExactName(names[index])] = nil
         names[index] = name

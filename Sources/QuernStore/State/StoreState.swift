@@ -116,10 +116,7 @@ struct StoreState: Sendable {
             let crashes = try reader.byte()
             details.modify(task, default: LiveTasks.Detail()) { $0.crashes = crashes }
         case .define:
-            let label = Label(rawValue: try reader.littleEndian())
-            let bytes = try reader.take(reader.remaining)
-            guard (1...Limits.nameBytes).contains(bytes.count), let name = String(validating: bytes, as: UTF8.self)
-            else { throw DecodingFailure("name of label \(label.rawValue)") }
+            let (label, name) = try LogRecord.definition(&reader)
             try labels.define(name, as: label)
         case .inFlight:
             inFlight.removeAll(keepingCapacity: true)

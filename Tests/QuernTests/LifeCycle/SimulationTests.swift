@@ -1,28 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernStore
-import QuernTesting
 import Testing
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
-/// What the environment asks of the simulations.
-private enum Simulations {
-    /// `QUERN_SEED`: which one to replay.
-    static let seed = text("QUERN_SEED").flatMap { UInt64($0) }
-    /// `QUERN_STEPS`: of it only these steps, as `3,7,40`.
-    static let steps = text("QUERN_STEPS")?.split(separator: ",").compactMap { Int($0) }
-    /// `QUERN_SIMULATIONS`: how many to run.
-    static let count = text("QUERN_SIMULATIONS").flatMap { Int($0) }
-    static let allSteps = Array(0..<60)
-
-    private static func text(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
-}
 
 /// The lives of ``LifeCycleTests`` on a disk that fails: calls that fail once or for good, writes cut short, full
 /// disks, power that goes at any call and again while the next process opens the store, bits that flip. Deterministic;
@@ -31,30 +8,19 @@ private enum Simulations {
 struct SimulationTests {
     @Test("Whatever fails, nothing acknowledged is lost, nothing is there twice, and damage is told")
     func simulations() async throws {
-        let count = Simulations.count ?? (Simulations.seed == nil ? 40 : 1)
-        let first = Simulations.seed ?? (Simulations.count == nil ? 1 : .random(in: 0...UInt64(UInt32.max)))
-        let isLong = Simulations.count != nil
-        if isLong { print("simulate: \(count) seeds from QUERN_SEED=\(first)") }
+        let seeds = LifeSeeds("simulate", count: "QUERN_SIMULATIONS", usual: 40)
         let tally = FaultTally()
-        await withTaskGroup(of: Void.self) { group in
-            var started = 0
-            func startNext() {
-                guard started < count else { return }
-                let seed = first &+ UInt64(started)
-                started += 1
-                group.addTask { await Self.simulate(seed, tally) }
-            }
-            for _ in 0..<SystemThread.processorCount { startNext() }
-            while await group.next() != nil {
-                startNext()
-                if isLong, started.isMultiple(of: 1000) { print("simulate: \(started) seeds") }
-            }
-        }
-        if isLong { print(tally.table) }
+        await seeds.run { seed in await Self.simulate(seed, tally) }
+        if seeds.isLong { print(tally.table) }
+    }
+
+    /// `QUERN_STEPS`: only these steps, as `3,7,40`.
+    private static var steps: [Int] {
+        LifeSeeds.text("QUERN_STEPS")?.split(separator: ",").compactMap { Int($0) } ?? LifeSeeds.steps
     }
 
     private static func simulate(_ seed: UInt64, _ tally: FaultTally) async {
-        let steps = Simulations.steps ?? Simulations.allSteps
+        let steps = steps
         guard let error = await failure(seed, steps, tally) else { return }
         let (fewest, last) = await shrink(steps) { await failure(seed, $0, FaultTally()) }
         let list = fewest.map { "\($0)" }.joined(separator: ",")

@@ -10,11 +10,7 @@ extension StoreState {
         var reader = ByteReader(fields)
         switch kind {
         case .define:
-            let label = Label(rawValue: try reader.littleEndian())
-            let bytes = try reader.take(reader.remaining)
-            guard label.rawValue > 0, (1...Limits.nameBytes).contains(bytes.count),
-                let name = String(validating: bytes, as: UTF8.self)
-            else { throw DecodingFailure("name of label \(label.rawValue)") }
+            let (label, name) = try LogRecord.definition(&reader)
             try labels.restore(name, as: label)
             return true
         case .spawn:
