@@ -17,7 +17,7 @@ public struct StoreSizes: Sendable, Equatable {
     public var log = Files()
     /// Index segments.
     public var index = Files()
-    /// Checkpoints.
+    /// Checkpoints and their mirrors.
     public var checkpoints = Files()
     /// Bytes of disk that are held back: see ``MemoStore/Configuration/reserveBytes``.
     public var reserveBytes = 0
@@ -57,7 +57,7 @@ extension MemoStore {
             switch kind {
             case .log: sizes.log.add(size)
             case .index: sizes.index.add(size)
-            case .checkpoint: sizes.checkpoints.add(size)
+            case .checkpoint, .mirror: sizes.checkpoints.add(size)
             case .manifest: break
             }
         }

@@ -60,7 +60,7 @@ struct StoreArgument: ParsableArguments {
     /// Reads it, and tells of damage that was met. A store in use is not disturbed.
     func read(_ output: inout Output) throws -> OfflineStore {
         let store = try OfflineStore.read(at: path)
-        for finding in store.findings where finding.severity == .damage { output.finding(finding.line) }
+        for finding in store.findings where finding.severity >= .spared { output.finding(finding.line) }
         return store
     }
 }
@@ -86,6 +86,8 @@ extension StoreFinding {
 }
 
 extension OfflineStore {
+    /// Damage that was met and cost nothing.
+    var spared: [StoreFinding] { findings.filter { $0.severity == .spared } }
     var isDamaged: Bool { findings.contains { $0.severity == .damage } }
 }
 

@@ -130,10 +130,12 @@ import Testing
         let result = try await workload.run(on: files)
         try await result.store?.close()
         let names = try files.list(Self.directory).filter { $0.hasPrefix("index") || $0.hasPrefix("checkpoint") }
+        let mirror = try #require(try files.list(Self.directory).first { $0.hasPrefix("mirror") })
         #expect(names.count > 3)
         for name in names {
             let copy = files.crash(keeping: .keepAll)
             try copy.remove(Self.directory.appending(name))
+            if name.hasPrefix("checkpoint") { try copy.remove(Self.directory.appending(mirror)) }
             let error = await Self.failure(opening: copy)
             #expect(error?.code == .damaged, "\(name): \(error.map(\.description) ?? "opened")")
             #expect(error?.file == Self.directory.appending(name))

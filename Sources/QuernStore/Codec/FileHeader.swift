@@ -7,6 +7,8 @@ struct FileHeader: Equatable, Sendable {
         case index = 2
         case checkpoint = 3
         case manifest = 4
+        /// A checkpoint once more.
+        case mirror = 5
     }
 
     static let size = 128

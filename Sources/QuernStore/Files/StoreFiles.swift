@@ -23,14 +23,18 @@ struct StoreFiles: Sendable {
         case .log: return "log-\(padded)"
         case .index: return "index-\(padded)"
         case .checkpoint: return "checkpoint-\(padded)"
+        case .mirror: return "mirror-\(padded)"
         case .manifest: return manifestName
         }
     }
 
+    private static let prefixes: [(String, FileHeader.Kind)] = [
+        ("log-", .log), ("index-", .index), ("checkpoint-", .checkpoint), ("mirror-", .mirror),
+    ]
+
     /// Kind and number of a file by its name, or nil for a name that no store file has.
     static func parse(_ name: String) -> (kind: FileHeader.Kind, number: UInt64)? {
-        for (prefix, kind) in [("log-", FileHeader.Kind.log), ("index-", .index), ("checkpoint-", .checkpoint)] {
-            guard name.hasPrefix(prefix) else { continue }
+        for (prefix, kind) in prefixes where name.hasPrefix(prefix) {
             let digits = name.utf8.dropFirst(prefix.utf8.count)
             guard digits.count >= 10, digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
                 let number = UInt64(name.dropFirst(prefix.count)), number > 0, Self.name(kind, number) == name

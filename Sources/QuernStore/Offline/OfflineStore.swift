@@ -66,7 +66,7 @@ package struct OfflineStore: Sendable {
         var attempts = ReadAttempts()
         for _ in 1..<ReadAttempts.limit {
             let store = OfflineStoreReader.read(try RawStore(at: directory, fileSystem: fileSystem))
-            let found = (store.findings.filter { $0.severity == .damage }, store.manifest?.checkpointNumber)
+            let found = (store.findings.filter { $0.severity >= .spared }, store.manifest?.checkpointNumber)
             let newest = try? StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly)
                 .readManifest().checkpointNumber
             // What a writer changes under way looks like damage once, and not twice under one checkpoint. All files

@@ -21,6 +21,11 @@ struct OfflineStoreReader {
         store.findings.append(StoreFinding(.damage, file, at: offset, what, consequence))
     }
 
+    /// Damage that took nothing.
+    private mutating func spared(_ file: String, at offset: Int? = nil, _ what: String, _ consequence: String) {
+        store.findings.append(StoreFinding(.spared, file, at: offset, what, consequence))
+    }
+
     // MARK: Manifest
 
     private mutating func readManifest() {
@@ -45,36 +50,43 @@ struct OfflineStoreReader {
     /// That of the manifest; without one the newest that says where the log goes on.
     private mutating func readCheckpoint() {
         if let manifest = store.manifest {
-            guard let file = raw.file(.checkpoint, manifest.checkpointNumber) else {
-                return damage(
-                    StoreFiles.name(.checkpoint, manifest.checkpointNumber), "is missing",
-                    "what is live is read off the log that is there")
-            }
-            return read(file, checksum: manifest.checkpointChecksum)
+            return readCheckpoint(manifest.checkpointNumber, checksum: manifest.checkpointChecksum)
         }
-        for file in raw.files(.checkpoint).reversed() {
-            read(file, checksum: nil)
+        let numbers = (raw.files(.checkpoint) + raw.files(.mirror)).map(\.number)
+        for number in Set(numbers).sorted().reversed() {
+            readCheckpoint(number, checksum: nil)
             if store.base != nil { return }
         }
     }
 
-    private mutating func read(_ file: RawFile, checksum: UInt32?) {
+    private mutating func readCheckpoint(_ number: UInt64, checksum: UInt32?) {
+        let mirror = raw.file(.mirror, number)
+        if let file = raw.file(.checkpoint, number) { return read(file, mirror: mirror, checksum: checksum) }
+        let name = StoreFiles.name(.checkpoint, number)
+        guard let mirror else { return damage(name, "is missing", "what is live is read off the log that is there") }
+        spared(name, "is missing", Self.mirrored)
+        read(mirror, mirror: nil, checksum: checksum)
+    }
+
+    /// - Parameter mirror: what is read where the file is damaged.
+    private mutating func read(_ file: RawFile, mirror: RawFile?, checksum: UInt32?) {
         var decoder = CheckpointDecoder()
         decoder.isPartial = true
         var loss = OfflineStore.CheckpointLoss()
         /// Where the live runs ended before the last damage, until intact ones follow.
         var lostFrom: UInt64?
-        let known = store.findings.count
+        let known = damageCount
         do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
-            damage(
+            spared(
                 file.name, at: 0, error.reason,
                 file.consequence("it is read all the same, where its frames are this store's"))
         }
-        var walk = FrameWalk(file, segment: UInt32(truncatingIfNeeded: file.number), seed: raw.identity.seed)
+        var walk = MirroredWalk(file, mirror: mirror, seed: raw.identity.seed)
         var last: FrameHeader?
         while let item = next(&walk, file) {
-            let (findings, end) = (store.findings.count, decoder.state.live.endID)
+            let (findings, end) = (damageCount, decoder.state.live.endID)
             switch item {
+            case .spared(let gap): spared(file.name, at: gap.range.lowerBound, gap.reason, Self.mirrored)
             case .gap(let gap):
                 damage(file.name, at: gap.range.lowerBound, gap.reason, Self.incomplete)
             case .frame(let frame):
@@ -85,7 +97,7 @@ struct OfflineStoreReader {
                 last = frame.header
                 apply(frame, of: file, to: &decoder)
             }
-            if store.findings.count > findings {
+            if damageCount > findings {
                 lostFrom = lostFrom ?? end
             } else if let start = lostFrom, decoder.state.live.endID > end {
                 loss.ids.append(start..<decoder.state.live.endID)
@@ -107,13 +119,16 @@ struct OfflineStoreReader {
         }
         store.state = decoder.state
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
-        store.checkpointLoss = store.findings.count > known ? loss : nil
+        store.checkpointLoss = damageCount > known ? loss : nil
         do throws(DecodingFailure) { try decoder.check(position) } catch {
             damage(file.name, error.reason, "a writer refuses the store")
         }
         store.base = OfflineStore.Base(position: position, sealed: decoder.sealed, open: decoder.open)
     }
 
+    private var damageCount: Int { store.findings.count { $0.severity == .damage } }
+
+    private static let mirrored = "its mirror tells the same; a writer makes both anew"
     private static let incomplete = "live tasks and parents may be missing"
 
     private mutating func apply(_ frame: RawFrame, of file: RawFile, to decoder: inout CheckpointDecoder) {
@@ -133,7 +148,7 @@ struct OfflineStoreReader {
         }
     }
 
-    private mutating func next(_ walk: inout FrameWalk, _ file: RawFile) -> FrameWalk.Item? {
+    private mutating func next(_ walk: inout MirroredWalk, _ file: RawFile) -> MirroredWalk.Item? {
         do throws(FileError) { return try walk.next() } catch {
             damage(file.name, at: walk.position, "\(error)", "what is behind it is not read")
             return nil

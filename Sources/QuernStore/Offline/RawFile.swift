@@ -18,7 +18,7 @@ package struct RawFile: Sendable {
 
     /// What a file is for, by its name.
     package enum Kind: String, Sendable {
-        case manifest, checkpoint, log, index
+        case manifest, checkpoint, mirror, log, index
     }
 
     init(_ name: String, in directory: FilePath, _ fileSystem: any FileSystem) throws(FileError) {
@@ -106,6 +106,7 @@ extension RawFile.Kind {
         switch kind {
         case .manifest: self = .manifest
         case .checkpoint: self = .checkpoint
+        case .mirror: self = .mirror
         case .log: self = .log
         case .index: self = .index
         }
@@ -115,6 +116,7 @@ extension RawFile.Kind {
         switch self {
         case .manifest: .manifest
         case .checkpoint: .checkpoint
+        case .mirror: .mirror
         case .log: .log
         case .index: .index
         }

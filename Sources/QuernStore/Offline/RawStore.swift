@@ -46,7 +46,7 @@ package struct RawStore: Sendable {
     /// Whether a store may have a file of this name: a segment's number is never so high that no frame can say it.
     private static func isFile(_ name: String) -> Bool {
         guard let (kind, number) = StoreFiles.parse(name) else { return false }
-        return kind == .checkpoint || number <= UInt64(UInt32.max)
+        return kind == .checkpoint || kind == .mirror || number <= UInt64(UInt32.max)
     }
 
     /// What the files take, in bytes.
@@ -87,9 +87,10 @@ extension RawFile {
         switch kind {
         case .manifest: 0
         case .checkpoint: 1
-        case .log: 2
-        case .index: 3
-        case nil: 4
+        case .mirror: 2
+        case .log: 3
+        case .index: 4
+        case nil: 5
         }
     }
 

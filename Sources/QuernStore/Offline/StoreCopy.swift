@@ -39,7 +39,7 @@ package struct StoreCopy {
         let sourceLock = isLive ? nil : try MemoStore.acquireLock(source, fileSystem)
         defer { sourceLock?.release() }
         let store = try OfflineStore.read(at: source, fileSystem: fileSystem)
-        if let damage = store.findings.first(where: { $0.severity == .damage }) {
+        if let damage = store.findings.first(where: { $0.severity >= .spared }) {
             throw StoreError(
                 .damaged, "\(damage.what): \(damage.consequence)", file: source.appending(damage.file),
                 offset: damage.offset)
@@ -70,7 +70,11 @@ package struct StoreCopy {
 
     private mutating func run() throws(FileError) -> Report {
         var parts: [(file: RawFile, end: Int)] = []
-        if let checkpoint = store.checkpointFile { parts.append((checkpoint, checkpoint.size)) }
+        if let checkpoint = store.checkpointFile {
+            for file in store.raw.files(.checkpoint) + store.raw.files(.mirror) where file.number == checkpoint.number {
+                parts.append((file, file.size))
+            }
+        }
         for segment in store.base?.sealed ?? [] {
             if let file = store.raw.file(.index, UInt64(segment.number)) { parts.append((file, file.size)) }
         }

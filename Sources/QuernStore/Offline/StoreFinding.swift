@@ -7,6 +7,8 @@ package struct StoreFinding: Sendable, Equatable {
         case note
         /// A write that was never acknowledged was cut short. Nothing is lost.
         case torn
+        /// Something that was written is not there as it was, and all that it told is known from elsewhere.
+        case spared
         /// Something that was written is not there as it was.
         case damage
 

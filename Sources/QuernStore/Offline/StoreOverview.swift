@@ -107,7 +107,9 @@ package struct StoreOverview: Sendable {
         let position = store.checkpointPosition
         for file in store.raw.files {
             switch file.kind {
-            case .checkpoint where file.number == store.checkpointFile?.number: checkpoints.add(file)
+            case .checkpoint where file.number == store.checkpointFile?.number,
+                .mirror where file.number == store.checkpointFile?.number:
+                checkpoints.add(file)
             case .index where counting.contains(file.number): index.add(file)
             case .log:
                 logs.add(file)

@@ -7,6 +7,8 @@ struct Checkpoint {
     var sealed: [Sealed]
     var open: Open?
     var nextIndexNumber: UInt32
+    /// What was wrong with the file when this is its mirror.
+    var damage: StoreError?
 
     /// A sealed index segment, by the numbers that find its directory.
     struct Sealed: Equatable {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
-/// Writes a checkpoint and the manifest that makes it count.
+/// Writes a checkpoint, once more as its mirror, and the manifest that makes it count.
+///
+/// What became of the log's old segments is in the checkpoint alone: so there are two of it, in files of their own.
 struct CheckpointWriter {
     let files: StoreFiles
     let manifest: ManifestFile
@@ -17,6 +19,7 @@ struct CheckpointWriter {
         try files.put(files.header(.checkpoint, number: number)) { (file) throws(FileError) in
             try encoder.encode(state: state, index: index, position: position, to: file)
         }
+        try mirror(number, length: Int(encoder.position))
         let checksum = encoder.checksum
         try manifest.update {
             $0.checkpointNumber = number
@@ -26,4 +29,20 @@ struct CheckpointWriter {
         }
         return encoder.position
     }
+
+    /// Copies a checkpoint to its mirror. Where there is no space for that, there is none.
+    private func mirror(_ number: UInt64, length: Int) throws(FileError) {
+        do throws(FileError) {
+            let source = try files.fileSystem.open(files.path(.checkpoint, number), .readOnly)
+            try files.put(files.header(.mirror, number: number)) { (file) throws(FileError) in
+                for start in stride(from: FileHeader.size, to: length, by: Self.pieceBytes) {
+                    try file.write(try source.read(count: min(Self.pieceBytes, length - start), at: start), at: start)
+                    try file.synchronize()
+                }
+            }
+        } catch where error.isNoSpace {}
+    }
+
+    /// Synced one by one, as those of the checkpoint are.
+    private static let pieceBytes = 4 << 20
 }

@@ -52,7 +52,7 @@ struct Recovery {
             let size = try wrapping("cannot read a file") { () throws(FileError) in
                 try fileSystem.open(path, .readOnly).size()
             }
-            guard number == 1, kind == .checkpoint || (kind == .log && size <= FileHeader.size) else {
+            guard number == 1, kind == .checkpoint || kind == .mirror || (kind == .log && size <= FileHeader.size) else {
                 throw StoreError(.damaged, "the manifest is missing", file: path)
             }
         }
@@ -102,6 +102,7 @@ struct Recovery {
         var index = try loader.openIndex(checkpoint, files: files)
         state.blockSizes = configuration.blockSizes
         var report = RecoveryReport()
+        report.checkpointDamage = checkpoint.damage
         let durable = try TailReplay(tails: tails, files: files, configuration: configuration)
             .run(&state, &index)
         for tail in tails {
@@ -162,7 +163,7 @@ struct Recovery {
             let isLeftover: Bool
             switch StoreFiles.parse(name) {
             case (.index, let number)?: isLeftover = !(UInt32(exactly: number).map(named.contains) ?? false)
-            case (.checkpoint, let number)?: isLeftover = number != manifest.checkpointNumber
+            case (.checkpoint, let number)?, (.mirror, let number)?: isLeftover = number != manifest.checkpointNumber
             case nil: isLeftover = StoreFiles.isTemporary(name)
             default: isLeftover = false
             }

@@ -69,15 +69,24 @@ struct StoreLoader {
         }
     }
 
+    /// The checkpoint that the manifest names, or its mirror when that is damaged.
     func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
-        let path = directory.appending(StoreFiles.name(.checkpoint, manifest.checkpointNumber))
+        do throws(StoreError) { return try readCheckpoint(manifest, .checkpoint) } catch {
+            guard error.code != .unsupportedVersion, var mirror = try? readCheckpoint(manifest, .mirror) else { throw error }
+            mirror.damage = error
+            return mirror
+        }
+    }
+
+    private func readCheckpoint(_ manifest: Manifest, _ kind: FileHeader.Kind) throws(StoreError) -> Checkpoint {
+        let path = directory.appending(StoreFiles.name(kind, manifest.checkpointNumber))
         let file = try openNamed(path, .readOnly, "the checkpoint")
         let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
             try file.map(length: try file.size())
         }
         defer { withExtendedLifetime(mapping) {} }
         let header = try header(
-            of: mapping.bytes, path: path, kind: .checkpoint, number: manifest.checkpointNumber,
+            of: mapping.bytes, path: path, kind: kind, number: manifest.checkpointNumber,
             identity: manifest.identity)
         do throws(DecodingFailure) {
             return try CheckpointDecoder.decode(

@@ -48,7 +48,7 @@ struct CheckpointJob: Sendable {
     ///
     /// What the writer's state came to need since is needed by this state too, or is in a segment from the position on.
     private func removeObsolete(checkpoint: UInt64) -> Set<UInt32> {
-        try? files.remove(files.path(.checkpoint, checkpoint))
+        for kind in [FileHeader.Kind.checkpoint, .mirror] { try? files.remove(files.path(kind, checkpoint)) }
         let needed = LogUse(committed.state).segments
         return Set(segments.filter { $0 < position.segment && needed[$0] == nil && remove(segment: $0) })
     }

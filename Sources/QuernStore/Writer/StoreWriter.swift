@@ -42,9 +42,11 @@ struct StoreWriter: Sendable {
         manifest = recovered.manifest
         reserve = recovered.reserve
         segments = recovered.segments
+        // One that was damaged is made anew as soon as there is something to write.
+        let isDue = recovered.report.checkpointDamage != nil
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
-            replayed: UInt64(recovered.report.replayedBytes))
+            replayed: isDue ? .max : UInt64(recovered.report.replayedBytes))
     }
 
     mutating func run() {

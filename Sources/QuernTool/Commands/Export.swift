@@ -68,6 +68,7 @@ struct Export: ToolCommand {
         var writer = ExchangeWriter(to: output)
         defer { output = writer.output }
         if source.isDamaged { writer.output.noteFinding() }
+        for finding in source.spared { writer.output.finding(finding.line) }
         let contents = try source.tellContents(for: .look, "export", progress) { try $0.tell(&writer) }
         for loss in contents.losses { writer.output.finding(Printable.text(loss.line)) }
     }
@@ -75,7 +76,7 @@ struct Export: ToolCommand {
     private func exportChildren(
         of parent: TaskID, _ source: OfflineStore, _ output: inout Output
     ) throws {
-        for finding in source.findings where finding.severity == .damage { output.finding(finding.line) }
+        for finding in source.findings where finding.severity >= .spared { output.finding(finding.line) }
         if parent != .none, !source.isLive(parent), !source.isParent(parent) {
             throw ToolError(.findings, "task \(parent) has no children here, and is not live")
         }

@@ -44,6 +44,7 @@ struct Salvage {
 
     func run(_ label: String, into output: inout Output) throws {
         let source = try OfflineStore.read(at: store)
+        for finding in source.spared { output.warn(finding.line) }
         let contents = try source.tellContents(for: purpose, label, progress) { contents in
             try StoreBuilder.build(at: into, fileSystem: InterruptibleFileSystem()) { try contents.tell(&$0) }
         }

@@ -62,7 +62,7 @@ struct Verify: ToolCommand {
         }
         table.add("live tasks", .number(found.liveTasks))
         if !found.isQuick { table.add("segments read", .text(Numbers.bytes(found.bytes))) }
-        for severity in [StoreFinding.Severity.damage, .torn, .note] {
+        for severity in [StoreFinding.Severity.damage, .spared, .torn, .note] {
             let count = found.findings.count { $0.severity == severity }
             if count > 0 || severity == .damage { table.add([Table.Cell(severity.name), .number(count)]) }
         }
@@ -96,6 +96,7 @@ extension StoreFinding.Severity {
     var name: String {
         switch self {
         case .damage: "damage"
+        case .spared: "spared"
         case .torn: "torn"
         case .note: "note"
         }
@@ -104,6 +105,7 @@ extension StoreFinding.Severity {
     fileprivate var colour: Style.Colour {
         switch self {
         case .damage: .red
+        case .spared: .yellow
         case .torn: .yellow
         case .note: .dim
         }

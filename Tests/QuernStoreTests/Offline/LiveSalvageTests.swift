@@ -17,6 +17,7 @@ struct LiveSalvageTests {
         let checkpoint = try #require(intact.checkpointFile)
         var walk = FrameWalk(
             checkpoint, segment: UInt32(truncatingIfNeeded: checkpoint.number), seed: intact.identity.seed)
+        try files.remove(OfflineFixture.store.appending(StoreFiles.name(.mirror, checkpoint.number)))
         var frames = 0
         while case .frame(let frame)? = try walk.next() {
             frames += 1
@@ -39,6 +40,7 @@ struct LiveSalvageTests {
         let expected = try CollectedContents(of: &contents)
         let checkpoint = try #require(intact.checkpointFile)
         let path = OfflineFixture.store.appending(checkpoint.name)
+        try fixture.files.remove(OfflineFixture.store.appending(StoreFiles.name(.mirror, checkpoint.number)))
         let logs = intact.raw.files(.log).map(\.number)
         let isLogWhole = logs.first == 1 && logs.last == UInt64(logs.count)
         var random = SeededGenerator(seed: seed)
@@ -60,8 +62,10 @@ struct LiveSalvageTests {
         _ = try CompactionInPlace(
             of: OfflineFixture.store, fileSystem: files, configuration: OfflineFixture.configuration
         ).run()
-        let checkpoint = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files).checkpointFile
-        try files.remove(OfflineFixture.store.appending(try #require(checkpoint).name))
+        let store = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files)
+        for file in store.raw.files(.checkpoint) + store.raw.files(.mirror) {
+            try files.remove(OfflineFixture.store.appending(file.name))
+        }
         let contents = try OfflineContents(
             of: try OfflineStore.read(at: OfflineFixture.store, fileSystem: files), for: .salvage)
         #expect(contents.losses.contains { $0.what.hasPrefix("the name of label 1 is lost") })
@@ -100,7 +104,7 @@ struct LiveSalvageTests {
     }
 
     /// So much, each task in a run of its own, that a checkpoint has several frames.
-    private static func makeManyTasks(on files: SimulatedFileSystem) async throws {
+    static func makeManyTasks(on files: SimulatedFileSystem) async throws {
         var configuration = OfflineFixture.configuration
         configuration.logSegmentBytes = 256 << 10
         let store = try await MemoStore.open(

@@ -133,6 +133,7 @@ struct StoreBuilderTests {
         let files = fixture.files
         _ = try OfflineFixture.build("/new", on: files)
         try files.remove("/new/checkpoint-0000000001")
+        try files.remove("/new/mirror-0000000001")
         let salvage = try OfflineFixture.build("/salvaged", of: "/new", on: files, for: .salvage)
         #expect(salvage.losses.count == 1)
         var facts = try await OfflineFixture.facts(of: "/salvaged", on: files)

@@ -47,7 +47,7 @@ struct VerifyDamageTests {
     func flips(share: Int) async throws {
         let fixture = try await OfflineFixture.random(seed: UInt64(40 + share), closes: share % 2 == 0, steps: 18)
         let names = try Self.names(fixture)
-        #expect(Set(names.map { $0.prefix(3) }).isSuperset(of: ["MAN", "che", "ind", "log"]))
+        #expect(Set(names.map { $0.prefix(3) }).isSuperset(of: ["MAN", "che", "mir", "ind", "log"]))
         var random = SeededGenerator(seed: UInt64(share))
         for number in 0..<(Self.flips / Self.shares) {
             let name = names[number % names.count]

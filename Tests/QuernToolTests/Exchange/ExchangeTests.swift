@@ -94,11 +94,24 @@ struct ExchangeTests {
     func damaged() throws {
         let sample = try SampleStore(seed: 6)
         let healthy = try Self.run(["export", sample.path.string]).output.text
-        let checkpoint = try #require(try PosixFileSystem().list(sample.path).first { $0.hasPrefix("checkpoint") })
-        let url = URL(filePath: sample.path.appending(checkpoint).string)
-        var bytes = try Data(contentsOf: url)
-        bytes[bytes.count - 20] ^= 1
-        try bytes.write(to: url)
+        let names = try PosixFileSystem().list(sample.path)
+        let checkpoint = try #require(names.first { $0.hasPrefix("checkpoint") })
+        let mirror = try #require(names.first { $0.hasPrefix("mirror") })
+        func damage(_ name: String) throws -> (URL, Data) {
+            let url = URL(filePath: sample.path.appending(name).string)
+            var bytes = try Data(contentsOf: url)
+            bytes[bytes.count - 20] ^= 1
+            try bytes.write(to: url)
+            return (url, bytes)
+        }
+        let (url, bytes) = try damage(checkpoint)
+        let spared = try Self.run(["export", sample.path.string])
+        #expect(spared.status == 1 && spared.output.text == healthy)
+        #expect(spared.output.warnings.contains { $0.contains("its mirror tells the same") })
+        let whole = sample.directory.path.appending("whole").string
+        let spare = try Self.run(["repair", sample.path.string, "--into", whole])
+        #expect(spare.status == 0 && spare.output.warnings == spared.output.warnings)
+        _ = try damage(mirror)
         let exported = try Self.run(["export", sample.path.string])
         #expect(exported.status == 1 && !exported.output.warnings.isEmpty)
         let into = sample.directory.path.appending("repaired").string

@@ -181,7 +181,7 @@ private struct StoreRewriting: StoreSink {
         for name in (try? files.fileSystem.list(files.directory)) ?? [] {
             let isOld =
                 switch StoreFiles.parse(name) {
-                case (.checkpoint, let number)?: number == checkpoint
+                case (.checkpoint, let number)?, (.mirror, let number)?: number == checkpoint
                 case (.index, let number)?: !named.contains(number)
                 case (.log, let number)?:
                     number < UInt64(log.position.segment) && needed[UInt32(truncatingIfNeeded: number)] == nil

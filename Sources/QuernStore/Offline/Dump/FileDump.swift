@@ -162,7 +162,7 @@ package struct FileDump {
         let records = RecordDump(redacts: options.redacts)
         switch header.kind {
         case .commit, .part, .state:
-            records.emit(body, ofCheckpoint: header.kind == .state || kind == .checkpoint, emit)
+            records.emit(body, ofCheckpoint: header.kind == .state || kind == .checkpoint || kind == .mirror, emit)
         case .block, .sharedBlocks: records.emitBlocks(body, emit)
         case .directory: records.emitEntries(body, emit)
         case .manifest: records.emitManifest(body, emit)

@@ -16,6 +16,7 @@ enum LeftoverCheck {
         for file in store.raw.files {
             switch file.kind {
             case .checkpoint where file.number != checkpoint.number,
+                .mirror where file.number != checkpoint.number,
                 .index where !counting.contains(file.number):
                 context.note(file.name, "does not count", "the next writer removes it")
             default: break

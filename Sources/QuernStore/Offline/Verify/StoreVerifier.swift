@@ -60,6 +60,7 @@ package struct StoreVerifier {
             // What is missing was told where it is missing.
             if !context.findings.contains(where: { $0.severity == .damage }) { live.run() }
         }
+        MirrorCheck.run(context)
         LeftoverCheck.run(context)
         let (rows, blocks) = context.totals
         return StoreVerification(
@@ -102,5 +103,5 @@ package struct StoreVerification: Sendable {
     package var isQuick: Bool
 
     /// Whether something that was written is not there as it was.
-    package var isDamaged: Bool { findings.contains { $0.severity == .damage } }
+    package var isDamaged: Bool { findings.contains { $0.severity >= .spared } }
 }
