@@ -73,10 +73,10 @@ extension LifeReference {
             concurrency[scope].map { count(rest.running, in: scope) >= $0 } ?? false
         }
         if isFull { return nil }
+        if detail.crashes > 0, !rest.suspects.isEmpty { return nil }
         if let scope = script.scopes().first(where: { rates[$0] != nil }) {
             return rest.nextDue == nil ? "the rate of \(scope) never fills" : nil
         }
-        if detail.crashes > 0, !rest.suspects.isEmpty { return nil }
         return "it is ready"
     }
 

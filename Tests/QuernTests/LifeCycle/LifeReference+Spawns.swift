@@ -90,10 +90,16 @@ extension LifeReference {
         if mayRepeat(script) { return .max }
         guard let old = tasks[parent]?.redrives else { return 1 }
         let again = reruns(of: old)
-        // A spawner that was cancelled after its execute had committed begins anew, and spawns it anew.
+        // A spawner that was cancelled after its execute had committed, here or in a tree that was redriven before,
+        // begins anew, and spawns it anew.
+        let hasSpawned = ([old] + redriven(by: old)).contains { tree in
+            tasks[tree]?.children.contains {
+                tasks[$0.id]?.number == script.spawner && tasks[$0.id]?.isAdvanced == true
+            } ?? false
+        }
         let spawners = again.count { outcome in
             guard script.way == .sibling, tasks[outcome.id]?.number == script.spawner else { return false }
-            return tasks[outcome.id]?.isAdvanced == true && redriven(inPlaceOf: outcome.id) == nil
+            return hasSpawned && redriven(inPlaceOf: outcome.id) == nil
         }
         return max(1, again.count { tasks[$0.id]?.number == script.number }) + spawners
     }
