@@ -177,7 +177,7 @@ struct OfflineReplay {
         findings.append(
             StoreFinding(
                 .torn, file.name, at: range.lowerBound, "\(range.count) bytes of a write that was cut short",
-                "it was never acknowledged"))
+                "nobody was told that it is on disk"))
     }
 
     // MARK: Applying

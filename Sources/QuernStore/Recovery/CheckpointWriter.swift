@@ -8,7 +8,7 @@ struct CheckpointWriter {
     let files: StoreFiles
     let manifest: ManifestFile
 
-    /// Returns the checkpoint's size. After an error the one before still counts, and is still there.
+    /// Returns how many bytes were written. After an error the one before still counts, and is still there.
     ///
     /// The log up to `position` must be durable, and so must the index.
     func write(
@@ -19,7 +19,7 @@ struct CheckpointWriter {
         try files.put(files.header(.checkpoint, number: number)) { (file) throws(FileError) in
             try encoder.encode(state: state, index: index, position: position, to: file)
         }
-        try mirror(number, length: Int(encoder.position))
+        let mirrored = try mirror(number, length: Int(encoder.position))
         let checksum = encoder.checksum
         try manifest.update {
             $0.checkpointNumber = number
@@ -27,11 +27,11 @@ struct CheckpointWriter {
             $0.isClean = isClean
             $0.newestLog = max($0.newestLog, position.segment)
         }
-        return encoder.position
+        return encoder.position + mirrored
     }
 
-    /// Copies a checkpoint to its mirror. Where there is no space for that, there is none.
-    private func mirror(_ number: UInt64, length: Int) throws(FileError) {
+    /// Copies a checkpoint to its mirror. Where there is no space for that, there is none. Returns what was written.
+    private func mirror(_ number: UInt64, length: Int) throws(FileError) -> UInt64 {
         do throws(FileError) {
             let source = try files.fileSystem.open(files.path(.checkpoint, number), .readOnly)
             try files.put(files.header(.mirror, number: number)) { (file) throws(FileError) in
@@ -40,7 +40,8 @@ struct CheckpointWriter {
                     try file.synchronize()
                 }
             }
-        } catch where error.isNoSpace {}
+            return UInt64(length)
+        } catch where error.isNoSpace { return 0 }
     }
 
     /// Synced one by one, as those of the checkpoint are.

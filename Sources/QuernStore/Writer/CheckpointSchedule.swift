@@ -24,7 +24,7 @@ struct CheckpointSchedule {
         case logGrew(to: UInt64)
         /// What changed beside the log must count soon.
         case requested
-        /// The checkpoint that began ended, well or not; its size when it was written.
+        /// The checkpoint that began ended, well or not; how much it wrote, when it was written.
         case finished(bytes: UInt64?)
         case close
     }
@@ -43,7 +43,7 @@ struct CheckpointSchedule {
     private(set) var dueAt: UInt64
     private let interval: UInt64
     private var logBytes: UInt64 = 0
-    /// A checkpoint waits for as much log as it has itself, so that checkpoints never write more than the log does.
+    /// A checkpoint waits for as much log as the last one wrote, so that checkpoints never write more than the log does.
     private var lastBytes: UInt64 = 0
 
     /// - Parameter replayed: bytes of log that are behind the last checkpoint already.

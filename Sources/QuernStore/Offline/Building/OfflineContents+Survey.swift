@@ -21,7 +21,10 @@ extension OfflineContents {
         try look()
         if !holes.isEmpty || purpose == .rebuiltIndex { try readOldLog() }
         if !log.isEmpty { try look() }
-        liveTasksFromLog = UInt64(adopted.count { store.state.live.contains($0) })
+        // Without a checkpoint the log tells of all.
+        liveTasksFromLog =
+            store.base == nil
+            ? UInt64(store.state.live.count) : UInt64(adopted.count { store.state.live.contains($0) })
         for entry in store.state.live.runs where entry.live != 0 {
             store.state.nextID = max(store.state.nextID, entry.run.firstID.rawValue + UInt64(entry.run.count))
         }
