@@ -145,9 +145,9 @@ extension LifeReference {
         if record.dependencies.isEmpty, script.waits { return onFailure == policy || onCancel == policy }
         let named = script.options.dependencies.map(\.task)
         return (record.dependencies.isEmpty ? named : record.dependencies).contains { task in
-            guard let other = tasks[task], let kind = other.outcome?.kind, !other.isDropped else {
-                return onFailure == policy
-            }
+            guard let other = tasks[task], let kind = other.outcome?.kind else { return onFailure == policy }
+            // It may have been asked for before its tree was dropped, or behind that.
+            if other.isDropped, onFailure == policy { return true }
             if kind == .completed { return false }
             return (kind.isFailure ? onFailure : onCancel) == policy
         }
