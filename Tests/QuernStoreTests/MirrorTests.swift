@@ -38,7 +38,8 @@ struct MirrorTests {
             at: OfflineFixture.store, configuration: OfflineFixture.configuration, fileSystem: files)
     }
 
-    @Test("S6: a damaged, cut or missing checkpoint costs nothing, is told, and is made anew", arguments: [true, false])
+    @Test(
+        "S6: a damaged, cut or missing checkpoint costs nothing, is told, and is made anew", arguments: [true, false])
     func checkpointIsDamaged(closes: Bool) async throws {
         let patient = try await Patient.random(seed: 71, closes: closes)
         let (path, size) = (patient.checkpoint, patient.size(patient.checkpoint))
@@ -58,7 +59,8 @@ struct MirrorTests {
         var told = 0
         for (name, damage) in damages {
             let files = try patient.damaged(damage)
-            let found = try StoreVerifier.verify(at: OfflineFixture.store, fileSystem: files, options: .init(threads: 1))
+            let found = try StoreVerifier.verify(
+                at: OfflineFixture.store, fileSystem: files, options: .init(threads: 1))
             #expect(!found.findings.contains { $0.severity == .damage }, "\(name): \(found.findings)")
             told += found.isDamaged ? 1 : 0
             let store = try await Self.open(files)

@@ -41,7 +41,7 @@ struct CheckpointWriter {
                 }
             }
             return UInt64(length)
-        } catch where error.isNoSpace { return 0 }
+        } catch  where error.isNoSpace { return 0 }
     }
 
     /// Synced one by one, as those of the checkpoint are.

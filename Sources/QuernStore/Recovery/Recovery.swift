@@ -52,7 +52,8 @@ struct Recovery {
             let size = try wrapping("cannot read a file") { () throws(FileError) in
                 try fileSystem.open(path, .readOnly).size()
             }
-            guard number == 1, kind == .checkpoint || kind == .mirror || (kind == .log && size <= FileHeader.size) else {
+            guard number == 1, kind == .checkpoint || kind == .mirror || (kind == .log && size <= FileHeader.size)
+            else {
                 throw StoreError(.damaged, "the manifest is missing", file: path)
             }
         }

@@ -16,8 +16,8 @@ public struct RecoveryReport: Sendable, Equatable {
     /// The segment with the torn bytes.
     public var tornFile: FilePath?
 
-    /// What was wrong with the checkpoint, whose mirror was read in its place: nothing is lost. The next checkpoint makes
-    /// both anew.
+    /// What was wrong with the checkpoint, whose mirror was read in its place: nothing is lost. The next checkpoint
+    /// makes both anew.
     public var checkpointDamage: StoreError?
 
     /// A report of nothing.

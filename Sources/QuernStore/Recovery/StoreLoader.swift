@@ -72,7 +72,9 @@ struct StoreLoader {
     /// The checkpoint that the manifest names, or its mirror when that is damaged.
     func readCheckpoint(_ manifest: Manifest) throws(StoreError) -> Checkpoint {
         do throws(StoreError) { return try readCheckpoint(manifest, .checkpoint) } catch {
-            guard error.code != .unsupportedVersion, var mirror = try? readCheckpoint(manifest, .mirror) else { throw error }
+            guard error.code != .unsupportedVersion, var mirror = try? readCheckpoint(manifest, .mirror) else {
+                throw error
+            }
             mirror.damage = error
             return mirror
         }

@@ -43,7 +43,7 @@ struct CheckpointSchedule {
     private(set) var dueAt: UInt64
     private let interval: UInt64
     private var logBytes: UInt64 = 0
-    /// A checkpoint waits for as much log as the last one wrote, so that checkpoints never write more than the log does.
+    /// A checkpoint waits for as much log as the last one wrote: so checkpoints never write more than the log does.
     private var lastBytes: UInt64 = 0
 
     /// - Parameter replayed: bytes of log that are behind the last checkpoint already.

@@ -11,10 +11,10 @@ struct Verify: ToolCommand {
             children, tasks or payloads are concerned. A store in use can be verified: nothing is written or locked, \
             and a write that is under way is no damage.
 
-            A finding is damage when something that was written is not there as it was; spared when that is so and a \
-            second copy tells the same, as the mirror of a checkpoint does; torn when a write was cut short that nobody \
-            was told is on disk, as a crash leaves it; a note when nothing is wrong, such as a file that the next \
-            writer removes. Damage and what was spared change the exit status.
+            A finding is damage when something that was written is not there as it was; spared when that is so and \
+            a second copy tells the same, as the mirror of a checkpoint does; torn when a write was cut short that \
+            nobody was told is on disk, as a crash leaves it; a note when nothing is wrong, such as a file that the \
+            next writer removes. Damage and what was spared change the exit status.
 
             Exit status: 0 when nothing is damaged, 1 when something is, 3 when the store cannot be read at all.
 
