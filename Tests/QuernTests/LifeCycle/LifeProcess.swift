@@ -125,8 +125,9 @@ final class LifeProcess: Sendable {
     private var isSettled: Bool {
         // A process that has not begun to run may be over as well.
         if core.read({ $0.phase == .idle }) { return isOver }
-        let hanging = stage.hanging.count
         return core.read { state in
+            // Counted while no pull can come or go: one that ended would be taken for the next one.
+            let hanging = stage.hanging.count
             if state.failure != nil || state.phase == .stopping || state.phase == .stopped { return true }
             let dispatcher = state.dispatcher
             guard state.phase == .running, dispatcher.uncommittedTransactions == state.stalled.count,
