@@ -104,6 +104,7 @@ struct LifeModel {
         configuration.scheduler.store = store
         var reference = LifeReference()
         reference.isExact = !runsBeside
+        reference.mayPreempt = configuration.scheduler.preemption != nil
         reference.allPlaces = configuration.scheduler.concurrency
         reference.crashLimit = Int(configuration.scheduler.crashLimit ?? 0)
         world = LifeWorld(reference)

@@ -44,12 +44,12 @@ extension LifeReference {
             checkStart(call)
         }
         // One that was interrupted at the moment when it failed may have been given back.
-        let isRepeated = !isExact && call.attempt <= record.failures
+        let isRepeated = !countsAttempts && call.attempt <= record.failures
         if call.now < record.notBefore, !isRepeated {
             isWrong("its next attempt is due at \(record.notBefore.rawValue)")
         }
         let next = record.failures + 1
-        if isExact ? call.attempt != next : call.attempt > next || call.attempt + 1 < next {
+        if countsAttempts ? call.attempt != next : call.attempt > next || call.attempt + 1 < next {
             isWrong("\(record.failures) attempts failed")
         }
         if let scope = isHeldBack(call.script, at: call.now) { isWrong("\(scope) is paused") }

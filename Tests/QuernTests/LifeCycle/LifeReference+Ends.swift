@@ -67,7 +67,7 @@ extension LifeReference {
         }
         // What `execute` returned may have come behind the cancel, and counts as one more attempt of it then.
         let failures = record.isAdvanced ? record.failures : max(record.failures, record.executeFailures)
-        if isExact, outcome.attempts > failures + 1 { isWrong("\(failures) attempts failed") }
+        if countsAttempts, outcome.attempts > failures + 1 { isWrong("\(failures) attempts failed") }
     }
 
     private func checkCompleted(

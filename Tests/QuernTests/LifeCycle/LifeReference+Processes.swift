@@ -52,7 +52,7 @@ extension LifeReference {
             record.failures = 0
         } else {
             let isWrong = wasClean ? detail.attempts != record.failures : detail.attempts > record.failures
-            if isWrong, isExact, record.isSeen {
+            if isWrong, countsAttempts, record.isSeen {
                 report("\(describe(id)) was tried \(record.failures) times, and begins with \(detail.attempts)")
             }
             if detail.attempts < record.durableFailures { report("\(describe(id)) has lost an attempt") }

@@ -90,18 +90,22 @@ extension LifeReference {
         if mayRepeat(script) { return .max }
         guard let old = tasks[parent]?.redrives else { return 1 }
         let again = reruns(of: old)
-        // A spawner that was cancelled after its execute had committed, here or in a tree that was redriven before,
-        // begins anew, and spawns it anew.
+        return max(1, again.count { tasks[$0.id]?.number == script.number }) + repeats(of: script, below: old)
+    }
+
+    /// How often what redrives a task spawns a script anew that runs again by itself, too: a spawner that was cancelled
+    /// after its execute had committed, here or in a tree that was redriven before, begins anew.
+    private func repeats(of script: Script, below old: TaskID) -> Int {
+        guard script.way == .sibling, let spawner = script.spawner.flatMap({ scripts[$0] }) else { return 0 }
         let hasSpawned = ([old] + redriven(by: old)).contains { tree in
             tasks[tree]?.children.contains {
-                tasks[$0.id]?.number == script.spawner && tasks[$0.id]?.isAdvanced == true
+                tasks[$0.id]?.number == spawner.number && tasks[$0.id]?.isAdvanced == true
             } ?? false
         }
-        let spawners = again.count { outcome in
-            guard script.way == .sibling, tasks[outcome.id]?.number == script.spawner else { return false }
-            return hasSpawned && redriven(inPlaceOf: outcome.id) == nil
+        let anew = reruns(of: old).count {
+            hasSpawned && tasks[$0.id]?.number == spawner.number && redriven(inPlaceOf: $0.id) == nil
         }
-        return max(1, again.count { tasks[$0.id]?.number == script.number }) + spawners
+        return anew + repeats(of: spawner, below: old)
     }
 
     /// A child that runs again redrives the old one when that had come to its own children, and else runs anew.

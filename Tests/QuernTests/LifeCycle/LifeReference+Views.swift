@@ -95,7 +95,7 @@ extension LifeReference {
         let (attempts, failures) = (detail.attempts, tasks[id]?.failures ?? 0)
         // What waits for space is not there yet.
         let isAsTold = isStalled ? attempts <= failures : attempts == failures
-        if isExact, !isAsTold, tasks[id]?.isRunning != true {
+        if countsAttempts, !isAsTold, tasks[id]?.isRunning != true {
             report("\(describe(id)) was tried \(attempts) times, not \(failures): \(view.errors[id] as Any)")
         }
         tasks[id]?.durableFailures = attempts

@@ -100,6 +100,10 @@ struct LifeReference: Sendable {
     var allPlaces = 1
     /// Whether one thing happens after the other, so that each step has one result.
     var isExact = true
+    /// Whether a task that is submitted may interrupt one that runs, which may have failed just now.
+    var mayPreempt = false
+    /// Whether it is known of each call whether it counts.
+    var countsAttempts: Bool { isExact && !mayPreempt }
     /// Tasks with an outcome when the process began.
     var endedBefore: UInt64 = 0
     var retries: UInt64 = 0
