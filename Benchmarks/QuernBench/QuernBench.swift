@@ -18,7 +18,7 @@ struct QuernBench: AsyncParsableCommand {
             Callers.self, Open.self,
             Segments.self,
             Compact.self, Memory.self, Opening.self, Tasks.self, Pending.self, Fold.self,
-            EndToEnd.self, Loading.self, Reopening.self,
+            EndToEnd.self, Loading.self, Reopening.self, Dying.self, Restarting.self,
         ],
         defaultSubcommand: Compare.self)
 }

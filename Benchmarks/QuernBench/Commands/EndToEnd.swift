@@ -47,7 +47,7 @@ struct EndToEnd: AsyncParsableCommand {
             storeAt: directory.appending("store"), configuration: configuration
         ) {
             $0.register(NoOperation())
-            $0.register(FanOut { duration in finalizing.withLock { $0 = duration } })
+            $0.register(FanOut(whenFinalized: { duration in finalizing.withLock { $0 = duration } }))
         }
         async let service: Void = scheduler.run()
         fileSystem.takeTrace()

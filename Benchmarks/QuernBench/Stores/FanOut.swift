@@ -20,6 +20,8 @@ struct NoOperation: TaskHandler {
 struct FanOut: OrchestratorHandler {
     /// Told how long the adding up took.
     var whenFinalized: @Sendable (Duration) -> Void = { _ in }
+    /// Called before that.
+    var whenFinalizing: @Sendable () -> Void = {}
 
     /// What its children have beside a payload.
     enum Shape: String, Codable, ExpressibleByArgument, CaseIterable {
@@ -85,6 +87,7 @@ struct FanOut: OrchestratorHandler {
     private static func key(_ number: Int) -> String { "/srv/data/\(number)" }
 
     func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> Work.Memo {
+        whenFinalizing()
         var memo = Work.Memo(sum: 0)
         let duration = try timed {
             memo = try context.reduceMemos(of: NoOperation.Work.self, into: memo) { $0.sum += $1.discovered }

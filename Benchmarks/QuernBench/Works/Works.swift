@@ -26,6 +26,9 @@ enum Works {
             EndToEndWork(suffix: "100k", children: 100_000, hasFinalize: true, hasPeer: true),
             EndToEndWork(suffix: "1m", children: 1_000_000, hasFinalize: true, hasPeer: true),
             EndToEndWork(suffix: "10m", children: 10_000_000, hasFinalize: true, hasPeer: false),
+            RestartWork(suffix: "10k", children: 10_000),
+            RestartWork(suffix: "1m", children: 1_000_000),
+            RestartWork(suffix: "10m", children: 10_000_000),
             LargeStoreWork(suffix: "10m", children: 10_000_000),
         ]
         return isQuick ? always : always + more
