@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernTesting
+import SystemPackage
 
 /// From the start of a process, after a kill, to the first call of a handler: with half of the children still to run,
 /// and with all of them ended and `finalize` under way. Files are in the page cache.
