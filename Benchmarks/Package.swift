@@ -9,6 +9,7 @@ let package = Package(
         .package(name: "quern", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // The peers, as the system has them: `make bench-prerequisites` installs what is missing.
@@ -35,6 +36,7 @@ let package = Package(
                 .product(name: "Quern", package: "quern"),
                 .product(name: "QuernStore", package: "quern"),
                 .product(name: "QuernTesting", package: "quern"),
+                .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -20,7 +20,10 @@ struct EndToEnd: AsyncParsableCommand {
         switch engine {
         case .quern: result = try await scheduled(directory.path)
         default:
-            let run = try NaiveScheduler(directory.path.appending("tasks.sqlite")).run(children: children)
+            let file = directory.path.appending("tasks.sqlite")
+            let run =
+                engine == .grdb
+                ? try GRDBScheduler(file).run(children: children) : try NaiveScheduler(file).run(children: children)
             result = Result(
                 seconds: run.duration.inSeconds, finalizing: run.finalizing.inSeconds, peak: ProcessMemory.peak,
                 limit: 0, sum: run.sum)

@@ -56,6 +56,10 @@ enum EngineName: String, CaseIterable, Sendable {
     case sqliteBest = "sqlite-best"
     case sqliteBatch = "sqlite-batch"
     case sqliteTasks = "sqlite-tasks"
+    case grdb
+
+    /// Those that keep what they are told; the others are schedulers alone.
+    static let stores = allCases.filter { $0 != .grdb }
 
     /// Opens the store in a directory that exists, or creates it there.
     ///
@@ -71,6 +75,7 @@ enum EngineName: String, CaseIterable, Sendable {
         case .sqliteBest: try SQLiteEngine(directory, hasLargeMemos ? .bestOfLargeMemos : .best, synced: synced)
         case .sqliteBatch: try SQLiteEngine(directory, .batch, synced: synced)
         case .sqliteTasks: try SQLiteEngine(directory, .tasks, synced: synced)
+        case .grdb: throw EngineFailure(rawValue, "open", "takes part in end-to-end alone")
         }
     }
 
@@ -78,7 +83,7 @@ enum EngineName: String, CaseIterable, Sendable {
     var sharesSyncs: Bool { self == .quern || self == .rocksdb || self == .leveldb }
 
     /// Whether ten million children take minutes.
-    var isSlow: Bool { self == .sqliteBatch || self == .sqliteTasks }
+    var isSlow: Bool { self == .sqliteBatch || self == .sqliteTasks || self == .grdb }
 }
 
 /// An engine said no, or found something else than was put in.

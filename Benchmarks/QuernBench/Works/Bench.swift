@@ -22,7 +22,7 @@ struct Bench {
     /// neighbour left it. A quick run lets the slow ones take part in the first round alone.
     ///
     /// - Parameter candidates: who can do the work at all.
-    func engines(inRound round: Int, among candidates: [EngineName] = EngineName.allCases) -> [EngineName] {
+    func engines(inRound round: Int, among candidates: [EngineName] = EngineName.stores) -> [EngineName] {
         let taking = engines.filter { candidates.contains($0) && !(isQuick && round > 0 && $0.isSlow) }
         guard !taking.isEmpty else { return [] }
         let shift = round % taking.count

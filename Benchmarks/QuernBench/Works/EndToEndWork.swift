@@ -10,7 +10,7 @@ struct EndToEndWork: Work {
     /// Whether the slow scheduler takes part: once, where it takes a minute.
     var hasPeer: Bool
 
-    static let engines: [EngineName] = [.quern, .sqliteTasks]
+    static let engines: [EngineName] = [.quern, .sqliteTasks, .grdb]
 
     private var whole: String { "end-to-end-\(suffix)" }
     private var finalize: String { "finalize-\(suffix)" }

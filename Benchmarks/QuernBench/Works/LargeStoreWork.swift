@@ -28,7 +28,7 @@ struct LargeStoreWork: Work {
 
     func run(_ bench: Bench) async throws {
         var table = SampleTable()
-        let candidates = bench.areEnginesChosen ? EngineName.allCases : Self.engines
+        let candidates = bench.areEnginesChosen ? EngineName.stores : Self.engines
         for round in 0..<bench.rounds {
             for engine in bench.engines(inRound: round, among: candidates) { try turn(engine, bench, into: &table) }
             guard bench.wants(name(.scan)) else { continue }
