@@ -21,10 +21,11 @@ DEBUG := .build
 RELEASE := .build-release
 BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
+MICRO := .build-micro
 RESULTS := $(BENCHMARKS)/results
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-build bench-prerequisites compare \
+.PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-micro bench-build bench-prerequisites compare \
     soak life simulate manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
@@ -80,6 +81,10 @@ bench-guard: bench-build ## Say which figures got worse than Benchmarks/baseline
 bench-store: bench-build ## Measure the store alone, in more detail (ARGS='scan --help' for one benchmark)
 	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
 	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
+
+bench-micro: prerequisites ## Measure inner loops by themselves, with their spread (ARGS='--filter Codec.*')
+	@swift package --package-path Benchmarks/Micro --scratch-path $(MICRO) --disable-sandbox benchmark \
+	    --no-progress $(ARGS)
 
 bench-build: bench-prerequisites
 	@# Of packages that this one depends on the package manager sees new files only when it plans anew.

@@ -27,6 +27,7 @@ struct RestartWork: Work {
             }
         }
         try bench.results.add(
-            table.sorted(names), title: "\(children.text) no-op children, killed: from the next start to the first call\n")
+            table.sorted(names),
+            title: "\(children.text) no-op children, killed: from the next start to the first call\n")
     }
 }
