@@ -29,6 +29,8 @@ public struct StoreInspection: Sendable {
     public var indexSegments: [File]
     /// Bytes of log behind the checkpoint: what the next opening reads.
     public var logBytesAfterCheckpoint: Int
+    /// What was wrong with the checkpoint when its mirror was read in its place.
+    public var checkpointDamage: StoreError?
 
     /// A segment.
     public struct File: Sendable, Equatable {
@@ -64,6 +66,7 @@ public struct StoreInspection: Sendable {
         openings = manifest.epoch
         wasClosedInOrder = manifest.isClean
         self.checkpoint = manifest.checkpointNumber
+        checkpointDamage = checkpoint.damage
         liveTasks = checkpoint.state.live.count
         liveParents = checkpoint.state.parents.count - 1
         endedRoots = checkpoint.state.parents.status(of: .none)?.counts ?? OutcomeCounts()

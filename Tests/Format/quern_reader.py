@@ -250,7 +250,7 @@ FILE_MAGIC: Final = b"QUERN\x1a\r\n"
 VERSION: Final = 1
 KNOWN_INCOMPATIBLE: Final = 0  # no bits are given out yet
 
-LOG, INDEX, CHECKPOINT, MANIFEST = 1, 2, 3, 4
+LOG, INDEX, CHECKPOINT, MANIFEST, MIRROR = 1, 2, 3, 4, 5
 
 
 class StoreFile:
@@ -350,6 +350,7 @@ KINDS_OF_FILE: Final = {
     LOG: (COMMIT, PART),
     INDEX: (BLOCK, DIRECTORY, SHARED_BLOCKS),
     CHECKPOINT: (STATE, COMMIT),
+    MIRROR: (STATE, COMMIT),
     MANIFEST: (MANIFEST_FRAME,),
 }
 STORED_AS_IS: Final = (BLOCK, DIRECTORY, MANIFEST_FRAME)
@@ -1741,6 +1742,10 @@ def checkpoint_name(number: int) -> str:
     return f"checkpoint-{number:010d}"
 
 
+def mirror_name(number: int) -> str:
+    return f"mirror-{number:010d}"
+
+
 class Files:
     """The files of a store."""
 
@@ -1757,6 +1762,9 @@ class Files:
 
     def checkpoint(self, number: int) -> StoreFile:
         return self.open(checkpoint_name(number), CHECKPOINT, number)
+
+    def mirror(self, number: int) -> StoreFile:
+        return self.open(mirror_name(number), MIRROR, number)
 
     def open(self, name: str, kind: int, number: int) -> StoreFile:
         return StoreFile(name, must_read(self.directory, name), kind, number, self.identity)
@@ -1812,9 +1820,22 @@ def read_file(directory: str, name: str, start: int = 0, end: int | None = None)
         place.fail(f"cannot be read: {error.strerror}")
 
 
+def read_checkpoint(files: Files, manifest: Manifest) -> Checkpoint:
+    """The checkpoint of the manifest, or its mirror when that is whole."""
+    try:
+        return Checkpoint(files.checkpoint(manifest.checkpoint), manifest)
+    except Damage as damage:
+        try:
+            checkpoint = Checkpoint(files.mirror(manifest.checkpoint), manifest)
+        except Damage:
+            raise damage from None
+        print(f"{damage}; its mirror is whole", file=sys.stderr)
+        return checkpoint
+
+
 def read_once(directory: str, manifest: Manifest) -> Contents:
     files = Files(directory, manifest.identity)
-    checkpoint = Checkpoint(files.checkpoint(manifest.checkpoint), manifest)
+    checkpoint = read_checkpoint(files, manifest)
     contents = Restorer(files, checkpoint).restore()
     replay(files, checkpoint.position, manifest.log, contents)
     return contents

@@ -46,14 +46,14 @@ struct MirrorTests {
         var random = SeededGenerator(seed: 71)
         var damages: [(String, (SimulatedFileSystem) throws -> Void)] = [
             ("missing", { try $0.remove(path) }),
+            ("empty", { try $0.truncate(path, to: 0) }),
             ("cut in its header", { try $0.truncate(path, to: 40) }),
+            ("the mirror under its name", { try $0.place($0.contents(patient.mirror) ?? [], at: path) }),
             ("cut in a frame", { try $0.truncate(path, to: size - 9) }),
             ("longer", { try $0.place(($0.contents(path) ?? []) + [1, 2, 3], at: path) }),
         ]
         for _ in 0..<40 {
             let (byte, bit) = (random.below(size), random.below(8))
-            // Another version is not damage.
-            if byte == 9 { continue }
             damages.append(("bit \(bit) of byte \(byte)", { try $0.flipBit(in: path, atByte: byte, bit: bit) }))
         }
         var told = 0
@@ -110,7 +110,7 @@ struct MirrorTests {
         #expect(try files.list(OfflineFixture.store).contains { $0.hasPrefix("mirror-") })
     }
 
-    @Test("S6: of two that are damaged at different places nothing is lost")
+    @Test("S6: of two that are damaged at different places nothing is lost, and a writer refuses them")
     func bothAreDamaged() async throws {
         let files = SimulatedFileSystem()
         try await LiveSalvageTests.makeManyTasks(on: files)
@@ -123,38 +123,115 @@ struct MirrorTests {
         let frames = try Self.frames(of: twins[0], on: files)
         #expect(frames.count >= 4)
         var random = SeededGenerator(seed: 74)
-        for round in 0..<30 {
+        for round in 0..<40 {
             let damaged = files.crash(keeping: .keepAll)
-            // Each frame is whole in one of them. The last one may be cut off.
-            for frame in frames {
-                let path = twins[random.below(2)]
-                let place = frame.lowerBound + random.below(frame.count)
-                if frame == frames.last, random.chance(1, in: 2) {
-                    try damaged.truncate(path, to: place)
+            // Each frame is whole in one of them; each of them is damaged. What is behind a cut is whole in the other.
+            let cut = random.below(2)
+            let cutFrom = random.chance(1, in: 2) ? frames.count : 1 + random.below(frames.count - 1)
+            for (index, frame) in frames.enumerated() {
+                let side = index >= cutFrom ? cut : index == 0 ? 1 - cut : random.below(2)
+                let place = frame.lowerBound + random.below(frame.count - 8)
+                if index > cutFrom { continue }
+                if index == cutFrom {
+                    try damaged.truncate(twins[side], to: random.chance(1, in: 3) ? frame.lowerBound : place)
                 } else {
-                    try damaged.flipBit(in: path, atByte: place, bit: random.below(8))
+                    try damaged.flipBit(in: twins[side], atByte: place, bit: random.below(8))
                 }
             }
+            if random.chance(1, in: 4) { try damaged.flipBit(in: twins[cut], atByte: random.below(100), bit: 1) }
             let store = try OfflineStore.read(at: OfflineFixture.store, fileSystem: damaged)
             #expect(!store.findings.contains { $0.severity == .damage }, "round \(round): \(store.findings)")
+            #expect(Set(store.findings.map(\.file)).count == (try Self.damagedCount(twins, files, damaged)))
             expectSame(try StoreFacts(store), facts, "round \(round)")
         }
     }
 
-    @Test("A full disk does without the mirror, not without the checkpoint (S4)")
-    func withoutSpace() async throws {
+    private static func damagedCount(
+        _ twins: [FilePath], _ files: SimulatedFileSystem, _ damaged: SimulatedFileSystem
+    ) throws -> Int {
+        // One that is whole is taken, and the other is told of.
+        let broken = twins.filter { files.contents($0) != damaged.contents($0) }
+        return broken.count == 2 ? 2 : broken.contains(twins[0]) ? 1 : 0
+    }
+
+    @Test("S4: whatever fails of the mirror's own, the checkpoint counts and the writer goes on", arguments: 0..<4)
+    func mirrorFails(way: Int) async throws {
         let files = SimulatedFileSystem()
+        let store = try await MemoStore.labelled(
+            at: OfflineFixture.store, configuration: OfflineFixture.configuration, fileSystem: files)
         var plan = FaultPlan()
-        plan.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "mirror-")
+        switch way {
+        case 0: plan.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "mirror-")
+        case 1: plan.fail(.synchronize, at: 1, with: .noSpace, .fromThenOn, in: "mirror-")
+        case 2: plan.fail(.write, at: 1, with: .ioError, .fromThenOn, in: "mirror-")
+        default: plan.fail(.rename, at: 1, with: .ioError, .fromThenOn, in: "mirror-")
+        }
         files.faults = plan
+        _ = try await store.append(.spawning(3))
+        try await store.compact()
+        _ = try await store.append(.spawning(2))
+        try await store.close()
+        #expect(files.faultsFired > 0)
+        #expect(try !files.list(OfflineFixture.store).contains { $0.hasPrefix("mirror-") })
+        let found = try StoreVerifier.verify(at: OfflineFixture.store, fileSystem: files, options: .init(threads: 1))
+        #expect(!found.isDamaged, "\(found.findings)")
+        let reopened = try await Self.open(files)
+        #expect(try reopened.recovery.wasClean && StoreFacts(reopened).live.count == 5)
+        try await reopened.close()
+    }
+
+    @Test("S4: a manifest that found no space leaves no mirror that is not its checkpoint's")
+    func manifestFails() async throws {
+        let files = SimulatedFileSystem()
         let store = try await MemoStore.labelled(
             at: OfflineFixture.store, configuration: OfflineFixture.configuration, fileSystem: files)
         _ = try await store.append(.spawning(3))
+        try await store.compact()
+        var plan = FaultPlan()
+        plan.fail(.write, at: 1, with: .noSpace, in: "MANIFEST")
+        files.faults = plan
+        await #expect(throws: StoreError.self) { try await store.compact() }
+        plan = FaultPlan()
+        plan.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "mirror-")
+        files.faults = plan
+        _ = try await store.append(.spawning(2))
         try await store.close()
-        #expect(try !files.list(OfflineFixture.store).contains { $0.hasPrefix("mirror-") })
-        let reopened = try await Self.open(files)
-        #expect(try reopened.recovery.wasClean && StoreFacts(reopened).live.count == 3)
-        try await reopened.close()
+        files.faults = FaultPlan()
+        let found = try StoreVerifier.verify(at: OfflineFixture.store, fileSystem: files, options: .init(threads: 1))
+        #expect(!found.isDamaged, "\(found.findings)")
+    }
+
+    @Test("A checkpoint that cannot be read is one that is damaged", arguments: [true, false])
+    func unreadable(closes: Bool) async throws {
+        let patient = try await Patient.random(seed: 75, closes: closes)
+        let files = patient.files.crash(keeping: .keepAll)
+        var plan = FaultPlan()
+        plan.fail(.read, at: 2, with: .ioError, .fromThenOn, in: "checkpoint-")
+        files.faults = plan
+        let offline = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files)
+        #expect(offline.findings.map(\.severity) == [.spared], "\(offline.findings)")
+        expectSame(try StoreFacts(offline), patient.facts, "offline")
+        let reader = try MemoReader.openBlocking(at: OfflineFixture.store, fileSystem: files)
+        #expect(reader.checkpointDamage != nil)
+        files.faults = FaultPlan()
+        plan = FaultPlan()
+        plan.fail(.read, at: 2, with: .ioError, in: "checkpoint-")
+        files.faults = plan
+        let store = try await Self.open(files)
+        #expect(store.recovery.checkpointDamage != nil)
+        expectSame(try StoreFacts(store), patient.facts, "open")
+        try await store.close()
+    }
+
+    @Test("A copy of a store whose mirror is damaged is whole")
+    func copies() async throws {
+        let patient = try await Patient.random(seed: 76, closes: true)
+        let files = patient.files.crash(keeping: .keepAll)
+        try files.flipBit(in: patient.mirror, atByte: 300, bit: 2)
+        _ = try StoreCopy.run(of: OfflineFixture.store, into: "/copy", isLive: true, fileSystem: files)
+        let found = try StoreVerifier.verify(at: "/copy", fileSystem: files, options: .init(threads: 1))
+        #expect(found.findings.isEmpty, "\(found.findings)")
+        #expect(try files.list("/copy").contains { $0.hasPrefix("mirror-") })
     }
 
     private static func frames(of path: FilePath, on files: SimulatedFileSystem) throws -> [Range<Int>] {

@@ -59,43 +59,70 @@ struct OfflineStoreReader {
         }
     }
 
+    /// From the file or its mirror, whichever is whole; and else from what is whole in either.
     private mutating func readCheckpoint(_ number: UInt64, checksum: UInt32?) {
-        let mirror = raw.file(.mirror, number)
-        if let file = raw.file(.checkpoint, number) { return read(file, mirror: mirror, checksum: checksum) }
         let name = StoreFiles.name(.checkpoint, number)
-        guard let mirror else { return damage(name, "is missing", "what is live is read off the log that is there") }
-        spared(name, "is missing", Self.mirrored)
-        read(mirror, mirror: nil, checksum: checksum)
+        let twins = [raw.file(.checkpoint, number), raw.file(.mirror, number)].compactMap(\.self)
+        let problems = twins.map { problem(of: $0, checksum) }
+        guard let whole = problems.firstIndex(where: { $0 == nil }) else {
+            guard let file = twins.first else {
+                return damage(name, "is missing", "what is live is read off the log that is there")
+            }
+            read([file] + twins.dropFirst())
+            for (twin, problem) in zip(twins, problems) {
+                guard let problem, !store.findings.contains(where: { $0.file == twin.name }) else { continue }
+                spared(
+                    twin.name, at: problem.offset, problem.reason,
+                    twin.consequence("a writer refuses the store; what its frames say is known"))
+            }
+            return
+        }
+        if twins[whole].kind == .mirror {
+            let problem = whole > 0 ? problems[0] : nil
+            spared(
+                name, at: problem?.offset, problem?.reason ?? "is missing",
+                "its mirror tells the same; a writer makes both anew")
+        }
+        read([twins[whole]])
     }
 
-    /// - Parameter mirror: what is read where the file is damaged.
-    private mutating func read(_ file: RawFile, mirror: RawFile?, checksum: UInt32?) {
+    private struct Problem {
+        var offset: Int?
+        var reason: String
+    }
+
+    /// What is wrong with a checkpoint or a mirror, so that a writer refuses it.
+    private func problem(of file: RawFile, _ checksum: UInt32?) -> Problem? {
+        do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
+            return Problem(offset: 0, reason: error.reason)
+        }
+        let frames = CheckpointFrames(
+            size: file.size, segment: UInt32(truncatingIfNeeded: file.number), seed: raw.identity.seed
+        ) { (count, offset) throws(FileError) in try file.read(offset..<(offset + count)) }
+        do throws(CheckpointFrames.Failure) { try frames.forEach(checksum: checksum) { _ in } } catch {
+            switch error {
+            case .file(let error): return Problem(reason: "cannot be read: \(error.errno)")
+            case .damaged(let reason, let offset): return Problem(offset: offset, reason: reason)
+            }
+        }
+        return nil
+    }
+
+    /// - Parameter files: the checkpoint, its mirror where that is needed too.
+    private mutating func read(_ files: [RawFile]) {
+        let file = files[0]
         var decoder = CheckpointDecoder()
         decoder.isPartial = true
         var loss = OfflineStore.CheckpointLoss()
         /// Where the live runs ended before the last damage, until intact ones follow.
         var lostFrom: UInt64?
         let known = damageCount
-        do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
-            spared(
-                file.name, at: 0, error.reason,
-                file.consequence("it is read all the same, where its frames are this store's"))
-        }
-        var walk = MirroredWalk(file, mirror: mirror, seed: raw.identity.seed)
-        var last: FrameHeader?
-        while let item = next(&walk, file) {
+        var frames = MirroredFrames(files, seed: raw.identity.seed)
+        while let item = frames.next() {
             let (findings, end) = (damageCount, decoder.state.live.endID)
             switch item {
-            case .spared(let gap): spared(file.name, at: gap.range.lowerBound, gap.reason, Self.mirrored)
-            case .gap(let gap):
-                damage(file.name, at: gap.range.lowerBound, gap.reason, Self.incomplete)
-            case .frame(let frame):
-                let follows = last?.kind != .commit && frame.header.previousChecksum == last?.checksum ?? 0
-                if !follows || frame.header.kind != .state && frame.header.kind != .commit {
-                    damage(file.name, at: frame.offset, "a frame that does not follow here", Self.incomplete)
-                }
-                last = frame.header
-                apply(frame, of: file, to: &decoder)
+            case .lost(let offset, let reason): damage(file.name, at: offset, reason, Self.incomplete)
+            case .frame(let frame): apply(frame, of: file, to: &decoder)
             }
             if damageCount > findings {
                 lostFrom = lostFrom ?? end
@@ -103,12 +130,6 @@ struct OfflineStoreReader {
                 loss.ids.append(start..<decoder.state.live.endID)
                 lostFrom = nil
             }
-        }
-        if last?.kind != .commit {
-            damage(file.name, at: file.size, "ends early", Self.incomplete)
-            lostFrom = lostFrom ?? decoder.state.live.endID
-        } else if let checksum, last?.checksum != checksum {
-            damage(file.name, "is not the checkpoint that the manifest names", "the store may be of two moments")
         }
         store.checkpointFile = file
         store.base = nil
@@ -128,7 +149,6 @@ struct OfflineStoreReader {
 
     private var damageCount: Int { store.findings.count { $0.severity == .damage } }
 
-    private static let mirrored = "its mirror tells the same; a writer makes both anew"
     private static let incomplete = "live tasks and parents may be missing"
 
     private mutating func apply(_ frame: RawFrame, of file: RawFile, to decoder: inout CheckpointDecoder) {
@@ -145,13 +165,6 @@ struct OfflineStoreReader {
         } catch { failures.append(error.reason) }
         for failure in failures {
             damage(file.name, at: frame.offset, failure, Self.incomplete)
-        }
-    }
-
-    private mutating func next(_ walk: inout MirroredWalk, _ file: RawFile) -> MirroredWalk.Item? {
-        do throws(FileError) { return try walk.next() } catch {
-            damage(file.name, at: walk.position, "\(error)", "what is behind it is not read")
-            return nil
         }
     }
 

@@ -70,11 +70,7 @@ package struct StoreCopy {
 
     private mutating func run() throws(FileError) -> Report {
         var parts: [(file: RawFile, end: Int)] = []
-        if let checkpoint = store.checkpointFile {
-            for file in store.raw.files(.checkpoint) + store.raw.files(.mirror) where file.number == checkpoint.number {
-                parts.append((file, file.size))
-            }
-        }
+        if let checkpoint = store.checkpointFile { parts.append((checkpoint, checkpoint.size)) }
         for segment in store.base?.sealed ?? [] {
             if let file = store.raw.file(.index, UInt64(segment.number)) { parts.append((file, file.size)) }
         }
@@ -84,6 +80,10 @@ package struct StoreCopy {
         parts += logs
         total = parts.reduce(0) { $0 + UInt64($1.end) }
         for part in parts { try copy(part.file, to: part.end) }
+        if let checkpoint = store.checkpointFile {
+            // Not that of the store, which nobody has looked at.
+            try CheckpointWriter.mirror(checkpoint.number, size: checkpoint.size, in: target)
+        }
         if let manifest = store.raw.manifestFile { try copy(manifest, to: manifest.size) }
         report.liveTasks = UInt64(store.state.live.count)
         return report

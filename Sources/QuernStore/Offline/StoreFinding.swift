@@ -7,7 +7,7 @@ package struct StoreFinding: Sendable, Equatable {
         case note
         /// A write that was never acknowledged was cut short. Nothing is lost.
         case torn
-        /// Something that was written is not there as it was, and all that it told is known from elsewhere.
+        /// Something that was written is not there as it was, and nothing that it told is lost.
         case spared
         /// Something that was written is not there as it was.
         case damage

@@ -142,6 +142,10 @@ public final class MemoReader: Sendable {
         }
     }
 
+    /// What was wrong with the checkpoint that was read last, whose mirror told the same: nothing is missing here, and
+    /// a writer makes both anew. Nil for a whole one. O(1).
+    public var checkpointDamage: StoreError? { current.checkpointDamage }
+
     // MARK: Children
 
     /// A snapshot of a parent's ended children: see ``MemoStore/children(of:)``.

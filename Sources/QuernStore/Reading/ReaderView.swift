@@ -7,6 +7,8 @@ struct ReaderView: Sendable {
     /// Up to where the log is in ``committed``.
     private(set) var position: LogPosition
     private(set) var committed: Committed
+    /// What was wrong with the checkpoint, whose mirror was read.
+    let checkpointDamage: StoreError?
     /// Its own, so that log segments that a later checkpoint made needless do not stay open.
     let bodies: LogBodies
 
@@ -18,6 +20,7 @@ struct ReaderView: Sendable {
             epoch: manifest.epoch, lock: nil)
         self.manifest = manifest
         position = checkpoint.position
+        checkpointDamage = checkpoint.damage
         committed = Committed(
             state: checkpoint.state, index: try loader.openIndex(checkpoint, files: files))
         bodies = LogBodies(files: files, capacity: MemoStore.Configuration().payloadCacheBytes)

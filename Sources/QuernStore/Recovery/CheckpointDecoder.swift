@@ -12,32 +12,17 @@ struct CheckpointDecoder {
     private var nextIndexNumber: UInt32 = 1
 
     static func decode(
-        _ bytes: UnsafeRawBufferPointer, header: FileHeader, checksum: UInt32
-    ) throws(DecodingFailure) -> Checkpoint {
+        _ frames: CheckpointFrames, checksum: UInt32
+    ) throws(CheckpointFrames.Failure) -> Checkpoint {
         var decoder = CheckpointDecoder()
-        let seed = header.identity.seed
-        let segment = UInt32(truncatingIfNeeded: header.number)
-        var offset = FileHeader.size
-        var previous: UInt32 = 0
-        while true {
-            guard let frame = FrameHeader(bytes, at: offset, segment: segment, seed: seed),
-                frame.previousChecksum == previous, let stored = frame.body(in: bytes, seed: seed),
-                frame.kind == .state || frame.kind == .commit
-            else { throw DecodingFailure("no valid frame at byte \(offset)") }
-            let body = try frame.decoded(stored)
-            try decoder.apply(body)
-            previous = frame.checksum
-            offset += frame.totalLength
-            if frame.kind == .commit { break }
-        }
-        guard offset == bytes.count, previous == checksum else {
-            throw DecodingFailure("not the checkpoint that the manifest names")
-        }
-        guard let position = decoder.position else { throw DecodingFailure("no base record") }
-        try decoder.check(position)
-        return Checkpoint(
-            position: position, state: decoder.state, sealed: decoder.sealed, open: decoder.open,
-            nextIndexNumber: decoder.nextIndexNumber)
+        try frames.forEach(checksum: checksum) { (body) throws(DecodingFailure) in try decoder.apply(body) }
+        do throws(DecodingFailure) {
+            guard let position = decoder.position else { throw DecodingFailure("no base record") }
+            try decoder.check(position)
+            return Checkpoint(
+                position: position, state: decoder.state, sealed: decoder.sealed, open: decoder.open,
+                nextIndexNumber: decoder.nextIndexNumber)
+        } catch { throw .damaged(error.reason, at: FileHeader.size) }
     }
 
     /// Checks what no record can check by itself.
@@ -62,16 +47,8 @@ struct CheckpointDecoder {
         }
     }
 
-    private mutating func apply(_ body: [UInt8]) throws(DecodingFailure) {
-        var failure: DecodingFailure?
-        body.withUnsafeBytes { bytes in
-            do throws(DecodingFailure) {
-                try LogRecord.forEach(in: bytes) { (kind, _, fields) throws(DecodingFailure) in
-                    try apply(kind, fields)
-                }
-            } catch { failure = error }
-        }
-        if let failure { throw failure }
+    private mutating func apply(_ body: UnsafeRawBufferPointer) throws(DecodingFailure) {
+        try LogRecord.forEach(in: body) { (kind, _, fields) throws(DecodingFailure) in try apply(kind, fields) }
     }
 
     /// Takes one record. After an error it is as before, or has a part of the record.

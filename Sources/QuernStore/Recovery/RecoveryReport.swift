@@ -17,7 +17,7 @@ public struct RecoveryReport: Sendable, Equatable {
     public var tornFile: FilePath?
 
     /// What was wrong with the checkpoint, whose mirror was read in its place: nothing is lost. The next checkpoint
-    /// makes both anew.
+    /// makes both anew, and the first commit asks for one.
     public var checkpointDamage: StoreError?
 
     /// A report of nothing.

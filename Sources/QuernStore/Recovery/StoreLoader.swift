@@ -83,17 +83,24 @@ struct StoreLoader {
     private func readCheckpoint(_ manifest: Manifest, _ kind: FileHeader.Kind) throws(StoreError) -> Checkpoint {
         let path = directory.appending(StoreFiles.name(kind, manifest.checkpointNumber))
         let file = try openNamed(path, .readOnly, "the checkpoint")
-        let mapping = try wrapping("cannot read the checkpoint") { () throws(FileError) in
-            try file.map(length: try file.size())
+        let (size, head) = try wrapping("cannot read the checkpoint") { () throws(FileError) in
+            (try file.size(), try file.read(count: FileHeader.size, at: 0))
         }
-        defer { withExtendedLifetime(mapping) {} }
-        let header = try header(
-            of: mapping.bytes, path: path, kind: kind, number: manifest.checkpointNumber,
-            identity: manifest.identity)
-        do throws(DecodingFailure) {
-            return try CheckpointDecoder.decode(
-                mapping.bytes, header: header, checksum: manifest.checkpointChecksum)
-        } catch { throw StoreError(.damaged, "the checkpoint is damaged: \(error.reason)", file: path) }
+        let number = manifest.checkpointNumber
+        _ = try head.withUnsafeBytesThrowing { (bytes) throws(StoreError) in
+            try header(of: bytes, path: path, kind: kind, number: number, identity: manifest.identity)
+        }
+        let frames = CheckpointFrames(
+            size: size, segment: UInt32(truncatingIfNeeded: number), seed: manifest.identity.seed
+        ) { (count, offset) throws(FileError) in try file.read(count: count, at: offset) }
+        do throws(CheckpointFrames.Failure) {
+            return try CheckpointDecoder.decode(frames, checksum: manifest.checkpointChecksum)
+        } catch {
+            switch error {
+            case .file(let error): throw StoreError("cannot read the checkpoint", error)
+            case .damaged(let reason, _): throw StoreError(.damaged, "the checkpoint is damaged: \(reason)", file: path)
+            }
+        }
     }
 
     /// Maps the segments from the checkpoint's on and finds where each ends.

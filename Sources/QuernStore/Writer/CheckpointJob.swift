@@ -35,12 +35,14 @@ struct CheckpointJob: Sendable {
             try committed.index.synchronize()
             if syncsReserve { files.synchronizeReserve() }
             let previous = manifest.current.checkpointNumber
-            let bytes = try CheckpointWriter(files: files, manifest: manifest).write(
+            let writer = CheckpointWriter(files: files, manifest: manifest)
+            let bytes = try writer.write(
                 state: committed.state, index: committed.index, position: position, isClean: isClean)
-            return .success(
-                Outcome(
-                    bytes: bytes, removed: removeObsolete(checkpoint: previous),
-                    removedIndex: Set(retired.filter { remove(.index, $0) })))
+            var outcome = Outcome(
+                bytes: bytes, removed: removeObsolete(checkpoint: previous),
+                removedIndex: Set(retired.filter { remove(.index, $0) }))
+            outcome.bytes += writer.mirror(size: bytes)
+            return .success(outcome)
         } catch { return .failure(StoreError("cannot write a checkpoint", error)) }
     }
 

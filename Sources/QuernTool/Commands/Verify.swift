@@ -16,7 +16,8 @@ struct Verify: ToolCommand {
             nobody was told is on disk, as a crash leaves it; a note when nothing is wrong, such as a file that the \
             next writer removes. Damage and what was spared change the exit status.
 
-            Exit status: 0 when nothing is damaged, 1 when something is, 3 when the store cannot be read at all.
+            Exit status: 0 when nothing is damaged or was spared, 1 when something is, 3 when the store cannot be read \
+            at all.
 
             Examples:
               quern verify /var/lib/service/tasks

@@ -166,12 +166,15 @@ private struct StoreRewriting: StoreSink {
         contents.sealed = try index.seal()
         state.forgetEndedChildren()
         let previous = manifest.current.checkpointNumber
+        let writer = CheckpointWriter(files: files, manifest: manifest)
+        let size: UInt64
         do throws(FileError) {
             try log.synchronize()
-            _ = try CheckpointWriter(files: files, manifest: manifest).write(
+            size = try writer.write(
                 state: state, index: contents, position: log.position, isClean: state.inFlight.isEmpty)
         } catch { throw StoreError("cannot write the checkpoint", error) }
         removeOld(checkpoint: previous, keeping: contents)
+        writer.mirror(size: size)
     }
 
     /// What cannot be removed now the next writer removes.

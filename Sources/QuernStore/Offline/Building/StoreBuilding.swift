@@ -206,8 +206,10 @@ struct StoreBuilding {
             isClean: true, newestLog: log.segment)
         do throws(FileError) {
             try log.finish()
-            _ = try CheckpointWriter(files: files, manifest: ManifestFile(manifest, in: files)).write(
+            let writer = CheckpointWriter(files: files, manifest: ManifestFile(manifest, in: files))
+            let size = try writer.write(
                 state: state, index: contents, position: log.position, isClean: state.inFlight.isEmpty)
+            try CheckpointWriter.mirror(1, size: Int(size), in: files)
         } catch { throw StoreError("cannot write the checkpoint", error) }
         return StoreBuilder.Report(children: index.children, liveTasks: state.live.count)
     }

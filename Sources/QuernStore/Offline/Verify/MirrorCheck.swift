@@ -9,11 +9,14 @@ enum MirrorCheck {
             let name = StoreFiles.name(.mirror, file.number)
             return context.note(name, "is not there", "the checkpoint is all that tells what is live")
         }
-        // What the checkpoint lacked was read in the mirror.
+        // Where the checkpoint is damaged, the mirror was read and told of.
         if store.findings.contains(where: { $0.file == file.name }) { return }
         do throws(OfflineFailure) {
             do throws(DecodingFailure) { _ = try mirror.checkedHeader(of: store.identity) } catch {
                 throw .decoding(error.reason)
+            }
+            guard mirror.size == file.size else {
+                throw .decoding("\(mirror.size) bytes, and the checkpoint has \(file.size)")
             }
             try compare(mirror, with: file, seed: store.identity.seed)
         } catch {
