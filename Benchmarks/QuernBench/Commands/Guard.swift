@@ -17,7 +17,7 @@ struct Guard: AsyncParsableCommand {
 
     @Option(help: "What was measured earlier, written by --write.") var baseline = "Benchmarks/baseline.json"
     @Flag(help: "Write what is measured now as the baseline.") var write = false
-    @Option(help: "By how many percent a figure may be worse.") var tolerance = 15.0
+    @Option(help: "By how many percent a figure may be worse.") var tolerance = 25.0
     @Option(help: "Rounds; the middle one counts.") var rounds = 5
 
     static let works = [
