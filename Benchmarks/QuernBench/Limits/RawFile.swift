@@ -6,11 +6,14 @@ import SystemPackage
 
 /// What this machine does at most with the very bytes that engines are given: nothing but the calls.
 enum RawFile {
-    /// Appends the bytes of each batch to a file, with a sync behind each.
+    /// Writes the bytes of each batch behind those of the last into a file, with a sync behind each. The file has its
+    /// length before, so that a sync has no more to write than these bytes.
     static func append(_ bytes: [UInt8], batches: Int, synced: Bool) throws -> Duration {
         let directory = try TemporaryDirectory()
         let file = try PosixFileSystem().open(directory.path.appending("rows"), .createNew)
         let share = max(1, bytes.count / batches)
+        try file.write([UInt8](repeating: 0, count: bytes.count), count: bytes.count, at: 0)
+        try file.synchronize()
         return try timed {
             for offset in stride(from: 0, to: bytes.count, by: share) {
                 let range = offset..<min(offset + share, bytes.count)

@@ -3,7 +3,7 @@ import Foundation
 import GRDB
 import SystemPackage
 
-/// The scheduler that one writes in a day in Swift: a record, a table with an index, a poll for a hundred that are
+/// The scheduler that one writes in a day in Swift: a record, a table with an index, a poll for a thousand that are
 /// pending, and a transaction that says what became of them. GRDB as its guide has it: prepared statements are cached,
 /// records are `Codable`, and writes of one kind are in one transaction.
 ///
@@ -64,14 +64,17 @@ struct GRDBScheduler {
                     job.isPending = false
                     return job
                 }
-                try database.write { database in for job in ended { try job.update(database) } }
+                try database.write { database in
+                    for job in ended { try job.update(database, columns: ["isPending", "memo"]) }
+                }
             }
             run.finalizing = try timed {
                 run.sum = try database.read { database in
-                    let jobs = try Job.filter(Column("parent") == 1).order(Column("id")).fetchCursor(database)
+                    let memos = try Data.fetchCursor(
+                        database, Job.select(Column("memo")).filter(Column("parent") == 1).order(Column("id")))
                     var sum: UInt64 = 0
-                    while let job = try jobs.next() {
-                        sum &+= job.memo?.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } ?? 0
+                    while let memo = try memos.next() {
+                        sum &+= memo.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
                     }
                     return sum
                 }

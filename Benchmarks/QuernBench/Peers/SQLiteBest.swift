@@ -19,18 +19,23 @@ extension SQLiteLayout {
                 PRIMARY KEY (parent, sequence)) WITHOUT ROWID
             """,
             "CREATE INDEX IF NOT EXISTS ended_failed ON ended (parent, sequence) WHERE failed",
+            // The largest sequence: to look for it would read the whole table at each opening.
+            "CREATE TABLE IF NOT EXISTS last (row INTEGER PRIMARY KEY, sequence INTEGER NOT NULL)",
+            "INSERT OR IGNORE INTO last VALUES (1, 0)",
         ],
         // A parent is a pending task like others.
         makeParent: "INSERT INTO pending (id, parent, payload, submitted) VALUES (?1, 0, NULL, 1700000000000)",
         insert: "INSERT INTO pending (id, parent, payload, submitted) VALUES (?1, ?2, ?3, ?4)",
-        afterComplete: ["DELETE FROM pending WHERE id BETWEEN ?3 AND ?4"],
+        afterComplete: [
+            "DELETE FROM pending WHERE id BETWEEN ?3 AND ?4", "UPDATE last SET sequence = sequence + ?2 WHERE row = 1",
+        ],
         complete: ["INSERT INTO ended VALUES (?3, ?2, ?4, coalesce(?7, ?8), ?1, 1, ?5, ?6)"],
         scan: "SELECT failed, value FROM ended WHERE parent = ?1 ORDER BY sequence",
         // Without statistics the planner prefers the table's key, which reads all children.
         failures: "SELECT value FROM ended INDEXED BY ended_failed WHERE parent = ?1 AND failed ORDER BY sequence",
         middle: "SELECT failed, value FROM ended WHERE parent = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
         everything: "SELECT failed, value, id FROM ended WHERE parent = ?1 ORDER BY sequence",
-        counters: "SELECT (SELECT max(sequence) FROM ended), (SELECT max(id) FROM pending)")
+        counters: "SELECT (SELECT sequence FROM last), (SELECT max(id) FROM pending)")
 
     /// The same for memos of a few KiB, for which SQLite's documentation advises against a table without row ids: its
     /// pages hold at most a quarter of their size of a row, and put the rest on a page of its own. Here the row id is

@@ -50,15 +50,17 @@ struct CostChart {
             drawing.text(mark.brief, x(mark), Self.height - Self.bottom + 16, .middle, .pale, size: 11)
         }
         drawing.text("children of one parent", Self.left, Self.height - 12, .start, .pale, size: 12)
-        for (engine, points) in series {
+        // Names of lines that end near each other are pushed apart.
+        var lastName = -Double.infinity
+        let ends = series.compactMap { engine, points in points.last.map { (engine, points, y($0.nanoseconds)) } }
+        for (engine, points, end) in ends.sorted(by: { $0.2 < $1.2 }) {
             let color: Drawing.Color =
                 engine == EngineName.quern.rawValue ? .quern : engine == Measurement.limit ? .limit : .peer
             drawing.line(points.map { (x($0.children), y($0.nanoseconds)) }, color, width: 2)
             for point in points { drawing.dot(x(point.children), y(point.nanoseconds), color) }
-            if let last = points.last {
-                drawing.text(
-                    engine, x(last.children) + 10, y(last.nanoseconds) + 4, .start, .ink, isBold: color == .quern)
-            }
+            guard let last = points.last else { continue }
+            lastName = max(end + 4, lastName + 15)
+            drawing.text(engine, x(last.children) + 10, lastName, .start, .ink, isBold: color == .quern)
         }
         return drawing
     }

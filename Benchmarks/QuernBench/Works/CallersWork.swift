@@ -25,7 +25,7 @@ struct CallersWork: Work {
             for engine in bench.engines(inRound: round, among: Self.engines) {
                 try await run(engine, children, into: &table)
             }
-            let calls = 300
+            let calls = 2500
             let bytes = [UInt8](repeating: 7, count: calls * (24 + KeyValueForm.endedFacts))
             let duration = try RawFile.append(bytes, batches: calls, synced: true)
             table.add(
@@ -35,10 +35,10 @@ struct CallersWork: Work {
         try bench.results.add(table.sorted(names), title: "\(callers.text) callers, one child a call, synced\n")
     }
 
-    /// Rates do not depend on how many calls there are; without shared syncs each takes as long as a sync.
+    /// As many as take about half a second: rates do not depend on how many there are, but on how syncs are shared.
     private func calls(_ engine: EngineName) -> Int {
-        guard engine.sharesSyncs else { return 300 }
-        return max(300, (engine == .quern ? callers : min(callers, Self.mostThreads)) * 50)
+        guard engine.sharesSyncs else { return 2500 }
+        return max(2500, engine == .quern ? min(callers * 1500, 500_000) : min(callers, Self.mostThreads) * 150)
     }
 
     private func run(_ engine: EngineName, _ children: ChildSet, into table: inout SampleTable) async throws {

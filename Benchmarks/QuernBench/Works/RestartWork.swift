@@ -2,7 +2,7 @@
 import QuernTesting
 import SystemPackage
 
-/// From the start of a process, after a kill, to the first call of a handler: with half of the children still to run,
+/// From the moment when a process opens the store, after a kill, to the first call of a handler: with half of the children still to run,
 /// and with all of them ended and `finalize` under way. Files are in the page cache.
 struct RestartWork: Work {
     var suffix: String
@@ -28,6 +28,6 @@ struct RestartWork: Work {
         }
         try bench.results.add(
             table.sorted(names),
-            title: "\(children.text) no-op children, killed: from the next start to the first call\n")
+            title: "\(children.text) no-op children, killed: from the next opening to the first call\n")
     }
 }
