@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
-/// The scheduler that one writes in a day on SQLite: a table of tasks, an index, a poll for a thousand that are pending,
-/// and one synced transaction that moves them to the history when they have run.
+/// The scheduler that one writes in a day on SQLite: a table of tasks, an index, a poll for a thousand that are
+/// pending, and one synced transaction that moves them to the history when they have run.
 ///
 /// It is spared what such schedulers mostly do beside: no wait between polls, no transaction that claims what was
 /// polled, no query builder in front of SQLite, and its handler is a function that is called, not a task.

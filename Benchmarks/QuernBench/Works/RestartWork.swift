@@ -2,8 +2,8 @@
 import QuernTesting
 import SystemPackage
 
-/// From the moment when a process opens the store, after a kill, to the first call of a handler: with half of the children still to run,
-/// and with all of them ended and `finalize` under way. Files are in the page cache.
+/// From the moment when a process opens the store, after a kill, to the first call of a handler: with half of the
+/// children still to run, and with all of them ended and `finalize` under way. Files are in the page cache.
 struct RestartWork: Work {
     var suffix: String
     var children: Int

@@ -8,7 +8,7 @@ enum Works {
             + [1, 256].map(CallersWork.init) + [
                 ScanWhileWritingWork(suffix: "238k", children: 238_000),
                 EndToEndWork(suffix: "238k", children: 238_000, hasFinalize: false, hasPeer: true),
-            ] + LimitWork.allCases
+            ] + SubmitWork.allCases + LimitWork.allCases
         let commits: [FanOutWork.Part] = [.insert, .complete]
         let whole: [FanOutWork.Part] = [.insert, .complete, .scan, .bytes]
         // Fewer children where each has a sync of its own: rates do not depend on how many there are.
