@@ -45,7 +45,6 @@ struct MirroredFrames {
     /// One of the files: where its walk is.
     private struct Side {
         private let file: RawFile
-        private let segment: UInt32
         private let seed: UInt32
         private var walk: FrameWalk
         /// The next whole one.
@@ -59,8 +58,7 @@ struct MirroredFrames {
         init(_ file: RawFile, seed: UInt32) {
             self.file = file
             self.seed = seed
-            segment = UInt32(truncatingIfNeeded: file.number)
-            walk = FrameWalk(file, segment: segment, seed: seed)
+            walk = FrameWalk(file, segment: file.segment(nil), seed: seed)
         }
 
         /// Goes on to the first whole frame at a position or behind it.
@@ -73,7 +71,7 @@ struct MirroredFrames {
                 do throws(FileError) { item = try walk.next() } catch {
                     reason = "\(error)"
                     let next = walk.position + Self.unreadable
-                    walk = FrameWalk(file, from: next, segment: segment, seed: seed)
+                    walk = FrameWalk(file, from: next, segment: file.segment(nil), seed: seed)
                     if next >= file.size { return }
                     continue
                 }

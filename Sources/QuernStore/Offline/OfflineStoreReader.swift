@@ -63,7 +63,7 @@ struct OfflineStoreReader {
     private mutating func readCheckpoint(_ number: UInt64, checksum: UInt32?) {
         let name = StoreFiles.name(.checkpoint, number)
         let twins = [raw.file(.checkpoint, number), raw.file(.mirror, number)].compactMap(\.self)
-        let problems = twins.map { problem(of: $0, checksum) }
+        let problems = twins.map { CheckpointProblem(of: $0, raw.identity, checksum: checksum) }
         guard let whole = problems.firstIndex(where: { $0 == nil }) else {
             guard let file = twins.first else {
                 return damage(name, "is missing", "what is live is read off the log that is there")
@@ -84,28 +84,6 @@ struct OfflineStoreReader {
                 "its mirror tells the same; a writer makes both anew")
         }
         read([twins[whole]])
-    }
-
-    private struct Problem {
-        var offset: Int?
-        var reason: String
-    }
-
-    /// What is wrong with a checkpoint or a mirror, so that a writer refuses it.
-    private func problem(of file: RawFile, _ checksum: UInt32?) -> Problem? {
-        do throws(DecodingFailure) { _ = try file.checkedHeader(of: raw.identity) } catch {
-            return Problem(offset: 0, reason: error.reason)
-        }
-        let frames = CheckpointFrames(
-            size: file.size, segment: UInt32(truncatingIfNeeded: file.number), seed: raw.identity.seed
-        ) { (count, offset) throws(FileError) in try file.read(offset..<(offset + count)) }
-        do throws(CheckpointFrames.Failure) { try frames.forEach(checksum: checksum) { _ in } } catch {
-            switch error {
-            case .file(let error): return Problem(reason: "cannot be read: \(error.errno)")
-            case .damaged(let reason, let offset): return Problem(offset: offset, reason: reason)
-            }
-        }
-        return nil
     }
 
     /// - Parameter files: the checkpoint, its mirror where that is needed too.

@@ -59,9 +59,8 @@ struct Export: ToolCommand {
     }
 
     private func export(_ output: inout Output) throws {
-        let source = try OfflineStore.read(at: store.path)
-        guard let parent else { return try exportStore(source, &output) }
-        return try exportChildren(of: parent, source, &output)
+        guard let parent else { return try exportStore(try OfflineStore.read(at: store.path), &output) }
+        return try exportChildren(of: parent, try store.read(&output), &output)
     }
 
     private func exportStore(_ source: OfflineStore, _ output: inout Output) throws {
@@ -76,7 +75,6 @@ struct Export: ToolCommand {
     private func exportChildren(
         of parent: TaskID, _ source: OfflineStore, _ output: inout Output
     ) throws {
-        for finding in source.findings where finding.severity >= .spared { output.finding(finding.line) }
         if parent != .none, !source.isLive(parent), !source.isParent(parent) {
             throw ToolError(.findings, "task \(parent) has no children here, and is not live")
         }
