@@ -83,7 +83,8 @@ bench-store: bench-build ## Measure the store alone, in more detail (ARGS='scan 
 	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
 
 bench-micro: prerequisites ## Measure inner loops by themselves, with their spread (ARGS='--filter Codec.*')
-	@swift package --package-path Benchmarks/Micro --scratch-path $(MICRO) --disable-sandbox benchmark \
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	swift package --package-path Benchmarks/Micro --scratch-path $(MICRO) --disable-sandbox benchmark \
 	    --no-progress $(ARGS)
 
 bench-build: bench-prerequisites

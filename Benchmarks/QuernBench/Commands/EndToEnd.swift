@@ -22,8 +22,11 @@ struct EndToEnd: AsyncParsableCommand {
         default:
             let file = directory.path.appending("tasks.sqlite")
             let run =
-                engine == .grdb
-                ? try GRDBScheduler(file).run(children: children) : try NaiveScheduler(file).run(children: children)
+                switch engine {
+                case .grdb: try GRDBScheduler(file).run(children: children)
+                case .sqliteBest: try NaiveScheduler(file, .best).run(children: children)
+                default: try NaiveScheduler(file, .tasks).run(children: children)
+                }
             result = Result(
                 seconds: run.duration.inSeconds, finalizing: run.finalizing.inSeconds, peak: ProcessMemory.peak,
                 limit: 0, sum: run.sum)

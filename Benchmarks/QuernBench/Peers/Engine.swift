@@ -34,8 +34,15 @@ protocol Engine: AnyObject, Sendable {
     /// Rewrites the files as small as the engine can.
     func compact() throws
 
+    /// How many writes shared a sync, on average since the store was opened. Nil for an engine that does not say.
+    var writesPerSync: Double? { get }
+
     /// Gives the store free, as in an orderly end of a process.
     func close() throws
+}
+
+extension Engine {
+    var writesPerSync: Double? { nil }
 }
 
 /// Which of a parent's ended children are read.
@@ -78,9 +85,6 @@ enum EngineName: String, CaseIterable, Sendable {
         case .grdb: throw EngineFailure(rawValue, "open", "takes part in end-to-end alone")
         }
     }
-
-    /// Whether calls of several threads share a sync. Of the others each call waits for the ones before it.
-    var sharesSyncs: Bool { self == .quern || self == .rocksdb || self == .leveldb }
 
     /// Whether ten million children take minutes.
     var isSlow: Bool { self == .sqliteBatch || self == .sqliteTasks || self == .grdb }

@@ -10,6 +10,8 @@
 /// A live counter of each parent is not kept: that favours these engines.
 enum KeyValueForm {
     enum Kind: UInt8 {
+        /// One key, whose value is the next id.
+        case nextID = 0x60
         /// A parent, pending or not: parent 0 and its id.
         case parent = 0x61
         case pending = 0x62

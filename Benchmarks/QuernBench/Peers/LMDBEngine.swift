@@ -10,7 +10,7 @@ import SystemPackage
 /// either way, and gives up the protection against stray writes. `MDB_NOTLS` lets readers come and go between threads.
 /// Duplicates of a fixed size would be smaller, but hold neither memos that differ in length nor any above 511 bytes.
 /// When buffered: `MDB_NOSYNC`, which the file survives a killed process with.
-final class LMDBEngine: Engine {
+final class LMDBEngine: GatheringEngine {
     // Environments and database handles may be used from any thread (LMDB's documentation of `mdb_env_open`); write
     // transactions wait for each other inside, and each transaction here stays on its thread.
     private let environment: SharedHandle
@@ -141,6 +141,10 @@ final class LMDBEngine: Engine {
     }
 
     func complete(_ children: ChildSet, _ rows: Range<Int>, first: UInt64, under parents: UInt64) throws {
+        try complete(children, [rows], first: first, under: parents)
+    }
+
+    func complete(_ children: ChildSet, _ stretches: [Range<Int>], first: UInt64, under parents: UInt64) throws {
         try write { transaction, next in
             var cursors: [OpaquePointer?] = []
             defer { for cursor in cursors { mdb_cursor_close(cursor) } }
@@ -152,21 +156,23 @@ final class LMDBEngine: Engine {
             let (pending, ended, failed) = (cursors[0], cursors[1], cursors[2])
             try withUnsafeTemporaryAllocation(byteCount: KeyValueForm.keySize, alignment: 8) { key in
                 guard let key = key.baseAddress else { return }
-                try children.forEachRun(rows) { parent, rows in
-                    try children.forEach(rows) { index, row in
-                        let id = first + UInt64(index)
-                        let size = KeyValueForm.endedFacts + row.value.count
-                        KeyValueForm.writeKey(parents + parent, next.nextSequence, to: key)
-                        _ = KeyValueForm.writeEnded(row, id: id, to: try reserve(ended, key, size))
-                        if row.failed {
-                            _ = KeyValueForm.writeEnded(row, id: id, to: try reserve(failed, key, size))
+                for rows in stretches {
+                    try children.forEachRun(rows) { parent, rows in
+                        try children.forEach(rows) { index, row in
+                            let id = first + UInt64(index)
+                            let size = KeyValueForm.endedFacts + row.value.count
+                            KeyValueForm.writeKey(parents + parent, next.nextSequence, to: key)
+                            _ = KeyValueForm.writeEnded(row, id: id, to: try reserve(ended, key, size))
+                            if row.failed {
+                                _ = KeyValueForm.writeEnded(row, id: id, to: try reserve(failed, key, size))
+                            }
+                            next.nextSequence += 1
+                            KeyValueForm.writeKey(parents + parent, id, to: key)
+                            var keyValue = MDB_val(mv_size: KeyValueForm.keySize, mv_data: key)
+                            var value = MDB_val()
+                            try Self.check("mdb_cursor_get", mdb_cursor_get(pending, &keyValue, &value, MDB_SET))
+                            try Self.check("mdb_cursor_del", mdb_cursor_del(pending, 0))
                         }
-                        next.nextSequence += 1
-                        KeyValueForm.writeKey(parents + parent, id, to: key)
-                        var keyValue = MDB_val(mv_size: KeyValueForm.keySize, mv_data: key)
-                        var value = MDB_val()
-                        try Self.check("mdb_cursor_get", mdb_cursor_get(pending, &keyValue, &value, MDB_SET))
-                        try Self.check("mdb_cursor_del", mdb_cursor_del(pending, 0))
                     }
                 }
             }

@@ -46,7 +46,7 @@ final class LevelDBEngine: Engine {
         self.writing = SharedHandle(pointer: writing)
         counters = Mutex(KeyValueCounters())
         let next = KeyValueCounters(
-            nextID: 1 + max(try last(.parent), try last(.pending)), nextSequence: 1 + (try last(.ended)))
+            nextID: try storedNextID(), nextSequence: 1 + (try last(.ended)))
         counters.withLock { $0 = next }
     }
 
@@ -56,6 +56,25 @@ final class LevelDBEngine: Engine {
         error = nil
         defer { leveldb_free(text) }
         throw EngineFailure("leveldb", call, String(cString: text))
+    }
+
+    private func storedNextID() throws -> UInt64 {
+        let reading = leveldb_readoptions_create()
+        defer { leveldb_readoptions_destroy(reading) }
+        var size = 0
+        var error: UnsafeMutablePointer<CChar>?
+        let value = withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { key in
+            key.baseAddress.flatMap { key -> UnsafeMutablePointer<CChar>? in
+                Self.writeKey(.nextID, 0, 0, to: key)
+                return leveldb_get(
+                    database.pointer, reading, key.assumingMemoryBound(to: CChar.self), KeyValueForm.keySize + 1,
+                    &size, &error)
+            }
+        }
+        try Self.check("get", &error)
+        guard let value else { return 1 }
+        defer { leveldb_free(value) }
+        return size == 8 ? UnsafeRawPointer(value).loadUnaligned(as: UInt64.self) : 1
     }
 
     /// The number in the last key of a kind, or 0.
@@ -111,6 +130,16 @@ final class LevelDBEngine: Engine {
             value.assumingMemoryBound(to: CChar.self), size)
     }
 
+    /// With each batch of children, so that an opening need not look for the last pending one behind all that were
+    /// deleted.
+    private static func putNextID(_ batch: OpaquePointer, _ key: UnsafeMutableRawPointer, _ id: UInt64) {
+        writeKey(.nextID, 0, 0, to: key)
+        var id = id
+        withUnsafeMutableBytes(of: &id) { bytes in
+            if let value = bytes.baseAddress { put(batch, key, value, bytes.count) }
+        }
+    }
+
     private func takeIDs(_ count: Int) -> UInt64 {
         counters.withLock { next in
             defer { next.nextID += UInt64(count) }
@@ -126,6 +155,7 @@ final class LevelDBEngine: Engine {
                 Self.writeKey(.parent, 0, first + index, to: key)
                 Self.put(batch, key, value, KeyValueForm.pendingFacts)
             }
+            Self.putNextID(batch, key, first + UInt64(count))
         }
         return first
     }
@@ -141,6 +171,7 @@ final class LevelDBEngine: Engine {
                     id += 1
                 }
             }
+            Self.putNextID(batch, key, id)
         }
         return first
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import SystemPackage
 
-/// The scheduler that one writes in a day on SQLite: a table of tasks, an index, a poll for a thousand that are
-/// pending, and one synced transaction that moves them to the history when they have run.
+/// The scheduler that one writes in a day on SQLite, with one of its layouts: a table of pending tasks, a poll for a
+/// thousand of them, and one synced transaction that moves them to where ended ones are when they have run.
 ///
 /// It is spared what such schedulers mostly do beside: no wait between polls, no transaction that claims what was
 /// polled, no query builder in front of SQLite, and its handler is a function that is called, not a task.
@@ -10,9 +10,10 @@ struct NaiveScheduler {
     static let pollSize = 1000
 
     private let connection: SQLiteConnection
-    private let layout = SQLiteLayout.tasks
+    private let layout: SQLiteLayout
 
-    init(_ file: FilePath) throws {
+    init(_ file: FilePath, _ layout: SQLiteLayout) throws {
+        self.layout = layout
         connection = try SQLiteConnection(file, pragmas: SQLiteEngine.pragmas(layout, synced: true))
         for sql in layout.schema { try connection.run(sql) }
     }
@@ -31,15 +32,11 @@ struct NaiveScheduler {
             let parent: Int64 = 1
             try transaction { try spawn(children, under: parent) }
             var sequence: Int64 = 0
-            var isDone = children == 0
-            while !isDone {
-                let polled = try poll()
+            while case let polled = try poll(), !polled.isEmpty {
                 let memos = polled.map { Self.execute($0.payload) }
                 try transaction {
-                    for (task, memo) in zip(polled, memos) {
-                        sequence += 1
-                        isDone = try !complete(task.id, memo, sequence: sequence, parent: parent)
-                    }
+                    try complete(polled.map(\.id), memos, after: sequence, under: parent)
+                    sequence += Int64(polled.count)
                 }
             }
             run.finalizing = try timed { run.sum = try finalize(parent) }
@@ -48,9 +45,9 @@ struct NaiveScheduler {
     }
 
     private func transaction(_ body: () throws -> Void) throws {
-        try connection.run("BEGIN IMMEDIATE")
+        try connection.statement("BEGIN IMMEDIATE").run()
         try body()
-        try connection.run("COMMIT")
+        try connection.statement("COMMIT").run()
     }
 
     private func spawn(_ children: Int, under parent: Int64) throws {
@@ -70,10 +67,8 @@ struct NaiveScheduler {
     }
 
     private func poll() throws -> [(id: Int64, payload: [UInt8])] {
-        let statement = try connection.statement(
-            """
-            SELECT id, payload FROM tasks WHERE status = 'pending' ORDER BY priority, id LIMIT \(Self.pollSize)
-            """)
+        let statement = try connection.statement(layout.poll)
+        statement.bind(1, Int64(Self.pollSize))
         var tasks: [(id: Int64, payload: [UInt8])] = []
         try statement.forEachRow { tasks.append((statement.integer(0), Array(statement.bytes(1)))) }
         return tasks
@@ -85,25 +80,33 @@ struct NaiveScheduler {
         return [1, number % 50, 0]
     }
 
-    /// - Returns: whether the parent has children left.
-    private func complete(_ id: Int64, _ memo: [UInt64], sequence: Int64, parent: Int64) throws -> Bool {
-        var isLeft = true
-        try memo.withUnsafeBytes { memo in
-            for sql in layout.complete {
-                let statement = try connection.statement(sql)
-                statement.bind(1, id)
-                if statement.parameters >= 3 { statement.bind(3, parent) }
-                if statement.parameters >= 8 {
-                    statement.bind(2, sequence)
-                    statement.bind(4, 0)
-                    statement.bind(5, ChildSet.start)
-                    statement.bind(6, ChildSet.start)
-                    statement.bind(7, blob: memo)
+    /// What was polled has succeeding ids: children are spawned by one transaction, and taken in their order.
+    private func complete(_ ids: [Int64], _ memos: [[UInt64]], after sequence: Int64, under parent: Int64) throws {
+        let steps = try layout.complete.map { sql in
+            let statement = try connection.statement(sql)
+            return (statement: statement, parameters: statement.parameters)
+        }
+        for (index, (id, memo)) in zip(ids, memos).enumerated() {
+            try memo.withUnsafeBytes { memo in
+                for (statement, parameters) in steps {
+                    statement.bind(1, id)
+                    if parameters >= 3 { statement.bind(3, parent) }
+                    if parameters >= 8 {
+                        statement.bind(2, sequence + Int64(index) + 1)
+                        statement.bind(4, 0)
+                        statement.bind(5, ChildSet.start)
+                        statement.bind(6, ChildSet.start)
+                        statement.bind(7, blob: memo)
+                    }
+                    try statement.run()
                 }
-                try statement.forEachRow { isLeft = statement.integer(0) != 0 }
             }
         }
-        return isLeft
+        guard let first = ids.first else { return }
+        for sql in layout.afterComplete {
+            let statement = try connection.statement(sql)
+            try statement.run(parent: UInt64(parent), ids: UInt64(first)..<UInt64(first) + UInt64(ids.count))
+        }
     }
 
     private func finalize(_ parent: Int64) throws -> UInt64 {

@@ -34,6 +34,7 @@ extension SQLiteLayout {
         failures: "SELECT value FROM ended WHERE parent = ?1 AND failed ORDER BY sequence",
         middle: "SELECT failed, value FROM ended WHERE parent = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
         everything: "SELECT failed, value, id FROM ended WHERE parent = ?1 ORDER BY sequence",
+        poll: "SELECT id, payload FROM pending ORDER BY id LIMIT ?1",
         counters: """
             SELECT (SELECT max(sequence) FROM ended),
                 max(coalesce((SELECT max(id) FROM pending), 0), coalesce((SELECT max(id) FROM parents), 0))

@@ -35,6 +35,8 @@ extension SQLiteLayout {
         failures: "SELECT value FROM ended INDEXED BY ended_failed WHERE parent = ?1 AND failed ORDER BY sequence",
         middle: "SELECT failed, value FROM ended WHERE parent = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
         everything: "SELECT failed, value, id FROM ended WHERE parent = ?1 ORDER BY sequence",
+        // Row ids are the ids: the oldest come first. Parents are under none and do not run.
+        poll: "SELECT id, payload FROM pending WHERE parent <> 0 ORDER BY id LIMIT ?1",
         counters: "SELECT (SELECT sequence FROM last), (SELECT max(id) FROM pending)")
 
     /// The same for memos of a few KiB, for which SQLite's documentation advises against a table without row ids: its

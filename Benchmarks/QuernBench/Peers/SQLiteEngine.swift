@@ -8,7 +8,7 @@ import SystemPackage
 /// a write-ahead log, so that a commit is one sequential write and one sync, and readers do not wait for the writer;
 /// checkpoints every 16 MiB of log or so, not every 4, which write a page that changed often but once;
 /// a page cache of 256 MiB and the file mapped, so that a warm scan makes no system calls.
-final class SQLiteEngine: Engine {
+final class SQLiteEngine: GatheringEngine {
     private struct Writer {
         var connection: SQLiteConnection
         var nextID: UInt64
@@ -52,10 +52,10 @@ final class SQLiteEngine: Engine {
     private func write<Value>(_ body: (inout Writer) throws -> sending Value) throws -> Value {
         try writer.withLock { writer in
             guard var open = writer else { throw EngineFailure(layout.name, "write", "closed") }
-            try open.connection.run("BEGIN IMMEDIATE")
+            try open.connection.statement("BEGIN IMMEDIATE").run()
             do {
                 let value = try body(&open)
-                try open.connection.run("COMMIT")
+                try open.connection.statement("COMMIT").run()
                 writer = open
                 return value
             } catch {
@@ -100,54 +100,48 @@ final class SQLiteEngine: Engine {
                     try statement.run()
                     writer.nextID += 1
                 }
-                if let after { try Self.run(after, parent: parents + parent, ids: start..<writer.nextID) }
+                if let after { try after.run(parent: parents + parent, ids: start..<writer.nextID) }
             }
             return first
         }
     }
 
     func complete(_ children: ChildSet, _ rows: Range<Int>, first: UInt64, under parents: UInt64) throws {
+        try complete(children, [rows], first: first, under: parents)
+    }
+
+    func complete(_ children: ChildSet, _ stretches: [Range<Int>], first: UInt64, under parents: UInt64) throws {
         try write { writer in
             let steps = try layout.complete.map { sql in
                 let statement = try writer.connection.statement(sql)
                 return (statement: statement, parameters: statement.parameters)
             }
             let after = try layout.afterComplete.map { try writer.connection.statement($0) }
-            try children.forEachRun(rows) { parent, rows in
-                try children.forEach(rows) { index, row in
-                    let id = Int64(first + UInt64(index))
-                    for (statement, parameters) in steps {
-                        statement.bind(1, id)
-                        if parameters >= 3 { statement.bind(3, Int64(parents + parent)) }
-                        if parameters >= 8 {
-                            statement.bind(2, Int64(writer.nextSequence))
-                            statement.bind(4, row.failed ? 1 : 0)
-                            statement.bind(5, row.startedAt)
-                            statement.bind(6, row.endedAt)
-                            let none = UnsafeRawBufferPointer(start: nil, count: 0)
-                            statement.bind(7, blob: row.failed ? none : row.value)
-                            statement.bind(8, text: row.failed ? row.value : none)
+            for rows in stretches {
+                try children.forEachRun(rows) { parent, rows in
+                    try children.forEach(rows) { index, row in
+                        let id = Int64(first + UInt64(index))
+                        for (statement, parameters) in steps {
+                            statement.bind(1, id)
+                            if parameters >= 3 { statement.bind(3, Int64(parents + parent)) }
+                            if parameters >= 8 {
+                                statement.bind(2, Int64(writer.nextSequence))
+                                statement.bind(4, row.failed ? 1 : 0)
+                                statement.bind(5, row.startedAt)
+                                statement.bind(6, row.endedAt)
+                                let none = UnsafeRawBufferPointer(start: nil, count: 0)
+                                statement.bind(7, blob: row.failed ? none : row.value)
+                                statement.bind(8, text: row.failed ? row.value : none)
+                            }
+                            try statement.run()
                         }
-                        try statement.run()
+                        writer.nextSequence += 1
                     }
-                    writer.nextSequence += 1
+                    let ids = first + UInt64(rows.lowerBound)..<first + UInt64(rows.upperBound)
+                    for statement in after { try statement.run(parent: parents + parent, ids: ids) }
                 }
-                let ids = first + UInt64(rows.lowerBound)..<first + UInt64(rows.upperBound)
-                for statement in after { try Self.run(statement, parent: parents + parent, ids: ids) }
             }
         }
-    }
-
-    /// A statement behind a stretch of children.
-    private static func run(_ statement: SQLiteStatement, parent: UInt64, ids: Range<UInt64>) throws {
-        let parameters = statement.parameters
-        statement.bind(1, Int64(parent))
-        if parameters >= 2 { statement.bind(2, Int64(ids.count)) }
-        if parameters >= 3 {
-            statement.bind(3, Int64(ids.lowerBound))
-            statement.bind(4, Int64(ids.upperBound) - 1)
-        }
-        try statement.run()
     }
 
     func scan(_ parent: UInt64, _ part: ScanPart) throws -> ScanTotal {

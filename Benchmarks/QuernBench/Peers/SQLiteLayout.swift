@@ -24,6 +24,22 @@ struct SQLiteLayout: Sendable {
     var middle: String
     /// ?1 parent: whether it failed, memo or error, id.
     var everything: String
+    /// What a scheduler takes next, ?1 of them: id, payload.
+    var poll: String
     /// The largest sequence or null, then the largest id or null.
     var counters: String
+}
+
+extension SQLiteStatement {
+    /// Runs what belongs behind a stretch of children.
+    func run(parent: UInt64, ids: Range<UInt64>) throws {
+        let parameters = parameters
+        bind(1, Int64(parent))
+        if parameters >= 2 { bind(2, Int64(ids.count)) }
+        if parameters >= 3 {
+            bind(3, Int64(ids.lowerBound))
+            bind(4, Int64(ids.upperBound) - 1)
+        }
+        try run()
+    }
 }

@@ -55,5 +55,6 @@ extension SQLiteLayout {
         everything: """
             SELECT status = 'failed', coalesce(memo, error), task_id FROM history WHERE parent_id = ?1 ORDER BY id
             """,
+        poll: "SELECT id, payload FROM tasks WHERE status = 'pending' ORDER BY priority, id LIMIT ?1",
         counters: "SELECT (SELECT max(id) FROM history), (SELECT max(id) FROM tasks)")
 }

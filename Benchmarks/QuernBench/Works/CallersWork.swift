@@ -7,7 +7,7 @@ import SystemPackage
 /// One child a call, each call synced, many callers at once.
 ///
 /// Those of quern are asynchronous, as its callers are; the others have a thread each, at most ``mostThreads``: more of
-/// them wait for each other alone.
+/// them wait for each other alone. In front of engines that sync each call by itself stands a ``GroupCommit``.
 struct CallersWork: Work {
     var callers: Int
 
@@ -37,8 +37,7 @@ struct CallersWork: Work {
 
     /// As many as take about half a second: rates do not depend on how many there are, but on how syncs are shared.
     private func calls(_ engine: EngineName) -> Int {
-        guard engine.sharesSyncs else { return 2500 }
-        return max(2500, engine == .quern ? min(callers * 1500, 500_000) : min(callers, Self.mostThreads) * 150)
+        max(2500, engine == .quern ? min(callers * 1500, 500_000) : min(callers, Self.mostThreads) * 150)
     }
 
     private func run(_ engine: EngineName, _ children: ChildSet, into table: inout SampleTable) async throws {
@@ -79,18 +78,25 @@ struct CallersWork: Work {
             let store = try engine.open(path, synced: true)
             let (parents, first) = try prepare(store)
             let threads = min(callers, Self.mostThreads)
+            let group = (store as? any GatheringEngine).map { store in
+                GroupCommit { try store.complete(children, $0, first: first, under: parents) }
+            }
             let failure = Mutex<(any Error)?>(nil)
             let duration = timed {
                 BlockingThreads.run(threads) { caller in
                     do {
                         for row in stride(from: caller, to: calls, by: threads) {
-                            try store.complete(children, row..<row + 1, first: first, under: parents)
+                            if let group {
+                                try group.complete(row)
+                            } else {
+                                try store.complete(children, row..<row + 1, first: first, under: parents)
+                            }
                         }
                     } catch { failure.withLock { $0 = error } }
                 }
             }
             if let error = failure.withLock({ $0 }) { throw error }
-            let batch = engine.sharesSyncs ? (store as? RocksDBEngine)?.writesPerSync : 1
+            let batch = group.map { Double(calls) / Double(max(1, $0.commitCount)) } ?? store.writesPerSync
             try store.close()
             add(.childrenPerSecond, Double(calls) / duration.inSeconds)
             if let batch { add(.childrenPerSync, batch) }

@@ -99,7 +99,7 @@ struct FanOutRound {
         if wanted.contains(.scan) {
             // The first one warms caches; of the others the fastest is what the engine can do in this round.
             var best = try scanAll(store, parents)
-            for _ in 0..<(engine.isSlow ? 1 : 3) { best = min(best, try scanAll(store, parents)) }
+            for _ in 0..<3 { best = min(best, try scanAll(store, parents)) }
             add(.scan, .nanosecondsPerChild, best, &table)
         }
         if wanted.contains(.failures) {
