@@ -41,7 +41,8 @@ extension TaskScheduler {
             throw SchedulerError(.payloadNotEncodable, "a \(Work.type) cannot be stored: \(error)")
         }
         guard writer.count <= 48 << 10 else {
-            throw SchedulerError(.payloadTooLarge, "a \(Work.type) of \(writer.count) bytes in a schedule")
+            throw SchedulerError(
+                .payloadTooLarge, "a \(Work.type) of \(writer.count) bytes in a schedule; the limit is \(48 << 10)")
         }
         let definition = Schedule.Definition(
             label: core.store.name(of: terms.label) ?? Work.type.name, payload: writer.bytes,

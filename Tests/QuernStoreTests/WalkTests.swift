@@ -203,4 +203,23 @@ import Testing
             #expect(cursors[index].1 == snapshots[index].1)
         }
     }
+
+    @Test("Any number of scans may be open, and each sees what was there when it began (S11)")
+    func openScans() async throws {
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
+        try await store.append(.spawning(1))
+        try await store.append(.spawning(5000, under: 1))
+        var cursors: [ChildCursor] = []
+        for end in stride(from: UInt64(2), to: 5002, by: 5) {
+            try await store.append(.ending(end...end + 4, under: 1))
+            cursors.append(try store.children(of: TaskID(1)).makeCursor(columns: .facts))
+        }
+        try await store.compact()
+        for (index, cursor) in cursors.enumerated() {
+            var (cursor, block, count) = (cursor, ChildBlock(), 0)
+            while try cursor.next(into: &block) { count += block.count }
+            #expect(count == (index + 1) * 5)
+        }
+        try await store.close()
+    }
 }

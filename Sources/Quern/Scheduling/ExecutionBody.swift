@@ -93,7 +93,8 @@ extension Transaction {
             throw PermanentError(reason: "memo cannot be encoded", detail: String(describing: error))
         }
         guard writer.count - start <= Limits.valueBytes else {
-            throw PermanentError(reason: "memo too large", detail: "\(writer.count - start) bytes")
+            throw PermanentError(
+                reason: "memo too large", detail: "\(writer.count - start) bytes; the limit is \(Limits.valueBytes)")
         }
     }
 

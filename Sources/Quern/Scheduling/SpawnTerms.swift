@@ -78,7 +78,9 @@ extension Transaction {
                 throw SchedulerError(.payloadNotEncodable, "a \(Work.type) cannot be stored: \(error)")
             }
             guard writer.count - start <= Limits.valueBytes else {
-                throw SchedulerError(.payloadTooLarge, "a \(Work.type) of \(writer.count - start) bytes")
+                throw SchedulerError(
+                    .payloadTooLarge,
+                    "a \(Work.type) of \(writer.count - start) bytes; the limit is \(Limits.valueBytes)")
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Draws, from a seed, what a power loss leaves of the unsynced changes.
-struct CrashLottery {
+struct CrashLottery: CrashChoice {
     static let sectorSize = 512
 
     private var generator: SeededGenerator
@@ -12,7 +12,6 @@ struct CrashLottery {
         self.tearing = tearing
     }
 
-    /// Puts on `bytes`, which hold what was durable, some of the changes made since.
     mutating func draw(_ changes: [SimulatedFileContent.Change], onto bytes: inout SimulatedBytes) {
         guard !changes.isEmpty else { return }
         switch generator.below(4) {
@@ -74,7 +73,6 @@ struct CrashLottery {
         }
     }
 
-    /// Chooses the changes of names that are on the disk.
     mutating func draw(_ changes: [SimulatedNames.Change]) -> [Bool] {
         switch generator.below(4) {
         case 0:

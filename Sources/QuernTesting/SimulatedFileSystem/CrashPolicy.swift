@@ -16,6 +16,7 @@ public struct CrashPolicy: Hashable, Sendable {
         case keepAll
         case dropAll
         case random(seed: UInt64, Tearing)
+        case subset(UInt64)
     }
 
     let kind: Kind
@@ -34,4 +35,11 @@ public struct CrashPolicy: Hashable, Sendable {
     public static func random(seed: UInt64, tearing: Tearing = .sectors) -> CrashPolicy {
         CrashPolicy(kind: .random(seed: seed, tearing))
     }
+
+    /// Power loss that leaves exactly these of the unsynced changes, so that a test can try all of them.
+    ///
+    /// Bit 0 stands for the first change and so on: those of names in their order, then those of each file; see
+    /// ``SimulatedFileSystem/unsyncedChanges``. The bits repeat after the 64th. A write is there whole or not at all,
+    /// and no name without the earlier changes that concern the same names.
+    public static func subset(_ bits: UInt64) -> CrashPolicy { CrashPolicy(kind: .subset(bits)) }
 }

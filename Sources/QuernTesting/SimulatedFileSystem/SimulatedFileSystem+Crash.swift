@@ -13,11 +13,22 @@ extension SimulatedFileSystem {
                 case .keepAll:
                     return state.afterProcessDeath()
                 case .dropAll:
-                    return state.afterPowerLoss(nil)
+                    return state.afterPowerLoss(CrashSubset(bits: 0))
                 case .random(let seed, let tearing):
                     return state.afterPowerLoss(CrashLottery(seed: seed, tearing: tearing))
+                case .subset(let bits):
+                    return state.afterPowerLoss(CrashSubset(bits: bits))
                 }
             })
+    }
+
+    /// How many changes a power loss at this moment may take, each by itself: writes, lengths and names.
+    public var unsyncedChanges: Int {
+        withState { state in
+            let nodes = state.names.mentioned
+            return state.names.unsynced.count
+                + nodes.reduce(0) { $0 + (state.files[$1]?.unsynced.count ?? 0) }
+        }
     }
 }
 
@@ -29,11 +40,10 @@ extension SimulatedState {
         return SimulatedState(names: names, files: copies)
     }
 
-    /// - Parameter lottery: chooses among the unsynced changes; without one, none is left.
-    fileprivate mutating func afterPowerLoss(_ lottery: CrashLottery?) -> SimulatedState {
-        var lottery = lottery
+    fileprivate mutating func afterPowerLoss(_ choice: some CrashChoice) -> SimulatedState {
+        var choice = choice
         var entries = names.durable
-        let kept = lottery?.draw(names.unsynced) ?? []
+        let kept = choice.draw(names.unsynced)
         for (change, isKept) in zip(names.unsynced, kept) where isKept {
             SimulatedNames.apply(change, to: &entries)
         }
@@ -41,10 +51,10 @@ extension SimulatedState {
         entries = entries.filter { reachable.contains($0.key) }
 
         var remains: [Node: SimulatedFileContent] = [:]
-        // In order, as the lots are drawn in order.
+        // In order, as the choice is made in order.
         for node in reachable.sorted() {
             guard var bytes = files[node]?.cloneDurable(), let unsynced = files[node]?.unsynced else { continue }
-            lottery?.draw(unsynced, onto: &bytes)
+            choice.draw(unsynced, onto: &bytes)
             remains[node] = SimulatedFileContent(durable: bytes)
         }
         return SimulatedState(names: SimulatedNames(durable: entries), files: remains)

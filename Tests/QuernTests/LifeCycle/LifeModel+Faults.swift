@@ -103,6 +103,7 @@ extension LifeModel {
     /// Opens what is left, while calls fail or the process dies once more, until that succeeds.
     mutating func openUnderFaults(_ remains: SimulatedFileSystem, knowsRare: Bool) async throws -> LifeProcess {
         var files = remains
+        if sweep != nil { return try await openInSweep(files, knowsRare: knowsRare) }
         while let tally, !isFinishing, random.coin() {
             files.faults =
                 random.coin()

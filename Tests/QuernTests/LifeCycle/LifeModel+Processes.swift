@@ -90,7 +90,8 @@ extension LifeModel {
     mutating func recover() async throws {
         note("crash")
         let policies: [CrashPolicy] = [.keepAll, .dropAll, .random(seed: random.next())]
-        try await reopen(await process.kill(keeping: random.pick(policies)))
+        sweep?.noteCrash(process.files)
+        try await reopen(await process.kill(keeping: sweep?.policy ?? random.pick(policies)))
     }
 
     /// Everything ends, once nothing holds it back: first without the rare type, then with it.

@@ -73,6 +73,8 @@ struct LifeModel {
     var log: [String] = []
     /// Counts what goes wrong, of a life on a disk that fails.
     let tally: FaultTally?
+    /// What goes wrong where, of a life that is lived once for each place.
+    var sweep: FaultSweep?
     /// Whether nothing goes wrong any more, so that everything comes to its end.
     var isFinishing = false
 
@@ -122,20 +124,31 @@ struct LifeModel {
         let operations = Operation.allCases.filter { tally != nil || !$0.isFault }
         do {
             for number in steps {
-                var lots = SeededGenerator(seed: seed &+ UInt64(number) << 32)
-                writer.random = lots.fork()
-                random = lots.fork()
+                drawLots(number)
                 let operation = random.pick(operations, weight: \.weight)
-                log.append("\(number) \(operation)")
-                try await step(operation.phase) { (model) in try await model.take(operation) }
+                try await take(operation, number)
             }
             isFinishing = true
             try await finish()
-        } catch {
-            process.stage.die()
-            await process.stop(cancelled: true)
-            throw LifeFailure(seed: seed, log: log, error: error)
-        }
+        } catch { throw await failed(error) }
+    }
+
+    /// Each step has random numbers of its own, whatever those before it drew.
+    mutating func drawLots(_ number: Int) {
+        var lots = SeededGenerator(seed: seed &+ UInt64(number) << 32)
+        writer.random = lots.fork()
+        random = lots.fork()
+    }
+
+    mutating func take(_ operation: Operation, _ number: Int) async throws {
+        log.append("\(number) \(operation)")
+        try await step(operation.phase) { (model) in try await model.take(operation) }
+    }
+
+    func failed(_ error: any Error) async -> LifeFailure {
+        process.stage.die()
+        await process.stop(cancelled: true)
+        return LifeFailure(seed: seed, log: log, error: error)
     }
 
     mutating func step(

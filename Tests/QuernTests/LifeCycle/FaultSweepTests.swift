@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import Synchronization
+import SystemPackage
+import Testing
+
+/// One small piece of work, and each thing that can go wrong in it: every call fails, the power goes at every call and
+/// leaves every subset of what was not synced, and goes again at every call of the recovery. In the suite each test
+/// takes a share of the places; with `QUERN_SIMULATIONS`, which `make simulate` sets, all.
+@Suite("Everything that can go wrong in a small piece of work (T1 to T17, S3 to S7)", .timeLimit(.minutes(600)))
+struct FaultSweepTests {
+    private static let isWhole = LifeSeeds.text("QUERN_SIMULATIONS") != nil
+    private static let seed = LifeSeeds.text("QUERN_SEED").flatMap { UInt64($0) } ?? 1
+
+    /// In the suite a life in so many, others on each day that the seed changes.
+    private static func isTaken(_ place: Int, oneIn share: Int) -> Bool {
+        isWhole || place % share == Int(seed) % share
+    }
+
+    private static let tally = FaultTally()
+
+    private func live(_ sweep: FaultSweep, _ name: String) async -> LifeModel.SweptLife? {
+        do { return try await LifeModel.live(sweep, seed: Self.seed, Self.tally) } catch {
+            Issue.record("\(name), QUERN_SEED=\(Self.seed): \(error)")
+            return nil
+        }
+    }
+
+    @Test(
+        "The nth call fails, for every n, once and from then on",
+        arguments: [Errno.ioError, .noSpace], [FaultPlan.Repetition.once, .fromThenOn])
+    func failingCalls(errno: Errno, repetition: FaultPlan.Repetition) async {
+        var count = 0
+        for ordinal in 1... {
+            guard Self.isTaken(ordinal, oneIn: 40) else { continue }
+            let sweep = FaultSweep(.failing(nil, at: ordinal, with: errno, repetition))
+            guard let life = await live(sweep, "call \(ordinal) fails with \(errno), \(repetition)") else { return }
+            if !life.hasFailed { break }
+            count += 1
+        }
+        #expect(count > (Self.isWhole ? 200 : 4))
+        if Self.isWhole { print("sweep: \(count) calls fail with \(errno), \(repetition)") }
+    }
+
+    @Test("The power goes at the nth changing call, for every n, and leaves each subset of what was not synced")
+    func everySubset() async {
+        var (places, lives, largest) = (0, 0, 0)
+        for ordinal in 0... {
+            guard Self.isTaken(ordinal, oneIn: 40) else { continue }
+            var bits: UInt64 = 0
+            var subsets: UInt64 = 1
+            while bits < subsets {
+                let sweep = FaultSweep(.crashing(afterCall: ordinal), policy: .subset(bits))
+                guard let life = await live(sweep, "power lost at call \(ordinal), subset \(bits)") else { return }
+                if !life.hasFailed { break }
+                largest = max(largest, life.unsyncedAtCrash)
+                // Of more than that the first ones, each alone and with each other.
+                subsets = 1 << UInt64(min(life.unsyncedAtCrash, Self.isWhole ? 8 : 3))
+                bits += 1
+                lives += 1
+            }
+            if bits == 0 { break }
+            places += 1
+        }
+        #expect(places > (Self.isWhole ? 100 : 2))
+        if Self.isWhole {
+            print("sweep: \(places) places of a power loss, \(largest) unsynced changes at most, \(lives) lives")
+        }
+    }
+
+    @Test("The power goes at every call, and once more at every call of the recovery")
+    func recovery() async {
+        var (places, lives) = (0, 0)
+        for ordinal in 0... {
+            guard Self.isTaken(ordinal, oneIn: 50) else { continue }
+            var hasFailed = false
+            for again in 0... {
+                let sweep = FaultSweep(
+                    .crashing(afterCall: ordinal), policy: .subset(again.isMultiple(of: 2) ? .max : 0),
+                    reopening: .crashing(afterCall: again))
+                guard let life = await live(sweep, "power lost at call \(ordinal), then at call \(again)") else {
+                    return
+                }
+                hasFailed = life.hasFailed
+                lives += 1
+                if !hasFailed || !life.hasFailedReopening { break }
+            }
+            if !hasFailed { break }
+            places += 1
+        }
+        #expect(places > (Self.isWhole ? 100 : 2))
+        if Self.isWhole { print("sweep: \(places) places, \(lives) lives that crash once more in the recovery") }
+    }
+}
