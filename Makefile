@@ -21,12 +21,15 @@ DEBUG := .build
 RELEASE := .build-release
 BENCHMARKS := .build-benchmarks
 SOAK := .build-soak
+MUTANTS := .build-mutants
+ADDRESS := .build-address
+THREAD := .build-thread
 MICRO := .build-micro
 RESULTS := $(BENCHMARKS)/results
 OURS := Sources Tests Examples Benchmarks Package.swift
 
 .PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-micro bench-build bench-prerequisites compare \
-    soak life simulate manual transcripts build format lint clean prerequisites
+    soak life simulate mutants sanitize manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,7 +112,16 @@ simulate: prerequisites ## Live SEEDS lives (default 10,000) on disks that fail 
 	@export QUERN_SIMULATIONS="$(or $(SEEDS),$${QUERN_SEED:+1})"; \
 	export QUERN_SIMULATIONS="$${QUERN_SIMULATIONS:-10000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
-	    --filter SimulationTests
+	    --filter 'SimulationTests|FaultSweepTests'
+
+mutants: prerequisites ## Break promises on purpose and let the simulator find each (SEEDS=n, ARGS='skipped-sync')
+	@Tests/Mutants/run "$$PWD/$(MUTANTS)" $(ARGS)
+
+# The folder of the second one is kept apart: every module is built anew for it.
+sanitize: prerequisites ## Run the tests under the address sanitizer and the thread sanitizer (ARGS='--filter Name')
+	@swift test --disable-xctest --sanitize=address --scratch-path $(ADDRESS) $(ARGS)
+	@TSAN_OPTIONS="suppressions=$$PWD/Tests/thread-sanitizer.txt $${TSAN_OPTIONS:-}" swift test --disable-xctest \
+	    --sanitize=thread -Xswiftc -DQUERN_THREAD_SANITIZER --scratch-path $(THREAD) $(ARGS)
 
 manual: prerequisites ## Write docs/quern.1 and docs/quern.md anew, from what the commands say of themselves
 	@QUERN_WRITE_DOCUMENTATION=1 swift test --disable-xctest --scratch-path $(DEBUG) --filter ToolDocumentationTests
@@ -130,7 +142,7 @@ lint: ## Check the format and style of the sources, and change nothing
 	@clang -fsyntax-only -Wall -Wextra -Werror -I Sources/CQuernKernels/include Sources/CQuernKernels/*.c
 
 clean: ## Remove what was built
-	@rm -rf $(DEBUG) $(RELEASE) $(BENCHMARKS) $(SOAK)
+	@rm -rf $(DEBUG) $(RELEASE) $(BENCHMARKS) $(SOAK) $(MICRO) $(MUTANTS) $(ADDRESS) $(THREAD)
 
 # The system's LZ4 with its header, and pkg-config, by which the package manager finds it.
 prerequisites:

@@ -17,7 +17,8 @@ struct QuernBench: AsyncParsableCommand {
             Compare.self, Guard.self, Plot.self, All.self, Scan.self, Insert.self, Complete.self, Bytes.self,
             Callers.self, Open.self,
             Segments.self,
-            Compact.self, Memory.self, Opening.self, Tasks.self, Pending.self, Fold.self,
+            Compact.self, Endurance.self, EnduranceReader.self, Memory.self, Opening.self, Tasks.self, Pending.self,
+            Fold.self,
             EndToEnd.self, Loading.self, Reopening.self, Dying.self, Restarting.self,
         ],
         defaultSubcommand: Compare.self)

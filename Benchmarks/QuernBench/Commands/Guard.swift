@@ -39,7 +39,7 @@ struct Guard: AsyncParsableCommand {
         }
         let found = Self.standings(results.measurements)
         guard !write else {
-            try Self.write(found, to: FilePath(baseline))
+            try Self.save(found, to: FilePath(baseline))
             print("wrote \(found.count) figures to \(baseline)")
             return
         }
@@ -104,14 +104,12 @@ struct Guard: AsyncParsableCommand {
         }
     }
 
-    private static func write(_ standings: [Standing], to path: FilePath) throws {
+    private static func save(_ standings: [Standing], to path: FilePath) throws {
         let lines = standings.map { standing in
             "{\"work\":\"\(standing.work)\",\"metric\":\"\(standing.metric.rawValue)\","
                 + "\"kind\":\"\(standing.isDistance ? "distance" : "value")\",\"value\":\(standing.value)}\n"
         }
-        let file = try FileDescriptor.open(
-            path, .writeOnly, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead, .otherRead])
-        try file.closeAfter { _ = try file.writeAll(lines.joined().utf8) }
+        try replaceFile(path, with: lines.joined())
     }
 }
 

@@ -17,11 +17,11 @@ struct Plot: ParsableCommand {
         for line in lines where !works.contains(line.work) { works.append(line.work) }
         for work in works {
             let chart = BarChart(work: work, lines: lines.filter { $0.work == work })
-            try chart.drawing?.write(to: target.appending(work + ".svg"))
+            if let drawing = chart.drawing { try replaceFile(target.appending(work + ".svg"), with: drawing.svg) }
         }
         for family in ["end-to-end", "finalize"] {
             let chart = CostChart(family: family, lines: lines)
-            try chart.drawing?.write(to: target.appending("cost-\(family).svg"))
+            if let drawing = chart.drawing { try replaceFile(target.appending("cost-\(family).svg"), with: drawing.svg) }
         }
     }
 }

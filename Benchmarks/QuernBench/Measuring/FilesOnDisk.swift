@@ -26,6 +26,13 @@ func bytesOnDisk(_ directory: FilePath) throws -> Int {
     return total
 }
 
+/// Replaces a file that others may read.
+func replaceFile(_ path: FilePath, with text: String) throws {
+    let file = try FileDescriptor.open(
+        path, .writeOnly, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead, .otherRead])
+    try file.closeAfter { _ = try file.writeAll(text.utf8) }
+}
+
 /// Takes the files of a directory out of the page cache, as far as nobody maps them: what was written is synced first.
 func dropFromPageCache(_ directory: FilePath) throws {
     for name in try PosixFileSystem().list(directory) {

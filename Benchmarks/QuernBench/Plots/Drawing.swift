@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import SystemPackage
-
 /// A picture in the making, as SVG: lines, boxes and words, measured in pixels from the upper left corner.
 struct Drawing {
     enum Color: String {
@@ -60,12 +58,6 @@ struct Drawing {
         let box = "viewBox=\"0 0 \(Self.number(width)) \(Self.number(height))\""
         return "<svg xmlns=\"http://www.w3.org/2000/svg\" \(size) \(box) font-family=\"sans-serif\">\n"
             + "<rect \(size) fill=\"#ffffff\"/>\n" + parts.joined(separator: "\n") + "\n</svg>\n"
-    }
-
-    func write(to path: FilePath) throws {
-        let file = try FileDescriptor.open(
-            path, .writeOnly, options: [.create, .truncate], permissions: [.ownerReadWrite, .groupRead, .otherRead])
-        try file.closeAfter { _ = try file.writeAll(svg.utf8) }
     }
 
     /// One decimal is a tenth of a pixel.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import QuernStore
 import SystemPackage
 
 #if canImport(Glibc)
@@ -12,6 +13,12 @@ import SystemPackage
 enum ProcessMemory {
     /// What is resident now.
     static var resident: Int { field("VmRSS:") }
+
+    /// Of that what is no page of a file.
+    static var anonymous: Int { field("RssAnon:") }
+
+    /// Open descriptors, one of which is that of the question.
+    static var descriptors: Int { (try? PosixFileSystem().list("/proc/self/fd").count) ?? 0 }
 
     /// Has the allocator give back to the system what nobody uses, as far as it can.
     static func giveBack() {

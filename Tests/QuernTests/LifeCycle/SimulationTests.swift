@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Synchronization
 import Testing
 
 /// The lives of ``LifeCycleTests`` on a disk that fails: calls that fail once or for good, writes cut short, full
@@ -10,7 +11,11 @@ struct SimulationTests {
     func simulations() async throws {
         let seeds = LifeSeeds("simulate", count: "QUERN_SIMULATIONS", usual: 40)
         let tally = FaultTally()
-        await seeds.run { seed in await Self.simulate(seed, tally) }
+        let failures = Atomic(0)
+        await seeds.run { seed in
+            guard failures.load(ordering: .relaxed) < Self.mostFailures else { return }
+            if await !Self.simulate(seed, tally) { failures.add(1, ordering: .relaxed) }
+        }
         if seeds.isLong { print(tally.table) }
     }
 
@@ -19,12 +24,17 @@ struct SimulationTests {
         LifeSeeds.text("QUERN_STEPS")?.split(separator: ",").compactMap { Int($0) } ?? LifeSeeds.steps
     }
 
-    private static func simulate(_ seed: UInt64, _ tally: FaultTally) async {
+    /// `QUERN_FAILURES`: how many lives may fail before no further one begins.
+    private static let mostFailures = LifeSeeds.text("QUERN_FAILURES").flatMap { Int($0) } ?? 10
+
+    /// - Returns: whether the life was as it must be.
+    private static func simulate(_ seed: UInt64, _ tally: FaultTally) async -> Bool {
         let steps = steps
-        guard let error = await failure(seed, steps, tally) else { return }
+        guard let error = await failure(seed, steps, tally) else { return true }
         let (fewest, last) = await shrink(steps) { await failure(seed, $0, FaultTally()) }
         let list = fewest.map { "\($0)" }.joined(separator: ",")
         Issue.record("replay with QUERN_SEED=\(seed) QUERN_STEPS=\(list): \(last ?? error)")
+        return false
     }
 
     private static func failure(_ seed: UInt64, _ steps: [Int], _ tally: FaultTally) async -> (any Error)? {
