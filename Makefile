@@ -13,7 +13,7 @@ STRICT ?=
 # Passed on to `swift test`, as in `make test TEST_ARGS='--filter TidyTests'`.
 TEST_ARGS ?=
 
-# How long `make readers` takes.
+# How long `make readers` and `make endure` take.
 SECONDS ?= 60
 
 # Debug and release builds keep a folder each, so that neither rebuilds the other's.
@@ -28,7 +28,7 @@ MICRO := .build-micro
 RESULTS := $(BENCHMARKS)/results
 OURS := Sources Tests Examples Benchmarks Package.swift
 
-.PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-micro bench-build bench-prerequisites compare \
+.PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-micro endure bench-build bench-prerequisites compare \
     soak life simulate mutants sanitize manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
@@ -84,6 +84,11 @@ bench-guard: bench-build ## Say which figures got worse than Benchmarks/baseline
 bench-store: bench-build ## Measure the store alone, in more detail (ARGS='scan --help' for one benchmark)
 	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
 	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
+
+endure: bench-build ## Keep a scheduler under full load for SECONDS (default 60), draw memory and descriptors
+	@mkdir -p $(RESULTS)
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	$(BENCHMARKS)/release/quern-bench endurance --seconds $(SECONDS) --directory $(RESULTS)
 
 bench-micro: prerequisites ## Measure inner loops by themselves, with their spread (ARGS='--filter Codec.*')
 	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \

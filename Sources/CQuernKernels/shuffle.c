@@ -2,7 +2,8 @@
 
 // Byte shuffle by squares: eight columns of sixteen records are eight vectors of sixteen bytes. Interleaving the first
 // four with the last four, byte by byte, rotates the seven bits of a byte's place among the 128 by one: three rounds
-// turn planes (three bits of column, four of row) into records (row, column), and four more are the way back. A square
+// turn planes (three bits of column, four of row) into records (row, column), and four more are the way back. Zipping
+// bytes, then pairs, then fours turns them as well, and lets a half of the columns be left out. A square
 // may lie anywhere in the records, so any width of eight or more is covered: the last square in each direction
 // overlaps the one before it and writes the same bytes again. A narrower record is covered by a square that reaches
 // into the records behind it, and the last records go byte by byte.
@@ -21,6 +22,8 @@ enum {
 
 /// A vector register where the processor has them: the compiler knows how each interleaves.
 typedef uint8_t bytes __attribute__((vector_size(16)));
+typedef uint16_t shorts __attribute__((vector_size(16)));
+typedef uint32_t words __attribute__((vector_size(16)));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -59,17 +62,56 @@ INLINE void shuffle_square(
     for (size_t i = 0; i < square_columns; i++) memcpy(place(planes, column + i, row), &square[i], square_rows);
 }
 
+/// Pairs up the units of two vectors, of so many bits each: the first halves, then the second ones.
+#define ZIP8(a, b, half) \
+    __builtin_shufflevector( \
+        a, b, 8 * half, 8 * half + 16, 8 * half + 1, 8 * half + 17, 8 * half + 2, 8 * half + 18, 8 * half + 3, \
+        8 * half + 19, 8 * half + 4, 8 * half + 20, 8 * half + 5, 8 * half + 21, 8 * half + 6, 8 * half + 22, \
+        8 * half + 7, 8 * half + 23)
+#define ZIP16(a, b, half) \
+    ((bytes)__builtin_shufflevector( \
+        (shorts)a, (shorts)b, 4 * half, 4 * half + 8, 4 * half + 1, 4 * half + 9, 4 * half + 2, 4 * half + 10, \
+        4 * half + 3, 4 * half + 11))
+#define ZIP32(a, b, half) \
+    ((bytes)__builtin_shufflevector((words)a, (words)b, 2 * half, 2 * half + 4, 2 * half + 1, 2 * half + 5))
+
+/// Four bytes of sixteen records, four records a vector. Numbers are mostly small, so that half of a word is often the
+/// same in all records: that takes no work.
+INLINE void half_square(
+    const struct planes *planes, bytes half[4], size_t column, size_t row, int is_varying
+) {
+    bytes plane[4];
+    for (size_t i = 0; i < 4; i++) memcpy(&plane[i], place(planes, column + i, row), square_rows);
+    if (is_varying) {
+        bytes pairs[4] = {
+            ZIP8(plane[0], plane[1], 0), ZIP8(plane[0], plane[1], 1), ZIP8(plane[2], plane[3], 0),
+            ZIP8(plane[2], plane[3], 1),
+        };
+        half[0] = ZIP16(pairs[0], pairs[2], 0);
+        half[1] = ZIP16(pairs[0], pairs[2], 1);
+        half[2] = ZIP16(pairs[1], pairs[3], 0);
+        half[3] = ZIP16(pairs[1], pairs[3], 1);
+    } else {
+        bytes low = ZIP8(plane[0], plane[1], 0), high = ZIP8(plane[2], plane[3], 0);
+        half[0] = half[1] = half[2] = half[3] = ZIP16(low, high, 0);
+    }
+}
+
 /// Writes the records in their order: what reaches into a following narrow record is overwritten with its own bytes.
 INLINE void unshuffle_square(
-    const struct planes *planes, uint8_t *target, size_t column, size_t row, size_t width
+    const struct planes *planes, uint8_t *target, size_t column, size_t row, size_t width, int low_varies,
+    int high_varies
 ) {
-    bytes square[square_columns];
-    for (size_t i = 0; i < square_columns; i++) memcpy(&square[i], place(planes, column + i, row), square_rows);
-    for (int round = 0; round < 3; round++) interleave(square);
+    bytes low[4], high[4];
+    half_square(planes, low, column, row, low_varies);
+    half_square(planes, high, column + 4, row, high_varies);
     uint8_t *record = target + row * width + column;
-    for (size_t i = 0; i < square_columns; i++, record += 2 * width) {
-        memcpy(record, &square[i], 8);
-        memcpy(record + width, (const uint8_t *)&square[i] + 8, 8);
+    for (size_t i = 0; i < 4; i++, record += 4 * width) {
+        bytes first = ZIP32(low[i], high[i], 0), second = ZIP32(low[i], high[i], 1);
+        memcpy(record, &first, 8);
+        memcpy(record + width, (const uint8_t *)&first + 8, 8);
+        memcpy(record + 2 * width, &second, 8);
+        memcpy(record + 3 * width, (const uint8_t *)&second + 8, 8);
     }
 }
 
@@ -167,9 +209,11 @@ void quern_unshuffle(const uint8_t *source, uint8_t *target, size_t count, size_
     size_t rows = rows_in_squares(count, width);
     for (size_t first = 0; first < rows; first += stripe_rows) {
         size_t end = smaller(first + stripe_rows, rows);
-        for (size_t column = 0; column < width; column = next_square(column, square_columns, width))
+        for (size_t column = 0; column < width; column = next_square(column, square_columns, width)) {
+            int low = (varying >> column & 15) != 0, high = (varying >> column >> 4 & 15) != 0;
             for (size_t row = smaller(first, rows - square_rows); row < end; row = next_square(row, square_rows, end))
-                unshuffle_square(&planes, target, column, row, width);
+                unshuffle_square(&planes, target, column, row, width, low, high);
+        }
     }
     for (size_t row = rows; row < count; row++)
         for (size_t column = 0; column < width; column++)
