@@ -119,6 +119,15 @@ let package = Package(
             ],
             path: "Tests/StorePair",
             swiftSettings: strict),
+        .executableTarget(
+            name: "crashloop",
+            dependencies: [
+                "Quern", "QuernStore", systemPackage,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/CrashLoop",
+            swiftSettings: strict),
         .testTarget(
             name: "QuernTests",
             dependencies: [
