@@ -16,6 +16,9 @@ TEST_ARGS ?=
 # How long `make readers` and `make endure` take.
 SECONDS ?= 60
 
+# How often `make crash-loop` starts the service and ends it.
+ROUNDS ?= 100
+
 # Debug and release builds keep a folder each, so that neither rebuilds the other's.
 DEBUG := .build
 RELEASE := .build-release
@@ -29,7 +32,7 @@ RESULTS := $(BENCHMARKS)/results
 OURS := Sources Tests Examples Benchmarks Package.swift
 
 .PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-micro endure bench-build bench-prerequisites compare \
-    soak life simulate mutants sanitize manual transcripts build format lint clean prerequisites
+    crash-loop soak life simulate mutants sanitize manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +53,10 @@ test: prerequisites ## Build for debugging and run all tests (TEST_ARGS='--filte
 readers: prerequisites ## Let one process read a store that another one writes, for SECONDS (default 60)
 	@swift build --configuration release --scratch-path $(RELEASE) --product storepair
 	@$(RELEASE)/release/storepair run --seconds $(SECONDS)
+
+crash-loop: prerequisites ## Kill a service under load ROUNDS times (default 100) and compare (ARGS='full', or another scenario)
+	@swift build --configuration release --scratch-path $(RELEASE) --product crashloop
+	@$(RELEASE)/release/crashloop $(if $(ARGS),$(ARGS),all) --rounds $(ROUNDS)
 
 # Measures with the given arguments into RESULTS: machine, figures, tables, pictures.
 # What an interrupted run leaves behind goes with TMPDIR.

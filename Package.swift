@@ -131,7 +131,7 @@ let package = Package(
         .testTarget(
             name: "QuernTests",
             dependencies: [
-                "Quern", "QuernTesting", systemPackage,
+                "Quern", "QuernTesting", "crashloop", systemPackage,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),

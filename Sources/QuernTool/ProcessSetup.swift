@@ -13,6 +13,8 @@ enum ProcessSetup {
         raiseDescriptorLimit()
         // A reader that has read enough is told by the write that fails, so that commands clean up behind themselves.
         signal(SIGPIPE, SIG_IGN)
+        // So is who writes a file beyond the limit on its size, by an error with the file's name.
+        signal(SIGXFSZ, SIG_IGN)
     }
 
     /// Opens what was closed of the three standard streams, so that no file of a store gets one of their numbers. They

@@ -31,9 +31,24 @@ struct LoopOptions: ParsableArguments {
     @Option(help: "Where the stores are made; the system's place for what is temporary by default.")
     var directory: String?
 
+    @Option(help: "Claim at the end something that nobody was told, to see that it is missed.")
+    var invent: Invention?
+
     func validate() throws {
         guard rounds > 0 else { throw ValidationError("--rounds takes 1 or more") }
     }
+}
+
+/// What a ledger is made to claim wrongly: a comparison that cannot be shown to find anything is none.
+enum Invention: String, ExpressibleByArgument, CaseIterable {
+    /// A submit that never was.
+    case submit
+    /// An outcome that a task does not have.
+    case outcome
+    /// A tree that was dropped, and was not.
+    case drop
+    /// A value that was never stored.
+    case value
 }
 
 /// One way in which a service is ended.

@@ -56,6 +56,16 @@ struct ProcessTests {
         #expect(ended.errors.hasPrefix("quern: cannot write: "))
     }
 
+    @Test("A file that may not grow is an error with its name, and nothing is left of it")
+    func fileSizeLimit() throws {
+        let store = try ToolStore.make()
+        let directory = try TemporaryDirectory()
+        let ended = try ToolProcess.shell("ulimit -f 0; quern copy \(store.path) --into \(directory.path)/copy")
+        #expect(ended.status == 3, "\(ended)")
+        #expect(ended.errors.contains("File too large"), "\(ended)")
+        #expect(try PosixFileSystem().list(directory.path) == [])
+    }
+
     @Test("A bench that is interrupted leaves nothing behind", arguments: ["INT", "TERM"])
     func interrupted(_ signal: String) throws {
         let directory = try TemporaryDirectory()

@@ -4,13 +4,17 @@ import QuernStore
 
 extension SchedulerCore {
     /// Sends a worker's transaction to the store. The dispatcher counts it until it is committed.
-    func commit(_ transaction: Transaction, bytes: Int, events: [TaskEvent] = []) {
+    ///
+    /// - Parameter stalled: what is known of the attempts in it, when it found no space before.
+    func commit(
+        _ transaction: Transaction, bytes: Int, events: [TaskEvent] = [], stalled: StalledAttempts? = nil
+    ) {
         store.enqueue(transaction) { [weak self] result in
             switch result {
             case .success:
                 self?.committed(bytes: bytes)
                 self?.events.publish(events)
-            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, error)
+            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, stalled, error)
             }
         }
     }
@@ -26,14 +30,21 @@ extension SchedulerCore {
     }
 
     private func commitFailed(
-        _ transaction: Transaction, bytes: Int, _ events: [TaskEvent], _ error: StoreError
+        _ transaction: Transaction, bytes: Int, _ events: [TaskEvent], _ stalled: StalledAttempts?, _ error: StoreError
     ) {
+        // An attempt of a task that was on its way to its end when the transaction was tried again.
+        if error.code == .rejected, let stalled, let rest = stalled.overtaken(transaction, in: store) {
+            return commit(rest, bytes: bytes, events: events, stalled: stalled)
+        }
         guard error.isTransient else {
             storeFailed(error)
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
         }
-        stall(error) { $0.keep(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events)) }
+        let attempts = stalled ?? StalledAttempts(in: transaction, store)
+        stall(error) {
+            $0.keep(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events, attempts: attempts))
+        }
     }
 
     /// Why a handler could not go on, when the store could not take what it did and soon may: no fault of the task's.
@@ -55,7 +66,10 @@ extension SchedulerCore {
     }
 
     func retry(_ stalled: [CoreState.Stalled]) {
-        for entry in stalled { commit(entry.transaction, bytes: entry.bytes, events: entry.events) }
+        for entry in stalled {
+            let transaction = entry.attempts.overtaken(entry.transaction, in: store) ?? entry.transaction
+            commit(transaction, bytes: entry.bytes, events: entry.events, stalled: entry.attempts)
+        }
     }
 
     /// On the store's writer thread, once a batch.

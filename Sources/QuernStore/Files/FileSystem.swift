@@ -25,11 +25,40 @@ public protocol FileSystem: Sendable {
     /// Makes the names in a directory durable.
     func synchronizeDirectory(_ path: FilePath) throws(FileError)
 
+    /// Opens a directory whose names are to be made durable in a moment: what that takes of the system is taken now,
+    /// while nothing is changed yet.
+    func openDirectory(_ path: FilePath) throws(FileError) -> any DirectoryHandle
+
     /// Takes an exclusive lock on a file (created when missing), without waiting.
     ///
     /// - Throws: `FileError` with ``Errno/resourceTemporarilyUnavailable`` when another process or another lock
     ///   of this process holds it.
     func lock(_ path: FilePath) throws(FileError) -> any FileLock
+}
+
+extension FileSystem {
+    /// For file systems of one's own, in which a directory need not be open to be made durable.
+    public func openDirectory(_ path: FilePath) throws(FileError) -> any DirectoryHandle {
+        UnopenedDirectory(fileSystem: self, path: path)
+    }
+}
+
+/// An open directory.
+public protocol DirectoryHandle: AnyObject, Sendable {
+    /// Makes the names in it durable.
+    func synchronize() throws(FileError)
+}
+
+private final class UnopenedDirectory: DirectoryHandle {
+    private let fileSystem: any FileSystem
+    private let path: FilePath
+
+    init(fileSystem: any FileSystem, path: FilePath) {
+        self.fileSystem = fileSystem
+        self.path = path
+    }
+
+    func synchronize() throws(FileError) { try fileSystem.synchronizeDirectory(path) }
 }
 
 /// How a file is opened.
@@ -122,9 +151,14 @@ extension FileError {
     /// What ``FileLock/check()`` found.
     var isLockLost: Bool { operation == "lock" && errno == .staleNFSFileHandle }
 
-    /// No descriptor was left for a file that was to be opened: nothing has happened, and there may be one later.
-    var isOutOfDescriptors: Bool {
-        operation == "open" && (errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem)
+    /// No descriptor was left for what was to be opened, or no memory for what was to be mapped: nothing has happened,
+    /// and there may be some later. A sync is not among them, which comes behind a rename.
+    var isOutOfResources: Bool {
+        switch operation {
+        case "open", "list": errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem
+        case "mmap": errno == .noMemory
+        default: false
+        }
     }
 
     static let lockLost = "the lock file was removed or replaced, and another writer may have the store"

@@ -43,7 +43,7 @@ public struct PosixFileSystem: FileSystem {
     /// The corresponding C function is `readdir`.
     public func list(_ directory: FilePath) throws(FileError) -> [String] {
         try FileError.naming("list", directory) {
-            try SystemCalls.names(inDirectory: openDirectory(directory))
+            try SystemCalls.names(inDirectory: directoryDescriptor(directory))
         }
     }
 
@@ -90,10 +90,15 @@ public struct PosixFileSystem: FileSystem {
     /// The corresponding C function is `fsync`, on the directory.
     public func synchronizeDirectory(_ path: FilePath) throws(FileError) {
         try FileError.naming("fsync", path) {
-            let descriptor = try openDirectory(path)
+            let descriptor = try directoryDescriptor(path)
             defer { try? descriptor.close() }
             try descriptor.synchronizeAll()
         }
+    }
+
+    /// The corresponding C function is `open`.
+    public func openDirectory(_ path: FilePath) throws(FileError) -> any DirectoryHandle {
+        try FileError.naming("open", path) { PosixDirectory(path: path, taking: try directoryDescriptor(path)) }
     }
 
     /// The corresponding C function is `flock`.
@@ -101,7 +106,7 @@ public struct PosixFileSystem: FileSystem {
         try FileError.naming("lock", path) { try PosixFileLock(path) }
     }
 
-    private func openDirectory(_ path: FilePath) throws -> FileDescriptor {
+    private func directoryDescriptor(_ path: FilePath) throws -> FileDescriptor {
         try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
     }
 }
@@ -113,8 +118,11 @@ extension FileError {
     ) throws(FileError) -> Value {
         do {
             return try call()
+        } catch let error as FileError {
+            // Of a call within the call, which knows its own name and place.
+            throw error
         } catch {
-            // The calls below throw nothing but `Errno`.
+            // The calls below throw nothing else but `Errno`.
             let reason = error as? Errno ?? .ioError
             throw FileError(operation: operation, path: path, offset: offset, errno: reason)
         }

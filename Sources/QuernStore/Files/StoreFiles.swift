@@ -93,13 +93,15 @@ struct StoreFiles: Sendable {
         _ header: FileHeader, _ fill: (any StoreFile) throws(FileError) -> Void, temporary: FilePath, path: FilePath
     ) throws(FileError) {
         try fileSystem.removeIfPresent(temporary)
+        // Before the rename, behind which nobody could tell what counts (S4).
+        let directory = try fileSystem.openDirectory(directory)
         let file = try fileSystem.open(temporary, .createNew)
         try file.write(header.encoded(), at: 0)
         try fill(file)
         try file.synchronize()
         try lock?.check()
         try fileSystem.rename(temporary, to: path)
-        try fileSystem.synchronizeDirectory(directory)
+        try directory.synchronize()
     }
 
     func header(_ kind: FileHeader.Kind, number: UInt64) -> FileHeader {

@@ -101,10 +101,10 @@ extension StoreError {
     }
 
     /// Whether nothing is lost, the store goes on, and the same may succeed later: a full disk, too few threads or
-    /// descriptors, a lock file that cannot be looked at.
+    /// descriptors, no address space to map a file into, a lock file that cannot be looked at.
     public var isTransient: Bool {
         code == .noSpace || code == .noThread
-            || (code == .inputOutput && (cause?.isLockUnknown == true || cause?.isOutOfDescriptors == true))
+            || (code == .inputOutput && (cause?.isLockUnknown == true || cause?.isOutOfResources == true))
     }
 
     /// Runs a file operation and says of its error what it was for.

@@ -22,7 +22,7 @@ struct Figures {
     var verifications = 0
     /// Bytes that verifications read.
     var bytes = 0
-    /// What was refused and tried again, by kind.
+    /// What callers were refused, by kind.
     var refused: [String: Int] = [:]
     /// What services ended with that could not go on.
     var failed: [String: Int] = [:]
@@ -41,7 +41,7 @@ struct Figures {
                 + "\(waves) waves and \(children) children; \(verifications) verifications of \(bytes) bytes; "
                 + "nothing lost, nothing twice"
         ]
-        lines += Self.list("refused and tried again", refused)
+        lines += Self.list("refused", refused)
         lines += Self.list("could not go on", failed)
         lines += Self.list("ended by itself", ends)
         lines += Self.list("happened", events)

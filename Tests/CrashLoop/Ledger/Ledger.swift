@@ -70,7 +70,10 @@ struct Ledger {
             case .stored(let value):
                 figures.stores += 1
                 stored = max(stored, value)
-            case .refused(let reason): figures.refused[reason, default: 0] += 1
+            case .refused(let reason):
+                // The store says no to nobody but a scheduler that is wrong about what it has.
+                if reason.hasPrefix("rejected") { throw Violation("refused: \(reason)") }
+                figures.refused[reason, default: 0] += 1
             case .failed(let reason): figures.failed[Self.summary(reason), default: 0] += 1
             }
         }

@@ -159,7 +159,7 @@ final class Load: Sendable {
 
     /// The kind of an error, and the reason that the system gave.
     static func summary(of error: StoreError) -> String {
-        guard let cause = error.cause else { return "\(error.code)" }
+        guard let cause = error.cause else { return "\(error.code): \(error.message.filter { !$0.isNumber })" }
         return "\(error.code) (\(cause.operation): \(cause.errno))"
     }
 }

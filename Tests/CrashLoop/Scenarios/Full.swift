@@ -10,8 +10,9 @@ struct Full: Scenario {
 
     /// Rounds at one store, which grows with each.
     private static let roundsOfStore = 10
-    private static let mebibytes = 6
-    private static let ballastMebibytes = 3
+    private static let mebibytes = 16
+    /// What is left at most to a service that opens.
+    private static let roomKibibytes = 1500
 
     func run(_ loop: inout Loop) throws {
         var left = options.rounds
@@ -29,46 +30,64 @@ struct Full: Scenario {
         let place = loop.directory.appendingPathComponent("full")
         let mount = try Mount(tmpfs: place, mebibytes: Self.mebibytes)
         loop.beginNewStore(at: place.appendingPathComponent("store"))
+        let ballast = Ballast(place)
         var size = Self.mebibytes
         for round in 1...rounds {
-            let ballast = place.appendingPathComponent("ballast")
-            if loop.random.once(in: 2) {
-                // As much as fits: it may fill the file system by itself.
-                let count = 1 + loop.random.below(Self.ballastMebibytes)
-                Shell.run("head -c \(count)M /dev/zero > '\(ballast.path)'")
-            }
+            // Full when it opens, or in the middle of its work.
+            let isEarly = loop.random.once(in: 3)
+            if isEarly { try ballast.fill(leaving: loop.random.below(Self.roomKibibytes)) }
             let service = try loop.start(loop.random.once(in: 3) ? ["--drops"] : [])
-            if fill(service) {
-                loop.ledger.figures.events["full under load", default: 0] += 1
-                usleep(useconds_t(loop.random.below(50_000)))
-                switch loop.random.below(3) {
-                case 0: break
-                case 1 where FileManager.default.fileExists(atPath: ballast.path):
-                    try FileManager.default.removeItem(at: ballast)
-                    size = try widen(mount, size)
-                    try loop.requireProgress(service, "space was freed")
-                default:
-                    size = try widen(mount, size)
-                    try loop.requireProgress(service, "the file system grew")
-                }
+            if !isEarly {
+                _ = service.wait(for: "e", loop.random.below(2000), seconds: Loop.patience)
+                try ballast.fill(leaving: 0)
+            }
+            // What is refused so soon may be an opening's.
+            let isFull = service.wait(for: "r", 3, seconds: 5)
+            loop.ledger.figures.events[isFull ? "full under load" : "had room enough", default: 0] += 1
+            usleep(useconds_t(loop.random.below(50_000)))
+            switch loop.random.below(3) {
+            case 0: break
+            case 1:
+                try ballast.remove()
+                if service.isRunning { try loop.requireProgress(service, "space was freed") }
+            default:
+                size = try widen(mount, size)
+                if service.isRunning { try loop.requireProgress(service, "the file system grew") }
             }
             try loop.killAndCompare(service)
             if round % 5 == 0 { try loop.verify() }
-            try? FileManager.default.removeItem(at: ballast)
+            try ballast.remove()
         }
         _ = try widen(mount, size + 64)
         try loop.drain()
-    }
-
-    /// Waits until space is refused, or the service has ended. Returns whether it was.
-    private func fill(_ service: ServiceProcess) -> Bool {
-        // What is refused so soon may be an opening's; the moment is drawn by the machine.
-        service.wait(for: "r", 3, seconds: Loop.patience)
     }
 
     /// More than the ballast was, since a service that has found no space also has to get its reserve back.
     private func widen(_ mount: Mount, _ size: Int) throws -> Int {
         try mount.remount("size=\(size + 2)m")
         return size + 2
+    }
+}
+
+/// A file that takes the space that others want.
+private struct Ballast {
+    private let place: URL
+    private let file: URL
+
+    init(_ place: URL) {
+        self.place = place
+        file = place.appendingPathComponent("ballast")
+    }
+
+    /// Takes all but so many KiB, as of now.
+    func fill(leaving kibibytes: Int) throws {
+        let attributes = try FileManager.default.attributesOfFileSystem(forPath: place.path)
+        let free = (attributes[.systemFreeSize] as? NSNumber)?.intValue ?? 0
+        // The end of it fails for want of space, which is what is wanted.
+        Shell.run("head -c \(max(0, free - (kibibytes << 10)) + (kibibytes == 0 ? 1 << 20 : 0)) /dev/zero > '\(file.path)'")
+    }
+
+    func remove() throws {
+        if FileManager.default.fileExists(atPath: file.path) { try FileManager.default.removeItem(at: file) }
     }
 }

@@ -125,11 +125,30 @@ struct Loop {
 
     /// Lets all that is there come to its end, compares a last time, and begins with an empty ledger of a new store.
     mutating func drain() throws {
+        if options.invent != nil {
+            let service = try service([])
+            try requireProgress(service, "begun for an invention")
+            try killAndCompare(service)
+        }
         let last = try service(["--drain"])
         let end = try end(last)
         guard end == .exit(0) else { throw Violation("nothing was in the way, and the service ended with \(end)") }
+        if let invention = options.invent { try invent(invention) }
         try compare(isAtRest: true)
         try verify()
+    }
+
+    private mutating func invent(_ what: Invention) throws {
+        let root = ledger.roots.first { $0.value.told != nil && !$0.value.isDropping }
+        let id = root?.key ?? 0
+        let claim: Acknowledgement =
+            switch what {
+            case .submit: .submitted(id: ledger.lastKnownID + 1, number: 1, isWave: false)
+            case .outcome: .ended(id: ledger.lastKnownID, kind: 1, value: 1)
+            case .drop: .dropped(id: id)
+            case .value: .stored(value: .max)
+            }
+        try ledger.add([claim])
     }
 
     /// Begins anew, elsewhere.
