@@ -100,7 +100,9 @@ struct LedgerCheck {
             ledger.figures.compared += 1
             if ended.contains(id) { continue }
             if live.contains(id) {
-                guard root.told == nil, root.shown == nil else { throw Violation("task \(id) ended and is live again") }
+                guard root.told == nil, root.shown == nil else {
+                    throw Violation("task \(id) (\(root)) ended and is live again")
+                }
                 continue
             }
             guard root.isDropping || mayBeRetired(root, ledger) else {

@@ -30,24 +30,32 @@ final class Load: Sendable {
 
     /// Returns when the scheduler stops.
     func run() async throws {
+        // Before there are more, so that nobody waits twice for one.
+        let left = try unfinished()
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<Self.callers { group.addTask { try await self.repeating { try await self.single() } } }
             for _ in 0..<Self.batchCallers { group.addTask { try await self.repeating { try await self.batch() } } }
             for _ in 0..<Self.waveCallers { group.addTask { try await self.repeating { try await self.wave() } } }
             group.addTask { try await self.repeating { try await self.count() } }
             group.addTask { try await self.repeating { try await self.compact() } }
-            group.addTask { try await self.awaitUnfinished() }
+            group.addTask { try await self.awaitAll(left) }
             try await group.waitForAll()
         }
     }
 
     /// Says how the tasks end that an earlier process left.
-    func awaitUnfinished() async throws {
-        let singles = try scheduler.unfinished(Single.self)
-        let waves = try scheduler.unfinished(Wave.self)
+    func awaitUnfinished() async throws { try await awaitAll(try unfinished()) }
+
+    private typealias Handles = (singles: [TaskHandle<Single>], waves: [TaskHandle<Wave>])
+
+    private func unfinished() throws -> Handles {
+        (try scheduler.unfinished(Single.self), try scheduler.unfinished(Wave.self))
+    }
+
+    private func awaitAll(_ handles: Handles) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for handle in singles { group.addTask { try await self.stoppable { try await self.end(handle) } } }
-            for handle in waves { group.addTask { try await self.stoppable { try await self.end(handle) } } }
+            for handle in handles.singles { group.addTask { try await self.stoppable { try await self.end(handle) } } }
+            for handle in handles.waves { group.addTask { try await self.stoppable { try await self.end(handle) } } }
             try await group.waitForAll()
         }
     }

@@ -49,7 +49,8 @@ struct Loop {
             return true
         } catch {
             print("\(name): VIOLATION with seed \(loop.seed) in round \(loop.round): \(error)")
-            print("\(name): the store is kept: \(loop.store.path)")
+            for line in loop.ledger.figures.lines.dropFirst() { print("\(name): until then: \(line)") }
+            print("\(name): the store is kept: \(loop.directory.path)")
             return false
         }
     }
@@ -83,9 +84,11 @@ struct Loop {
     }
 
     /// Takes in what a service said that has ended or will.
+    ///
+    /// - Parameter count: how many bytes of it count.
     @discardableResult
-    mutating func end(_ service: ServiceProcess) throws -> ServiceProcess.End {
-        let (end, acknowledgements, torn) = service.end()
+    mutating func end(_ service: ServiceProcess, first count: Int = .max) throws -> ServiceProcess.End {
+        let (end, acknowledgements, torn) = service.end(first: count)
         if torn > 0 { ledger.figures.events["lines cut short", default: 0] += torn }
         try ledger.add(acknowledgements)
         if end != .signal(SIGKILL) { ledger.figures.ends["\(end)", default: 0] += 1 }
@@ -106,7 +109,18 @@ struct Loop {
             ledger.figures.comparisons += 1
             return
         }
-        try check.run(&ledger, isAtRest: isAtRest)
+        do { try check.run(&ledger, isAtRest: isAtRest) } catch {
+            keep()
+            throw error
+        }
+    }
+
+    /// Copies the store from a file system that goes with the scenario.
+    private func keep() {
+        let place = directory.appendingPathComponent("kept")
+        if store.deletingLastPathComponent().path != directory.path {
+            try? FileManager.default.copyItem(at: store, to: place)
+        }
     }
 
     /// Looks at every byte of the store.

@@ -84,20 +84,36 @@ final class ServiceProcess: Sendable {
         return true
     }
 
-    /// Waits until the process has ended, and returns how, and all that it said.
-    func end() -> (End, [Acknowledgement], torn: Int) {
+    /// How many bytes it has said so far.
+    var said: Int { heard.withLock { $0.bytes.count } }
+
+    /// Waits until the process has ended, and returns how, and all that it said; behind its first bytes only what it was
+    /// refused.
+    func end(first count: Int = .max) -> (End, [Acknowledgement], torn: Int) {
         process.waitUntilExit()
         while !heard.withLock({ $0.hasEnded }) { usleep(200) }
-        let text = heard.withLock { String(decoding: $0.bytes, as: UTF8.self) }
-        var acknowledgements: [Acknowledgement] = []
-        var torn = 0
-        for line in text.split(separator: "\n") {
-            if let acknowledgement = Acknowledgement(line) { acknowledgements.append(acknowledgement) } else { torn += 1 }
+        let bytes = heard.withLock { $0.bytes }
+        var (acknowledgements, torn) = Self.parse(bytes.prefix(count))
+        if bytes.count > count { torn = 0 }
+        acknowledgements += Self.parse(bytes.dropFirst(count)).0.filter {
+            switch $0 {
+            case .refused, .failed: true
+            default: false
+            }
         }
         let end: End =
             process.terminationReason == .exit
             ? .exit(process.terminationStatus) : .signal(process.terminationStatus)
         return (end, acknowledgements, torn)
+    }
+
+    private static func parse(_ bytes: ArraySlice<UInt8>) -> ([Acknowledgement], torn: Int) {
+        var acknowledgements: [Acknowledgement] = []
+        var torn = 0
+        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            if let acknowledgement = Acknowledgement(line) { acknowledgements.append(acknowledgement) } else { torn += 1 }
+        }
+        return (acknowledgements, torn)
     }
 }
 
