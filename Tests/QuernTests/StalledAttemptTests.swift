@@ -18,7 +18,7 @@ struct StalledAttemptTests {
         func set(_ scheduler: TaskScheduler) { state.withLock { $0 = scheduler } }
     }
 
-    @Test("S4: an attempt that finds space when its task has ended by a later one is left out, and the scheduler goes on")
+    @Test("S4: an attempt that finds space when a later one has ended its task is left out, and the scheduler goes on")
     func overtakenByOutcome() async throws {
         let files = SimulatedFileSystem()
         let clock = ManualClock()

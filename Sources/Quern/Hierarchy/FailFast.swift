@@ -22,7 +22,7 @@ struct FailFast {
             report.ended[execution.kind] = 1
             report.events?.add(.ended(execution.kind), outcome)
         } catch {
-            core.storeFailed(error)
+            core.readFailed(error)
             report.givenBack = parent.bit
         }
         return report

@@ -39,7 +39,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             sealed = try core.store.handover(of: parent.id)
             children = try core.store.children(of: parent.id)
         } catch {
-            core.storeFailed(error)
+            core.readFailed(error)
             report.givenBack = parent.bit
             return report
         }

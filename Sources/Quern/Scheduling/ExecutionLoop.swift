@@ -15,7 +15,8 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
         var report = PullReport(events: worker.core.collectEvents(of: type))
         let works = PayloadBatch<Body.Work>(count: Int(entry.run.count))
         do { try works.read(entry, version: version, from: worker.core.store) } catch {
-            worker.core.storeFailed(error)
+            // None of the tasks was claimed: all of them wait again.
+            worker.core.readFailed(error)
             return report
         }
         let stopwatch = ContinuousClock()

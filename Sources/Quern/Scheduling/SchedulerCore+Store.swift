@@ -26,7 +26,7 @@ extension SchedulerCore {
             state.hasReportedStall = false
             return true
         }
-        if hasSpaceAgain { logger.notice("outcomes can be stored again") }
+        if hasSpaceAgain { logger.notice("work is given out again") }
     }
 
     private func commitFailed(
@@ -62,7 +62,13 @@ extension SchedulerCore {
             defer { state.hasReportedStall = true }
             return !state.hasReportedStall
         }
-        if isNews { logger.error("outcomes cannot be stored, no work is given out until they can: \(error)") }
+        if isNews { logger.error("the store lacks something, no work is given out until it has it: \(error)") }
+    }
+
+    /// What a task needs of the store could not be read: for want of a descriptor it is tried again in a moment, as what
+    /// cannot be stored for want of space is.
+    func readFailed(_ error: StoreError) {
+        if error.isTransient { stall(error) } else { storeFailed(error) }
     }
 
     func retry(_ stalled: [CoreState.Stalled]) {

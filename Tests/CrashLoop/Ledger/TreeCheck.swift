@@ -45,13 +45,17 @@ struct TreeCheck {
         let isBranch = reader.name(of: block.label(at: index)) == Branch.type.description
         switch block.kind(at: index) {
         case .completed:
-            if isBranch { try addBranch(id, try block.withValue(at: index) { try Branch.Memo.decodeMemo($0) }) } else {
+            if isBranch {
+                try addBranch(id, try block.withValue(at: index) { try Branch.Memo.decodeMemo($0) })
+            } else {
                 try addLeaf(id, try block.withValue(at: index) { try Leaf.Memo.decodeMemo($0) })
             }
         case .failed where !isBranch:
             total.failed += 1
             let leaf = block.withValue(at: index) { UInt64(FailureInfo(decoding: $0).detail) }
-            guard let leaf, leaves.insert(leaf).inserted else { throw Violation("child \(id) of \(wave) is there twice") }
+            guard let leaf, leaves.insert(leaf).inserted else {
+                throw Violation("child \(id) of \(wave) is there twice")
+            }
         // With its parent.
         case .cancelled: break
         default: throw Violation("child \(id) of \(wave) \(block.kind(at: index))")

@@ -2,7 +2,7 @@
 import ArgumentParser
 import Foundation
 
-/// No file may be larger than a limit. A service that ignores SIGXFSZ gets an error and says so, another one dies of it.
+/// No file may be larger than a limit. A service that ignores SIGXFSZ gets an error and says so, another one dies.
 struct FileSize: Scenario {
     static let configuration = CommandConfiguration(
         commandName: "filesize", abstract: "Limit the size of files under load, as with ulimit -f.")

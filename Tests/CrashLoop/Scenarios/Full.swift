@@ -84,7 +84,8 @@ private struct Ballast {
         let attributes = try FileManager.default.attributesOfFileSystem(forPath: place.path)
         let free = (attributes[.systemFreeSize] as? NSNumber)?.intValue ?? 0
         // The end of it fails for want of space, which is what is wanted.
-        Shell.run("head -c \(max(0, free - (kibibytes << 10)) + (kibibytes == 0 ? 1 << 20 : 0)) /dev/zero > '\(file.path)'")
+        let count = max(0, free - (kibibytes << 10)) + (kibibytes == 0 ? 1 << 20 : 0)
+        Shell.run("head -c \(count) /dev/zero > '\(file.path)'")
     }
 
     func remove() throws {

@@ -6,8 +6,8 @@ import Foundation
 /// its store.
 ///
 /// The kernel refuses `remount,ro` while files are open for writing. What does happen to a service is that its file
-/// system gives up: ext4 does so by itself when its journal fails, and on demand with `remount,abort`. What is synced in
-/// that moment counts for nothing: its `fdatasync` then says "done" of bytes that are gone when it is mounted again, as
+/// system gives up: ext4 does so by itself when its journal fails, and on demand with `remount,abort`. What is synced
+/// in that moment counts for nothing: `fdatasync` then says "done" of bytes that are gone when it is mounted again, as
 /// twenty lines without a store show that write, sync and print. So what was told before it is what must be there.
 /// One that is shut down, as a disk is that is pulled out, keeps to what its syncs have said.
 struct ReadOnly: Scenario {

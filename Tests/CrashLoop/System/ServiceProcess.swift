@@ -36,6 +36,8 @@ final class ServiceProcess: Sendable {
         process.executableURL = URL(fileURLWithPath: "/bin/sh")
         let setup = limits.isEmpty ? "" : "\(limits) || exit 99; "
         process.arguments = ["-c", setup + "exec \"$0\" \"$@\"", executable.path, "serve"] + arguments
+        // One that has too little of something is not to wait for a process that has as little and prints a backtrace.
+        process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
         let pipe = Pipe()
         process.standardOutput = pipe
         process.standardError = FileHandle.nullDevice
@@ -87,8 +89,8 @@ final class ServiceProcess: Sendable {
     /// How many bytes it has said so far.
     var said: Int { heard.withLock { $0.bytes.count } }
 
-    /// Waits until the process has ended, and returns how, and all that it said; behind its first bytes only what it was
-    /// refused.
+    /// Waits until the process has ended, and returns how, and all that it said; behind its first bytes only what it
+    /// was refused.
     func end(first count: Int = .max) -> (End, [Acknowledgement], torn: Int) {
         process.waitUntilExit()
         while !heard.withLock({ $0.hasEnded }) { usleep(200) }
@@ -111,7 +113,11 @@ final class ServiceProcess: Sendable {
         var acknowledgements: [Acknowledgement] = []
         var torn = 0
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
-            if let acknowledgement = Acknowledgement(line) { acknowledgements.append(acknowledgement) } else { torn += 1 }
+            if let acknowledgement = Acknowledgement(line) {
+                acknowledgements.append(acknowledgement)
+            } else {
+                torn += 1
+            }
         }
         return (acknowledgements, torn)
     }
