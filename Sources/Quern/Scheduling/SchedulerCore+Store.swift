@@ -62,7 +62,7 @@ extension SchedulerCore {
             defer { state.hasReportedStall = true }
             return !state.hasReportedStall
         }
-        if isNews { logger.error("the store lacks something, no work is given out until it has it: \(error)") }
+        if isNews { logger.error("the store lacks something, no work is given out until then: \(error)") }
     }
 
     /// What a task needs of the store could not be read: for want of a descriptor it is tried again in a moment, as what
