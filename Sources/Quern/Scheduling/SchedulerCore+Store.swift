@@ -65,8 +65,8 @@ extension SchedulerCore {
         if isNews { logger.error("the store lacks something, no work is given out until then: \(error)") }
     }
 
-    /// What a task needs of the store could not be read: for want of a descriptor it is tried again in a moment, as what
-    /// cannot be stored for want of space is.
+    /// What a task needs of the store could not be read: for want of a descriptor that is tried again in a moment, as
+    /// what cannot be stored for want of space is.
     func readFailed(_ error: StoreError) {
         if error.isTransient { stall(error) } else { storeFailed(error) }
     }
