@@ -13,8 +13,11 @@ STRICT ?=
 # Passed on to `swift test`, as in `make test TEST_ARGS='--filter TidyTests'`.
 TEST_ARGS ?=
 
-# How long `make readers` and `make endure` take.
+# How long `make readers` and `make endure` take, and `make fuzz` with each target.
 SECONDS ?= 60
+# What `make fuzz` fuzzes, and with an INPUT what it runs once.
+TARGET ?= frame block directory checkpoint manifest codec log store
+INPUT ?=
 
 # How often `make crash-loop` starts the service and ends it.
 ROUNDS ?= 100
@@ -28,11 +31,12 @@ MUTANTS := .build-mutants
 ADDRESS := .build-address
 THREAD := .build-thread
 MICRO := .build-micro
+FUZZING := .build-fuzz
 RESULTS := $(BENCHMARKS)/results
-OURS := Sources Tests Examples Benchmarks Package.swift
+OURS := Sources Tests Examples Benchmarks Fuzzing Package.swift
 
 .PHONY: help scan test readers bench bench-quick bench-guard bench-store bench-micro endure bench-build bench-prerequisites compare \
-    crash-loop soak life simulate mutants sanitize manual transcripts build format lint clean prerequisites
+    crash-loop soak life simulate mutants sanitize flips fuzz manual transcripts build format lint clean prerequisites
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -135,6 +139,30 @@ sanitize: prerequisites ## Run the tests under the address sanitizer and the thr
 	@TSAN_OPTIONS="suppressions=$$PWD/Tests/thread-sanitizer.txt $${TSAN_OPTIONS:-}" swift test --disable-xctest \
 	    --sanitize=thread -Xswiftc -DQUERN_THREAD_SANITIZER --scratch-path $(THREAD) $(ARGS)
 
+flips: prerequisites ## Flip each byte of the golden stores, one at a time: an error or the right data
+	@QUERN_EVERY_BYTE=1 swift test --disable-xctest --configuration release --scratch-path $(SOAK) \
+	    -Xswiftc -enable-testing --filter GoldenFlipTests
+
+# Optimized, and with our assertions. Both sanitizers in one word: of two the compiler counts the last for coverage.
+# A finding ends the run, and the file in .build-fuzz/findings has its bytes.
+fuzz: prerequisites ## Fuzz decoders with libFuzzer and ASan (TARGET=frame SECONDS=60; INPUT=file runs that once)
+	@swift build --configuration release --package-path Fuzzing --scratch-path $(FUZZING) --product quern-fuzz \
+	    --sanitize fuzzer -Xswiftc -sanitize=fuzzer,address -Xcc -fsanitize=address -Xswiftc -enable-testing \
+	    -Xswiftc -parse-as-library -Xswiftc -assert-config -Xswiftc Debug
+	@export SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=quarantine_size_mb=64; \
+	for target in $(TARGET); do \
+	    export QUERN_FUZZ_TARGET=$$target; \
+	    corpus=$(FUZZING)/corpus/$$target; \
+	    mkdir -p $$corpus $(FUZZING)/findings; \
+	    longest=4096; \
+	    case $$target in manifest) longest=256;; store) longest=65;; esac; \
+	    QUERN_FUZZ_SEEDS=$$corpus $(FUZZING)/release/quern-fuzz; \
+	    echo "make fuzz: $$target"; \
+	    $(FUZZING)/release/quern-fuzz -max_len=$$longest -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=128 \
+	        -artifact_prefix=$(FUZZING)/findings/$$target- -print_final_stats=1 $(ARGS) \
+	        $(or $(INPUT),-max_total_time=$(SECONDS) $$corpus); \
+	done
+
 manual: prerequisites ## Write docs/quern.1 and docs/quern.md anew, from what the commands say of themselves
 	@QUERN_WRITE_DOCUMENTATION=1 swift test --disable-xctest --scratch-path $(DEBUG) --filter ToolDocumentationTests
 
@@ -154,7 +182,7 @@ lint: ## Check the format and style of the sources, and change nothing
 	@clang -fsyntax-only -Wall -Wextra -Werror -I Sources/CQuernKernels/include Sources/CQuernKernels/*.c
 
 clean: ## Remove what was built
-	@rm -rf $(DEBUG) $(RELEASE) $(BENCHMARKS) $(SOAK) $(MICRO) $(MUTANTS) $(ADDRESS) $(THREAD)
+	@rm -rf $(DEBUG) $(RELEASE) $(BENCHMARKS) $(SOAK) $(MICRO) $(FUZZING) $(MUTANTS) $(ADDRESS) $(THREAD)
 
 # The system's LZ4 with its header, and pkg-config, by which the package manager finds it.
 prerequisites:

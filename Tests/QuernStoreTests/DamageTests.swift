@@ -24,22 +24,43 @@ import Testing
             let copy = files.crash(keeping: .keepAll)
             let path = Workload.directory.appending(name)
             try damage(copy, path)
+            var report = RecoveryReport()
+            let found: Result<StoreFacts, StoreError>
             do throws(StoreError) {
                 let store = try await MemoStore.labelled(
                     at: Workload.directory, configuration: configuration, fileSystem: copy)
-                let found: Result<StoreFacts, StoreError>
                 do throws(StoreError) { found = .success(try StoreFacts(store)) } catch { found = .failure(error) }
-                let report = store.recovery
+                report = store.recovery
                 await Workload.abandon(store, on: copy)
-                let facts = try found.get()
+            } catch { found = .failure(error) }
+            return judge(found, damaged: name, claimsToBeWhole: report.wasClean)
+        }
+
+        /// What is wrong with what a reader finds after `damage`, or nil.
+        func readerComplaint(_ name: String, _ damage: (SimulatedFileSystem, FilePath) throws -> Void) rethrows
+            -> String?
+        {
+            let copy = files.crash(keeping: .keepAll)
+            try damage(copy, Workload.directory.appending(name))
+            let found = Result { () throws(StoreError) in
+                try StoreFacts(try MemoReader.openBlocking(at: Workload.directory, fileSystem: copy))
+            }
+            return judge(found, damaged: name, claimsToBeWhole: false)
+        }
+
+        private func judge(
+            _ found: Result<StoreFacts, StoreError>, damaged name: String, claimsToBeWhole: Bool
+        ) -> String? {
+            switch found {
+            case .success(let facts):
                 if facts == self.facts.last { return nil }
                 guard name == newestLog, self.facts[oldest...].contains(facts) else {
                     return "wrong data: \(facts.difference(from: self.facts[self.facts.count - 1]))"
                 }
-                return report.wasClean ? "lost transactions in a store that claims to be clean" : nil
-            } catch {
+                return claimsToBeWhole ? "lost transactions in a store that claims to be clean" : nil
+            case .failure(let error):
                 let codes: [StoreError.Code] = [.damaged, .notAStore, .unsupportedVersion]
-                if codes.contains(error.code), error.file == path { return nil }
+                if codes.contains(error.code), error.file == Workload.directory.appending(name) { return nil }
                 return "not an error of this file: \(error)"
             }
         }

@@ -18,6 +18,7 @@ enum Imports {
         ("Examples/ThumbnailPipeline/Command/", ["ThumbnailKit", "Quern", "QuernStore"]),
         ("Tests/", ours),
         ("Benchmarks/", ours),
+        ("Fuzzing/", ours),
         ("Package.swift", []),
     ]
 

@@ -16,7 +16,7 @@ import Testing
         for name in named.sorted() { #expect(files.contains("\(name).swift"), "\(name)") }
     }
 
-    @Test(arguments: ["RELIABILITY.md", "CONTRIBUTING.md", "Benchmarks/README.md"])
+    @Test(arguments: ["RELIABILITY.md", "CONTRIBUTING.md", "Benchmarks/README.md", "Fuzzing/README.md"])
     func commandsExist(path: String) throws {
         let makefile = try #require(SourceTree.text(of: "Makefile"))
         for name in try words(/`make ([a-z-]+)/, in: path).sorted() {

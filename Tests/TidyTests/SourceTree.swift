@@ -13,7 +13,7 @@ enum SourceTree {
         .filter { path in
             [".swift", ".c", ".h"].contains { path.hasSuffix($0) }
                 && (path == "Package.swift"
-                    || ["Sources/", "Examples/", "Tests/", "Benchmarks/"].contains { path.hasPrefix($0) })
+                    || ["Sources/", "Examples/", "Tests/", "Benchmarks/", "Fuzzing/"].contains { path.hasPrefix($0) })
         }
         .compactMap { path in text(of: path).map { SourceFile(path: path, text: $0) } }
 

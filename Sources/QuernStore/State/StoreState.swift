@@ -76,7 +76,7 @@ struct StoreState: Sendable {
             try OutcomeBlockReader.decode(fields, columns: .stored, scratch: &scratch, into: &block)
             try end(block.outcomeBlock(), changes: &changes)
         case .advance:
-            let task = TaskID(try reader.littleEndian())
+            let task = try liveTask(&reader)
             let phase = try reader.byte()
             details.modify(task, default: LiveTasks.Detail()) {
                 $0.phase = phase
@@ -88,15 +88,14 @@ struct StoreState: Sendable {
             slots[task, SlotTable.handover] = LogPlace(place, bytes: reader.remaining)
             changes.touch(task)
         case .keep:
-            let task = TaskID(try reader.littleEndian())
+            let task = try liveTask(&reader)
             let slot = try reader.byte()
-            guard live.contains(task) else { throw DecodingFailure("what \(task) keeps, which is not live") }
             slots[task, slot] = LogPlace(place, bytes: reader.remaining)
         case .value:
             let record = try ValueRecord(&reader)
             values[record.name] = record.value
         case .attempt:
-            let task = TaskID(try reader.littleEndian())
+            let task = try liveTask(&reader)
             let attempts: UInt32 = try reader.littleEndian()
             let notBefore = Timestamp(milliseconds: try reader.littleEndian())
             details.modify(task, default: LiveTasks.Detail()) {
@@ -104,15 +103,15 @@ struct StoreState: Sendable {
                 $0.notBefore = notBefore
             }
         case .cancel:
-            let task = TaskID(try reader.littleEndian())
+            let task = try liveTask(&reader)
             cancel(task, as: try OutcomeKind(cancel: &reader), changes: &changes)
         case .priority:
-            let task = TaskID(try reader.littleEndian())
+            let task = try liveTask(&reader)
             let priority = try reader.byte()
             details.modify(task, default: LiveTasks.Detail()) { $0.priority = priority }
             changes.prioritized(task, priority)
         case .crash:
-            let task = TaskID(try reader.littleEndian())
+            let task = try liveTask(&reader)
             let crashes = try reader.byte()
             details.modify(task, default: LiveTasks.Detail()) { $0.crashes = crashes }
         case .define:
@@ -142,6 +141,14 @@ struct StoreState: Sendable {
         case .stageAbort: stages[try reader.littleEndian()] = nil
         case .drop: try drop(try DroppedTree(&reader))
         }
+    }
+
+    /// The task that a record is about. What such a record said of another would stay for ever, and a checkpoint that
+    /// has it cannot be read.
+    private func liveTask(_ reader: inout ByteReader) throws(DecodingFailure) -> TaskID {
+        let task = TaskID(try reader.littleEndian())
+        guard live.contains(task) else { throw DecodingFailure("a record about \(task), which is not live") }
+        return task
     }
 
     private mutating func cancel(_ task: TaskID, as kind: OutcomeKind, changes: inout ChangeCollector) {

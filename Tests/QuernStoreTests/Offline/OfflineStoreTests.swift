@@ -135,3 +135,14 @@ struct OfflineStoreTests {
         QuernStoreTests.expectSame(try StoreFacts(offline), facts, "all batches are read")
     }
 }
+
+extension SimulatedFileSystem {
+    /// A copy of the store's files with damage done to one of them.
+    fileprivate func copy(damaging name: String, _ damage: (SimulatedFileSystem, FilePath) throws -> Void) rethrows
+        -> SimulatedFileSystem
+    {
+        let copy = crash(keeping: .keepAll)
+        try damage(copy, Workload.directory.appending(name))
+        return copy
+    }
+}

@@ -14,7 +14,7 @@ struct VerifyDamageTests {
     static let shares = 4
 
     /// What is wrong with what is found in a store with damage in one file, or nil.
-    private static func complaint(
+    static func complaint(
         _ files: SimulatedFileSystem, damaged name: String, _ facts: StoreFacts
     ) throws -> String? {
         let found = try StoreVerifier.verify(at: OfflineFixture.store, fileSystem: files, options: .init(threads: 1))

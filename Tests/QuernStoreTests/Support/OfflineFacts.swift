@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import QuernTesting
-import SystemPackage
-
 @testable import QuernStore
 
 extension StoreFacts {
@@ -52,16 +49,5 @@ extension StoreFacts {
             for index in 0..<block.count { children.append(Child(block, index)) }
         }
         return children
-    }
-}
-
-extension SimulatedFileSystem {
-    /// A copy of the store's files with damage done to one of them.
-    func copy(damaging name: String, _ damage: (SimulatedFileSystem, FilePath) throws -> Void) rethrows
-        -> SimulatedFileSystem
-    {
-        let copy = crash(keeping: .keepAll)
-        try damage(copy, Workload.directory.appending(name))
-        return copy
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 import SystemPackage
-import Testing
 
 @testable import QuernStore
 
@@ -145,13 +144,4 @@ extension StoreFacts.Child {
         value = block.withValue(at: index) { Digest($0) }
         attachment = block.withAttachment(at: index) { Digest($0) }
     }
-}
-
-/// Expects the same facts, and says of a difference where it is, not what the stores hold.
-func expectSame(
-    _ facts: StoreFacts?, _ expected: StoreFacts, _ place: String, sourceLocation: SourceLocation = #_sourceLocation
-) {
-    let isSame = facts == expected
-    #expect(
-        isSame, "\(place): \(facts?.difference(from: expected) ?? "nothing")", sourceLocation: sourceLocation)
 }

@@ -1,0 +1,1 @@
+../../../Tests/QuernStoreTests/Forgery/ForgedFile.swift

@@ -1,0 +1,1 @@
+../../../Tests/QuernStoreTests/Support/StoreFacts.swift

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import Testing
+
+@testable import QuernStore
+
+/// What `make fuzz` has found, in as few bytes as show it.
+@Suite("What fuzzing has found (F30, F35)")
+struct FuzzFindingsTests {
+    private func apply(_ note: Transaction.Note, to state: inout StoreState) throws(DecodingFailure) {
+        var body = ByteWriter()
+        LogRecord.append(note, to: &body)
+        var changes = ChangeCollector()
+        try body.bytes.withUnsafeBytesThrowing { (bytes) throws(DecodingFailure) in
+            try state.apply(bytes, segment: 1, frameOffset: 128, changes: &changes)
+        }
+    }
+
+    /// It was kept for ever, and the next checkpoint could not be read again.
+    @Test("A record about a task that is not live is damage", arguments: 0..<6)
+    func notLive(kind: Int) throws {
+        let task = TaskID(7)
+        let note: Transaction.Note =
+            switch kind {
+            case 0: .advance(task, phase: 1, value: [1])
+            case 1: .keep(task, slot: 1, value: [1])
+            case 2: .attempt(task, attempts: 1, notBefore: Timestamp(milliseconds: 1), error: [])
+            case 3: .cancel(task, as: .cancelled)
+            case 4: .priority(task, 3)
+            default: .crash(task, count: 1)
+            }
+        var state = StoreState()
+        #expect(throws: DecodingFailure.self) { try apply(note, to: &state) }
+        #expect(state.slots[task, 0] == nil && state.details[task] == nil && !state.parents.contains(task))
+    }
+}
