@@ -16,7 +16,9 @@ enum Checksums {
         bytes.replaceSubrange(..<FileHeader.magic.count, with: FileHeader.magic)
         bytes[9] = FileHeader.version
         let place = FileHeader.size - 4
-        put(bytes.withUnsafeBytes { Checksum.crc32c(UnsafeRawBufferPointer(rebasing: $0[..<place])) }, at: place, in: &bytes)
+        put(
+            bytes.withUnsafeBytes { Checksum.crc32c(UnsafeRawBufferPointer(rebasing: $0[..<place])) }, at: place,
+            in: &bytes)
     }
 
     /// Corrects a frame that begins at `offset`: magic, place, checksums. Returns its header checksum, and where the

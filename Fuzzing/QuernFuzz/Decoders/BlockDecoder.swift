@@ -60,7 +60,8 @@ enum BlockDecoder: FuzzDecoder {
                 "kinds of some columns and of all")
             if columns.contains(.facts) {
                 expect(
-                    block.id(at: index) == whole.id(at: index) && block.sequence(at: index) == whole.sequence(at: index),
+                    block.id(at: index) == whole.id(at: index)
+                        && block.sequence(at: index) == whole.sequence(at: index),
                     "facts of some columns and of all")
             }
             let isCompleted = whole.kind(at: index) == .completed

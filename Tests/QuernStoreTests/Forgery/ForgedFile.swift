@@ -7,6 +7,22 @@ struct ForgedFile {
         var header: FrameHeader
         /// Decoded.
         var body: [UInt8]
+        /// What it was, and how that was stored: another version of liblz4 might make other bytes of it.
+        private let original: (body: [UInt8], stored: [UInt8], codec: FrameHeader.Codec)
+
+        fileprivate init(_ header: FrameHeader, body: [UInt8], stored: [UInt8]) {
+            self.header = header
+            self.body = body
+            original = (body, stored, header.codec)
+        }
+
+        fileprivate func stored() -> (bytes: [UInt8], codec: FrameHeader.Codec) {
+            if body == original.body { return (original.stored, original.codec) }
+            var compressed = ByteWriter()
+            let isCompressed =
+                original.codec == .lz4 && body.withUnsafeBytes { LZ4.compress($0, into: &compressed) }
+            return isCompressed ? (compressed.bytes, .lz4) : (body, .raw)
+        }
     }
 
     /// In the store's directory.
@@ -29,7 +45,7 @@ struct ForgedFile {
             while let frame = FrameHeader(bytes, at: offset, segment: segment, seed: seed),
                 let stored = frame.body(in: bytes, seed: seed), let body = try? frame.decoded(stored)
             {
-                frames.append(Frame(header: frame, body: body))
+                frames.append(Frame(frame, body: body, stored: Array(stored)))
                 offset += frame.totalLength
             }
         }
@@ -41,22 +57,17 @@ struct ForgedFile {
     func encoded() -> (bytes: [UInt8], checksum: UInt32, end: Int) {
         var writer = ByteWriter()
         writer.append(contentsOf: header.encoded())
-        var compressed = ByteWriter()
         var checksum = header.kind == .log ? header.previousChecksum : 0
         for frame in frames {
-            compressed.removeAll()
-            let isCompressed =
-                frame.header.codec == .lz4 && frame.body.withUnsafeBytes { LZ4.compress($0, into: &compressed) }
+            let stored = frame.stored()
             var header = frame.header
-            header.codec = isCompressed ? .lz4 : .raw
+            header.codec = stored.codec
             header.rawLength = frame.body.count
-            header.storedLength = isCompressed ? compressed.count : frame.body.count
+            header.storedLength = stored.bytes.count
             header.offset = UInt64(writer.count)
             header.previousChecksum = checksum
             header.segment = UInt32(truncatingIfNeeded: self.header.number)
-            (isCompressed ? compressed.bytes : frame.body).withUnsafeBytes {
-                header.append(body: $0, seed: self.header.identity.seed, to: &writer)
-            }
+            stored.bytes.withUnsafeBytes { header.append(body: $0, seed: self.header.identity.seed, to: &writer) }
             checksum = header.checksum
         }
         return (writer.bytes + rest, checksum, writer.count)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import QuernTesting
+import SystemPackage
 import Testing
 
 @testable import QuernStore
@@ -38,7 +39,9 @@ struct ForgedStoreTests {
         #expect(ForgedStoreCheck.complaint(disk) == nil)
     }
 
-    @Test("No change behind right checksums traps, and what repair makes of it is whole", arguments: GoldenFlipTests.stores)
+    @Test(
+        "No change behind right checksums traps, and what repair makes of it is whole",
+        arguments: GoldenFlipTests.stores)
     func forged(name: String) throws {
         let golden = try Self.golden(name)
         for round in 0..<Self.count {
