@@ -154,11 +154,11 @@ fuzz: prerequisites ## Fuzz decoders with libFuzzer and ASan (TARGET=frame SECON
 	    export QUERN_FUZZ_TARGET=$$target; \
 	    corpus=$(FUZZING)/corpus/$$target; \
 	    mkdir -p $$corpus $(FUZZING)/findings; \
-	    longest=4096; \
-	    case $$target in manifest) longest=256;; store) longest=65;; esac; \
+	    lengths=-max_len=4096; \
+	    case $$target in manifest) lengths=-max_len=256;; store) lengths='-max_len=65 -len_control=0';; esac; \
 	    QUERN_FUZZ_SEEDS=$$corpus $(FUZZING)/release/quern-fuzz; \
 	    echo "make fuzz: $$target"; \
-	    $(FUZZING)/release/quern-fuzz -max_len=$$longest -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=128 \
+	    $(FUZZING)/release/quern-fuzz $$lengths -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=128 \
 	        -artifact_prefix=$(FUZZING)/findings/$$target- -print_final_stats=1 $(ARGS) \
 	        $(or $(INPUT),-max_total_time=$(SECONDS) $$corpus); \
 	done

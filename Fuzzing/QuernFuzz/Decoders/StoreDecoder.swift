@@ -17,12 +17,15 @@ enum StoreDecoder: FuzzDecoder {
         expect(complaint == nil, complaint ?? "")
     }
 
-    /// One change of each kind in each store.
+    /// A few changes of each kind in each store, by themselves and two at a time.
     static func seeds(_ golden: GoldenFiles) -> [[UInt8]] {
         stores.indices.flatMap { store in
             Forgery.Kind.allCases.flatMap { kind in
-                (0..<16 as Range<UInt8>).map { file in
-                    [UInt8(store), kind.rawValue, file, file &* 3, file &* 37, file / 8, file &* 5, file &* 7, 0]
+                (0..<4 as Range<UInt8>).map { number in
+                    let place = number &* 37
+                    let change: [UInt8] = [kind.rawValue, number &* 5, number &* 3, place, number / 2, place, place, 0]
+                    let isDoubled = number % 2 == 1
+                    return [UInt8(store)] + change + (isDoubled ? change.map { $0 &+ number } : [])
                 }
             }
         }
