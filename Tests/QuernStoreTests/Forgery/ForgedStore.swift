@@ -50,14 +50,15 @@ struct ForgedStore {
 
     private func link(_ files: inout [ForgedFile]) {
         if correctsLinks {
-            var last: (checksum: UInt32, end: Int)?
+            var last: (number: UInt64, checksum: UInt32, end: Int)?
             for index in files.indices where files[index].header.kind == .log {
-                if let last {
+                // Of older segments those are gone that no live task needs.
+                if let last, last.number + 1 == files[index].header.number {
                     files[index].header.previousLength = UInt64(last.end)
                     files[index].header.previousChecksum = last.checksum
                 }
                 let encoded = files[index].encoded()
-                last = (encoded.checksum, encoded.end)
+                last = (files[index].header.number, encoded.checksum, encoded.end)
             }
         }
         // The manifest knows its checkpoint by the last frame.
