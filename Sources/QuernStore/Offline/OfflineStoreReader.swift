@@ -232,6 +232,12 @@ struct OfflineStoreReader {
 
     /// What live tasks have in log segments that are not there is lost.
     private mutating func checkNamedSegments() {
+        // Up to the manifest's segment the replay tells what is missing.
+        if let segment = store.checkpointPosition?.segment, segment > store.manifest?.newestLog ?? .max,
+            raw.file(.log, UInt64(segment)) == nil
+        {
+            damage(StoreFiles.name(.log, UInt64(segment)), "is missing", "the log goes on there behind the checkpoint")
+        }
         var (payloads, slots): ([UInt32: Int], [UInt32: Int]) = ([:], [:])
         for entry in store.state.live.runs where entry.live != 0 {
             payloads[entry.run.segment, default: 0] += entry.live.nonzeroBitCount

@@ -33,4 +33,16 @@ struct FuzzFindingsTests {
         #expect(throws: DecodingFailure.self) { try apply(note, to: &state) }
         #expect(state.slots[task, 0] == nil && state.details[task] == nil && !state.parents.contains(task))
     }
+
+    /// Seed 791948378 of `ForgedStoreTests`: verification called it whole, and nobody could open it.
+    @Test("A checkpoint that goes on in a log segment that is not there is found")
+    func checkpointBehindTheLog() throws {
+        var store = try ForgedStoreTests.golden("killed")
+        let index = try #require(store.files.firstIndex { $0.header.kind == .checkpoint })
+        // Of the base record, the second byte of the segment's number.
+        store.files[index].frames[0].body[LogRecord.prefixSize + 17] = 0x80
+        let found = try StoreVerifier.verify(
+            at: ForgedStore.directory, fileSystem: try store.placed(), options: .init(threads: 1))
+        #expect(found.isDamaged, "\(found.findings)")
+    }
 }
