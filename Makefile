@@ -136,8 +136,9 @@ mutants: prerequisites ## Break promises on purpose and let the simulator find e
 # The folder of the second one is kept apart: every module is built anew for it.
 sanitize: prerequisites ## Run the tests under the address sanitizer and the thread sanitizer (ARGS='--filter Name')
 	@swift test --disable-xctest --sanitize=address --scratch-path $(ADDRESS) $(ARGS)
-	@TSAN_OPTIONS="suppressions=$$PWD/Tests/thread-sanitizer.txt $${TSAN_OPTIONS:-}" swift test --disable-xctest \
-	    --sanitize=thread -Xswiftc -DQUERN_THREAD_SANITIZER --scratch-path $(THREAD) $(ARGS)
+	@swift test --disable-xctest \
+	    --sanitize=thread -Xswiftc -DQUERN_THREAD_SANITIZER \
+	    -Xswiftc -disable-upcoming-feature -Xswiftc MemberImportVisibility --scratch-path $(THREAD) $(ARGS)
 
 flips: prerequisites ## Flip each byte of the golden stores, one at a time: an error or the right data
 	@QUERN_EVERY_BYTE=1 swift test --disable-xctest --configuration release --scratch-path $(SOAK) \

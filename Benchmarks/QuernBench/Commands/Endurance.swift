@@ -7,9 +7,9 @@ import QuernTesting
 import Synchronization
 import SystemPackage
 
-/// Everything at once for a long time, to see whether memory and descriptors stay level: trees of tasks and single tasks
-/// from many producers, retention and compaction behind them, a reader in another process, and a stop in the middle of
-/// the work at each eighth of the time.
+/// Everything at once for a long time, to see whether memory and descriptors stay level: trees of tasks and single
+/// tasks from many producers, retention and compaction behind them, a reader in another process, and a stop in the
+/// middle of the work at each eighth of the time.
 struct Endurance: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "A scheduler under full load for a long time: memory and descriptors, as figures and a picture.")
@@ -94,7 +94,7 @@ struct Endurance: AsyncParsableCommand {
                     while let memo = try? await scheduler.submit(FanOut.Work(children: Self.treeChildren)).memo() {
                         counts.addTree(memo.sum, of: Self.treeChildren)
                     }
-                    if !counts.isStopping.load(ordering: .relaxed) { counts.fail("a tree failed before the stop") }
+                    counts.noteEnd("a tree")
                 }
             }
             for _ in 0..<Self.singleProducers {
@@ -102,7 +102,7 @@ struct Endurance: AsyncParsableCommand {
                     while let memo = try? await scheduler.submit(NoOperation.Work(number: 1)).memo() {
                         counts.addSingle(memo)
                     }
-                    if !counts.isStopping.load(ordering: .relaxed) { counts.fail("a single task failed before the stop") }
+                    counts.noteEnd("a single task")
                 }
             }
             try? await Task.sleep(until: end)
@@ -122,6 +122,11 @@ private final class EnduranceCounts: Sendable {
     /// From then on tasks may fail.
     let isStopping = Atomic(false)
     let failure = Mutex<String?>(nil)
+
+    /// A producer ends: at the stop, or because something failed.
+    func noteEnd(_ what: String) {
+        if !isStopping.load(ordering: .relaxed) { fail("\(what) failed before the stop") }
+    }
 
     func fail(_ reason: String) { failure.withLock { $0 = $0 ?? reason } }
 

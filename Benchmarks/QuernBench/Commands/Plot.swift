@@ -21,7 +21,8 @@ struct Plot: ParsableCommand {
         }
         for family in ["end-to-end", "finalize"] {
             let chart = CostChart(family: family, lines: lines)
-            if let drawing = chart.drawing { try replaceFile(target.appending("cost-\(family).svg"), with: drawing.svg) }
+            guard let drawing = chart.drawing else { continue }
+            try replaceFile(target.appending("cost-\(family).svg"), with: drawing.svg)
         }
     }
 }

@@ -11,9 +11,9 @@
 
     /// A lock that the thread sanitizer sees, in the place of Synchronization's in builds for it.
     ///
-    /// On Linux that one waits in a part of the Swift 6.3 runtime that is not instrumented: whoever had to wait seems to
-    /// have taken no lock, and everything that locks protect looks like a race. Each module that has locks names this
-    /// one `Mutex` in such builds, see `make sanitize`.
+    /// On Linux that one waits in a part of the Swift 6.3 runtime that is not instrumented: whoever had to wait seems
+    /// to have taken no lock, and everything that locks protect looks like a race. Each module that has locks names
+    /// this one `Mutex` in such builds, see `make sanitize`.
     // Sendable: the value is touched under the lock alone.
     package struct SanitizedMutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         private let lock: UnsafeMutablePointer<pthread_mutex_t>

@@ -55,7 +55,7 @@ struct FaultSweepTests {
                 if !life.hasFailed { break }
                 largest = max(largest, life.unsyncedAtCrash)
                 // Of more than that the first ones, each alone and with each other.
-                subsets = 1 << UInt64(min(life.unsyncedAtCrash, Self.isWhole ? 8 : 3))
+                subsets = 1 << UInt64(min(life.unsyncedAtCrash, Self.isWhole ? 5 : 3))
                 bits += 1
                 lives += 1
             }
