@@ -199,7 +199,9 @@ struct OfflineReplay {
         committedEnd = end
         for part in parts { apply(part, file) }
         parts = []
-        state.finishBatch(openLimit: .max)
+        if let misfit = state.finishBatch(openLimit: .max), !hasGap {
+            damage(file.name, at: frame.offset, "\(misfit) ended before its children", "these have no parent any more")
+        }
         for block in state.fullBlocks { keep(block) }
         state.fullBlocks.removeAll(keepingCapacity: true)
     }

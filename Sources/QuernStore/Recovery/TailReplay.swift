@@ -143,6 +143,8 @@ extension StoreLoader.Tail {
                 try state.apply(bytes, segment: number, frameOffset: UInt64(frame.offset), changes: &changes)
             }
         } catch { throw StoreError(.damaged, error.reason, file: path, offset: frame.offset) }
-        if frame.isCommit { state.finishBatch(openLimit: openLimit) }
+        if frame.isCommit, let misfit = state.finishBatch(openLimit: openLimit) {
+            throw StoreError(.damaged, "\(misfit) ended before its children", file: path, offset: frame.offset)
+        }
     }
 }

@@ -145,20 +145,20 @@ struct LiveTable: Sendable {
         }
     }
 
-    /// A live task has got its outcome. Returns the first id of its run when no task of the run is live any more.
+    /// A live task has got its outcome. Returns its run, and whether no task of that is live any more; nil, and does
+    /// nothing, when it was not live.
     @discardableResult
-    mutating func end(_ task: TaskID) -> TaskID? {
-        let rest = withRun(of: task) { entry, bit -> (live: UInt64, firstID: TaskID)? in
+    mutating func end(_ task: TaskID) -> (run: TaskID, parent: TaskID, isLast: Bool)? {
+        let ended = withRun(of: task) { entry, bit -> (run: TaskID, parent: TaskID, isLast: Bool)? in
             guard entry.live & bit != 0 else { return nil }
             entry.live &= ~bit
             entry.ending &= ~bit
-            return (entry.live, entry.run.firstID)
+            return (entry.run.firstID, entry.run.parent, entry.live == 0)
         }
-        guard let rest else { return nil }
+        guard let ended else { return nil }
         count -= 1
-        guard rest.live == 0 else { return nil }
-        noteDeadRun(in: lastHit.chunk)
-        return rest.firstID
+        if ended.isLast { noteDeadRun(in: lastHit.chunk) }
+        return ended
     }
 
     /// Drops runs without live tasks where they are the larger part: amortized O(1) an ended run.

@@ -58,9 +58,11 @@ struct ParentTable: Sendable {
         parents.modify(task, default: Parent(root: root(), cancelRequested: cancelRequested)) { _ in }
     }
 
-    mutating func remove(_ task: TaskID) {
-        parents.removeValue(forKey: task)
+    /// Returns how many live children it had.
+    @discardableResult
+    mutating func remove(_ task: TaskID) -> UInt64 {
         others.removeValue(forKey: task)
+        return parents.removeValue(forKey: task)?.liveChildren ?? 0
     }
 
     mutating func spawn(_ children: UInt64, under task: TaskID) {

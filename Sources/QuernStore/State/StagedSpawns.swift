@@ -95,16 +95,19 @@ extension StoreState {
         }
         guard firstID >= nextID, firstID <= Limits.number else { throw DecodingFailure("id \(firstID) used twice") }
         guard stage.keys.repeated.allSatisfy(absent.contains) else { throw DecodingFailure("two tasks with a key") }
+        var misfit: SpawnRun?
         for var run in stage.runs {
             guard run.parent.rawValue < firstID else {
                 throw DecodingFailure("spawn of \(firstID) under \(run.parent)")
             }
             let position = run.firstID.rawValue
             run.firstID = TaskID(firstID + position)
-            spawn(
+            let fits = spawn(
                 run, attributes: stage.attributes[position] ?? [],
                 absent: absent.bits(from: position, count: run.count), changes: &changes)
+            if !fits { misfit = run }
         }
         keys.give(stage.keys, from: firstID, absent: absent)
+        if let misfit { throw Self.misfit(misfit) }
     }
 }

@@ -21,9 +21,13 @@ extension StoreState {
 
     /// Finishes a batch: parents that ended leave, their last children with them to the index; memory is kept in
     /// bounds.
-    mutating func finishBatch(openLimit: Int) {
+    ///
+    /// - Returns: a parent that ended and has live children, which no batch leaves behind.
+    @discardableResult
+    mutating func finishBatch(openLimit: Int) -> TaskID? {
+        var misfit: TaskID?
         for task in endedParents {
-            parents.remove(task)
+            if parents.remove(task) > 0 { misfit = task }
             guard let block = openBlocks.removeValue(forKey: task) else { continue }
             if block.rawSize < blockSizes.small {
                 endedBlocks.append(block)
@@ -40,6 +44,7 @@ extension StoreState {
             releaseEnded()
             releaseLargest(downTo: openLimit / 2)
         }
+        return misfit
     }
 
     private mutating func releaseEnded() {

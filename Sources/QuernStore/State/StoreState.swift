@@ -68,8 +68,9 @@ struct StoreState: Sendable {
             guard record.firstID >= nextID else { throw DecodingFailure("id \(record.firstID) used twice") }
             try labels.check(record.label)
             let run = record.run(at: place)
-            spawn(run, attributes: Array(record.attributes), changes: &changes)
+            let fits = spawn(run, attributes: Array(record.attributes), changes: &changes)
             keys.give(try record.keys(), to: run, present: run.allBits)
+            guard fits else { throw Self.misfit(run) }
         case .outcomes:
             var block = ChildBlock()
             var scratch: [UInt8] = []
@@ -172,21 +173,29 @@ struct StoreState: Sendable {
     }
 
     /// - Parameter absent: a bit for each task that is none.
+    /// - Returns: whether the parent is live, as it must be.
+    @discardableResult
     mutating func spawn(
         _ run: SpawnRun, attributes: [UInt8] = [], absent: UInt64 = 0, changes: inout ChangeCollector
-    ) {
+    ) -> Bool {
         let present = run.allBits & ~absent
         nextID = run.firstID.rawValue + UInt64(run.count)
-        if present == 0 { return }
+        if present == 0 { return true }
         live.append(run, live: present)
         self.attributes.insert(attributes, of: run.firstID)
-        insertParent(run.parent)
+        let fits = insertParent(run.parent)
         parents.spawn(UInt64(present.nonzeroBitCount), under: run.parent)
         changes.spawned(run, attributes: attributes, absent: absent)
         changes.touch(run.parent)
+        return fits
     }
 
-    /// Applies outcomes of one parent's children. The bits may be cleared already: commit does that when it checks.
+    static func misfit(_ run: SpawnRun) -> DecodingFailure {
+        DecodingFailure("spawn of \(run.firstID) under \(run.parent), which is not live")
+    }
+
+    /// Applies outcomes of one parent's children. After an error about a task those of the others are applied: who goes
+    /// on behind damage knows them as ended.
     mutating func end(_ block: OutcomeBlock, changes: inout ChangeCollector) throws(DecodingFailure) {
         guard let root = parents.root(of: block.parent) else {
             throw DecodingFailure("outcomes under \(block.parent), which is not live")
@@ -195,14 +204,18 @@ struct StoreState: Sendable {
         let last = block.rows[block.rows.count - 1].sequence
         guard last <= Limits.number else { throw DecodingFailure("sequence \(last)") }
         guard parents.end(block.rows, under: block.parent) else { throw DecodingFailure("more outcomes than children") }
+        var misfit: TaskID?
         for row in block.rows {
             let task = TaskID(row.task)
-            if let run = live.end(task) { attributes.remove(run) }
+            let ended = live.end(task)
+            if ended?.parent != block.parent { misfit = task }
+            if let ended, ended.isLast { attributes.remove(ended.run) }
             keys.remove(task)
             slots.remove(task)
             if !details.isEmpty { details.removeValue(forKey: task) }
             if parents.contains(task) { endedParents.append(task) }
         }
+        if let misfit { throw DecodingFailure("an outcome of \(misfit), no live child of \(block.parent)") }
         nextSequence = max(nextSequence, last + 1)
         gather(block, below: root)
         changes.touch(block.parent)
@@ -210,11 +223,15 @@ struct StoreState: Sendable {
         if block.parent == .none { changes.endedRoots(block) }
     }
 
-    mutating func insertParent(_ task: TaskID) {
-        guard !parents.contains(task) else { return }
+    /// Returns false for a task that is not live; it is a parent then all the same.
+    @discardableResult
+    mutating func insertParent(_ task: TaskID) -> Bool {
+        guard !parents.contains(task) else { return true }
+        let run = live.run(of: task)?.run
         // The root of its tree is itself for a root task.
-        let above = live.run(of: task)?.run.parent ?? .none
+        let above = run?.parent ?? .none
         let root = above == .none ? task : parents.root(of: above) ?? task
         parents.insertIfAbsent(task, root: root, cancelRequested: details[task]?.cancelRequested ?? false)
+        return run != nil
     }
 }

@@ -45,4 +45,13 @@ struct FuzzFindingsTests {
             at: ForgedStore.directory, fileSystem: try store.placed(), options: .init(threads: 1))
         #expect(found.isDamaged, "\(found.findings)")
     }
+
+    /// `make fuzz TARGET=store`: the checkpoint is lost, and of what the log has as well a block says another parent.
+    @Test("Repair takes each position once")
+    func positionsTwice() throws {
+        var store = try ForgedStoreTests.golden("killed")
+        let changes: [UInt8] = [0, 20, 16, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 8)
+        changes.withUnsafeBytes { Forgery.apply($0, to: &store) }
+        #expect(ForgedStoreCheck.complaint(try store.placed()) == nil)
+    }
 }

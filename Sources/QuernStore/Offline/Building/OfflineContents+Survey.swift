@@ -121,8 +121,8 @@ extension OfflineContents {
 extension StoreState {
     /// A task that was taken for live has an outcome.
     fileprivate mutating func forget(_ task: TaskID) {
-        guard live.contains(task) else { return }
-        if let run = live.end(task) { attributes.remove(run) }
+        guard let ended = live.end(task) else { return }
+        if ended.isLast { attributes.remove(ended.run) }
         keys.remove(task)
         slots.remove(task)
         details.removeValue(forKey: task)

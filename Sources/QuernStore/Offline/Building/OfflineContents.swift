@@ -202,10 +202,18 @@ package struct OfflineContents {
         var block = OutcomeBlock(parent: .none)
         var counts = TaskMap<UInt64>()
         var lost: LostBlock?
+        var taken: TakenRows? = Self.passes(over: store, for: purpose) > 1 ? TakenRows() : nil
         while let item = try next(&rows, &block) {
             switch item {
             case .rows:
                 if let found = lost, found.parent != block.parent { note(&lost, rows.recovered) }
+                if let doubles = taken?.takeNew(&block), doubles > 0 {
+                    losses.append(
+                        StoreLoss(
+                            file: "", what: "children whose tasks or positions others have are left out",
+                            parent: block.parent, count: doubles))
+                    if block.rows.isEmpty { continue }
+                }
                 children += UInt64(block.rows.count)
                 if store.state.parents.contains(block.parent) {
                     counts.modify(block.parent, default: 0) { $0 += UInt64(block.rows.count) }
