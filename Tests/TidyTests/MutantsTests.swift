@@ -14,7 +14,8 @@ import Testing
             // Each hunk's lines as they were: those that stay and those that go.
             for hunk in lines.split(whereSeparator: { $0.hasPrefix("@@") }).dropFirst() {
                 let before = hunk.filter { $0.hasPrefix(" ") || $0.hasPrefix("-") }.map { $0.dropFirst() }
-                #expect(source.contains(before.joined(separator: "\n")), "\(patch) does not apply to \(path)")
+                let applies = source.contains(before.joined(separator: "\n"))
+                #expect(applies, "\(patch) does not apply to \(path)")
             }
         }
     }
