@@ -22,6 +22,9 @@ INPUT ?=
 # How often `make crash-loop` starts the service and ends it.
 ROUNDS ?= 100
 
+# In front of commands: what an interrupted run leaves behind goes with TMPDIR.
+IN_TMPDIR = TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT;
+
 # Debug and release builds keep a folder each, so that neither rebuilds the other's.
 DEBUG := .build
 RELEASE := .build-release
@@ -63,7 +66,6 @@ crash-loop: prerequisites ## Kill a service under load ROUNDS times (default 100
 	@$(RELEASE)/release/crashloop $(if $(ARGS),$(ARGS),all) --rounds $(ROUNDS)
 
 # Measures with the given arguments into RESULTS: machine, figures, tables, pictures.
-# What an interrupted run leaves behind goes with TMPDIR.
 define measure
 @mkdir -p $(RESULTS)
 @rm -f $(RESULTS)/*.svg
@@ -71,7 +73,7 @@ define measure
 lscpu 2>/dev/null | grep 'Model name' || true; \
 dpkg-query --show 'libsqlite3-0' 'librocksdb[0-9]*' 'liblmdb0' 'libleveldb1d' 'liblz4-1' 2>/dev/null || true; } \
     > $(RESULTS)/machine.txt
-@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+@$(IN_TMPDIR) \
 $(BENCHMARKS)/release/quern-bench --json $(RESULTS)/figures.jsonl $(1) | tee $(RESULTS)/tables.txt
 @$(BENCHMARKS)/release/quern-bench plot $(RESULTS)/figures.jsonl $(RESULTS)
 endef
@@ -89,20 +91,20 @@ bench-quick: ## The same with the slow works and peers cut short, under three mi
 	@$(MAKE) --no-print-directory compare ARGS="--quick $(ARGS)"
 
 bench-guard: bench-build ## Say which figures got worse than Benchmarks/baseline.json (ARGS=--write writes it)
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	@$(IN_TMPDIR) \
 	$(BENCHMARKS)/release/quern-bench guard $(ARGS)
 
 bench-store: bench-build ## Measure the store alone, in more detail (ARGS='scan --help' for one benchmark)
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	@$(IN_TMPDIR) \
 	$(BENCHMARKS)/release/quern-bench $(if $(ARGS),$(ARGS),all)
 
 endure: bench-build ## Keep a scheduler under full load for SECONDS (default 60), draw memory and descriptors
 	@mkdir -p $(RESULTS)
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	@$(IN_TMPDIR) \
 	$(BENCHMARKS)/release/quern-bench endurance --seconds $(SECONDS) --directory $(RESULTS)
 
 bench-micro: prerequisites ## Measure inner loops by themselves, with their spread (ARGS='--filter Codec.*')
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	@$(IN_TMPDIR) \
 	swift package --package-path Benchmarks/Micro --scratch-path $(MICRO) --disable-sandbox benchmark \
 	    --no-progress $(ARGS)
 
@@ -113,7 +115,7 @@ bench-build: bench-prerequisites
 
 # Built for release, yet with the internals that tests may see; so in a folder of its own.
 soak: prerequisites ## Compare a store with a model over a million random operations (QUERN_SEED=n replays)
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	@$(IN_TMPDIR) \
 	export QUERN_SOAK_OPERATIONS="$${QUERN_SOAK_OPERATIONS:-1000000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
 	    --filter SoakTests

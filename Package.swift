@@ -107,9 +107,12 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests: a folder a module.
+        .target(name: "BuiltPrograms", path: "Tests/BuiltPrograms", swiftSettings: strict),
         .testTarget(
             name: "QuernStoreTests",
-            dependencies: ["QuernStore", "QuernTesting", "QuernTool", "CQuernKernels", "storepair", systemPackage],
+            dependencies: [
+                "QuernStore", "QuernTesting", "QuernTool", "CQuernKernels", "storepair", "BuiltPrograms", systemPackage,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "storepair",
@@ -131,7 +134,7 @@ let package = Package(
         .testTarget(
             name: "QuernTests",
             dependencies: [
-                "Quern", "QuernTesting", "crashloop", systemPackage,
+                "Quern", "QuernTesting", "crashloop", "BuiltPrograms", systemPackage,
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
@@ -147,7 +150,8 @@ let package = Package(
             name: "QuernJSONTests", dependencies: ["Quern", "QuernJSON", "QuernTesting", systemPackage],
             swiftSettings: strict),
         .testTarget(
-            name: "DirScanTests", dependencies: ["DirScanKit", "Quern", "QuernTesting", "dirscan", systemPackage],
+            name: "DirScanTests",
+            dependencies: ["DirScanKit", "Quern", "QuernTesting", "dirscan", "BuiltPrograms", systemPackage],
             swiftSettings: strict),
         .testTarget(
             name: "ThumbnailTests",
@@ -158,7 +162,7 @@ let package = Package(
         .testTarget(
             name: "QuernToolTests",
             dependencies: [
-                "Quern", "QuernStore", "QuernTesting", "QuernTool", systemPackage,
+                "Quern", "QuernStore", "QuernTesting", "QuernTool", "BuiltPrograms", systemPackage,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import BuiltPrograms
 import Foundation
 import Testing
 
 /// A service that is killed under load: `make crash-loop` does for minutes what this does for a moment.
 @Suite("A service that is killed, as a process (S1, S4, T6)")
 struct CrashLoopProcessTests {
-    /// `crashloop`, which stands beside the test bundle; which of the arguments tells where that is depends on how the
-    /// tests are run.
-    private static func executable() throws -> URL {
-        let arguments = CommandLine.arguments
-        let bundle = arguments.firstIndex(of: "--test-bundle-path").flatMap { arguments.dropFirst($0 + 1).first }
-        for path in [bundle, arguments.first].compactMap(\.self) {
-            var place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-            while place.path != "/" {
-                place.deleteLastPathComponent()
-                let candidate = place.appendingPathComponent("crashloop")
-                if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
-            }
-        }
-        throw CocoaError(.fileNoSuchFile)
-    }
-
     private static func run(_ arguments: String...) throws -> (status: Int32, output: String) {
         let process = Process()
-        process.executableURL = try executable()
+        process.executableURL = try BuiltProgram.url("crashloop")
         process.arguments = arguments
         let output = Pipe()
         process.standardOutput = output

@@ -24,7 +24,7 @@ enum Imports {
 
     private static let ours: Set<String> = [
         "CLZ4", "CQuernKernels", "QuernStore", "Quern", "QuernJSON", "QuernTesting", "QuernTool", "DirScanKit",
-        "dirscan", "ThumbnailKit", "thumbnails",
+        "dirscan", "ThumbnailKit", "thumbnails", "BuiltPrograms",
     ]
 
     static func findings(in file: SourceFile) -> [Finding] {

@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import BuiltPrograms
 import Foundation
 
 @testable import DirScanKit
 
 /// The `dirscan` that was built with the tests.
 enum DirScanCommand {
-    /// It stands beside the test bundle; which of the arguments tells where that is depends on how the tests are run.
     static let executable: PathBytes = {
-        let arguments = CommandLine.arguments
-        let bundle = arguments.firstIndex(of: "--test-bundle-path").flatMap { arguments.dropFirst($0 + 1).first }
-        for path in [bundle, arguments.first, "/proc/self/exe"].compactMap(\.self) {
-            var place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-            while place.path != "/" {
-                place.deleteLastPathComponent()
-                let candidate = place.appendingPathComponent("dirscan").path
-                var isDirectory: ObjCBool = false
-                if FileManager.default.fileExists(atPath: candidate, isDirectory: &isDirectory), !isDirectory.boolValue
-                {
-                    return PathBytes(candidate)
-                }
-            }
+        guard let url = try? BuiltProgram.url("dirscan") else {
+            preconditionFailure("no dirscan beside the tests: was it built with them?")
         }
-        preconditionFailure("no dirscan beside \(arguments.first ?? "?"): was it built with the tests?")
+        return PathBytes(url.path)
     }()
 
     /// Starts a scan.

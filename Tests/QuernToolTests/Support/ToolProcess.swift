@@ -1,26 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import BuiltPrograms
 import Foundation
 
 /// The command as a process of its own.
 enum ToolProcess {
     /// The program, which is built beside the tests.
-    static func executable() throws -> URL {
-        let arguments = CommandLine.arguments
-        let bundle = arguments.firstIndex(of: "--test-bundle-path").flatMap { arguments.dropFirst($0 + 1).first }
-        for path in [bundle, arguments.first].compactMap(\.self) {
-            var place = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-            while place.path != "/" {
-                place.deleteLastPathComponent()
-                let candidate = place.appendingPathComponent("quern")
-                if FileManager.default.isExecutableFile(atPath: candidate.path),
-                    !FileManager.default.fileExists(atPath: candidate.appendingPathComponent("Package.swift").path)
-                {
-                    return candidate
-                }
-            }
-        }
-        throw CocoaError(.fileNoSuchFile)
-    }
+    static func executable() throws -> URL { try BuiltProgram.url("quern") }
 
     /// Runs a line of the shell, in which `quern` is the program. Signals mean what they mean on a terminal, also when
     /// the tests run under nohup or in the background, where a shell could not stop ignoring them.
