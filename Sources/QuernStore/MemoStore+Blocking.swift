@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// For callers with threads of their own. Each call blocks its thread: never make one on the cooperative pool, whose
-/// few threads all tasks of the process share, nor in an observer or a completion, which run on the writer's thread.
+/// few threads all tasks of the process share, nor in an observer or a completion, for which the writer waits.
+///
+/// A caller that comes alone writes and syncs on its own thread, which saves two changes of threads; observers are then
+/// told on it too. Callers that come together are written by the store's thread, with one sync for all.
 ///
 /// ```swift
 /// let store = try MemoStore.openBlocking(at: "/var/lib/service/memos")
@@ -24,7 +27,7 @@ extension MemoStore {
     ) throws(StoreError) -> Commit {
         let handoff = Handoff<Result<Commit, StoreError>>()
         var left: Transaction? = transaction
-        submit(&left, durability: durability, .ifThereIsRoom, completion: .handoff(handoff))
+        submit(&left, durability: durability, .ifThereIsRoom, mayWrite: true, completion: .handoff(handoff))
         if left != nil {
             let ticket = shared.queue.update { queue, _ in queue.makeTicket() }
             submit(&left, durability: durability, .whenThereIsRoom(ticket), completion: .handoff(handoff))

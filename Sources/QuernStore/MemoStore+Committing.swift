@@ -72,8 +72,10 @@ extension MemoStore {
 
     /// Takes a transaction to the writer and leaves nil behind; `completion` is then called once. Leaves the
     /// transaction when there is no room for it and it was not to wait for room.
+    ///
+    /// - Parameter mayWrite: whether the thread may block, to write the transaction by itself when it comes alone.
     func submit(
-        _ transaction: inout Transaction?, durability: Durability?, _ entry: CommitQueue.Entry,
+        _ transaction: inout Transaction?, durability: Durability?, _ entry: CommitQueue.Entry, mayWrite: Bool = false,
         completion: CommitCompletion?
     ) {
         guard let offered = transaction.take() else { preconditionFailure("nothing to submit") }
@@ -83,11 +85,18 @@ extension MemoStore {
         }
         var item: CommitQueue.Pending? = CommitQueue.Pending(
             transaction: offered, durability: durability ?? configuration.durability, completion: completion)
+        var writer: StoreWriter?
         let admission = shared.queue.update { queue, wakes in
+            if mayWrite { writer = queue.lead(now: .now()) }
+            if writer != nil { return CommitQueue.Admission.taken(isFirst: false) }
             let admission = queue.add(&item, entry)
             // One wake-up a batch: those who come later find the writer awake, or about to be.
             wakes = admission == .taken(isFirst: true)
             return admission
+        }
+        if let item, var writer = writer.take() {
+            writer.perform(.write([item]))
+            shared.queue.withLock { $0.handBack(writer) }
         }
         switch admission {
         case .taken, .waits: break

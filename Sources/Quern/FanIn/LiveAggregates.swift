@@ -114,7 +114,7 @@ final class LiveAggregates: Sendable {
 
     // MARK: In the background
 
-    /// A batch changed these parents. On the store's writer thread.
+    /// A batch changed these parents. On the thread that wrote it.
     ///
     /// - Complexity: O(parents), however many children they have.
     func touched(_ parents: [ParentStatus], in core: SchedulerCore) {

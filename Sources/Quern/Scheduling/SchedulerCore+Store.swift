@@ -78,7 +78,7 @@ extension SchedulerCore {
         }
     }
 
-    /// On the store's writer thread, once a batch.
+    /// On the thread that wrote, once a batch.
     func storeDidCommit(_ changes: CommitChanges) {
         // Before a worker can start them.
         if events.isObserved { tellSpawns(changes) }

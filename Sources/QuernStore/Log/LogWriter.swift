@@ -2,7 +2,7 @@
 
 /// Appends batches to the log and moves to a new segment when one is full or its end is in doubt (S2, S4).
 ///
-/// Used by the writer thread alone.
+/// Used by the writer alone.
 struct LogWriter {
     /// A frame that was written: where it is, and its body before compression.
     struct Written {

@@ -60,8 +60,9 @@ public struct EndedTask: Sendable, Equatable {
     public var value: [UInt8]
 }
 
-/// Is told of each batch, on the store's writer thread, after the batch reached its durability level and before any
-/// caller hears of it. Must return soon and must not call back into the store's blocking functions.
+/// Is told of each batch after it reached its durability level and before any caller hears of it, one batch after the
+/// other: on the store's writer thread, or on that of a blocking caller that wrote its batch by itself. Must return soon
+/// and must not call back into the store's blocking functions.
 public protocol CommitObserver: AnyObject, Sendable {
     /// A batch was committed.
     func storeDidCommit(_ changes: CommitChanges)

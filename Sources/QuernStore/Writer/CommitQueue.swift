@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import DequeModule
 
-/// The transactions that wait for the writer thread: while one batch syncs, the next gathers here (S2).
+/// The transactions that wait for the writer: while one batch syncs, the next gathers here (S2). So does the writer
+/// itself while nothing waits.
 ///
 /// It is bounded in bytes. Who would exceed the bound waits outside, first come, first in: the transaction itself waits
 /// and moves in as soon as the writer made room, so that its caller is woken once, when it is committed, and no wake-up
@@ -90,6 +91,10 @@ struct CommitQueue: Sendable {
     private var endedCheckpoint: Result<CheckpointJob.Outcome, StoreError>?
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
+    /// The writer, while it has nothing to do.
+    private(set) var idleWriter: StoreWriter?
+    /// When the writer's thread wakes by itself; nil when it sleeps until it is woken.
+    private var threadWakesAt: MonotonicTime?
 
     init(limit: Int = MemoStore.Configuration().queueBytes, batchBytes: Int = Limits.batchBytes) {
         self.limit = limit
@@ -126,6 +131,27 @@ struct CommitQueue: Sendable {
         return item
     }
 
+    /// Gives the writer to a caller that comes alone, for its transaction: two changes of threads take a third of a
+    /// small commit. Nil when the transaction must be added to the queue.
+    ///
+    /// Behind a batch of several transactions others are about to come, and one sync shall do for them all. Whatever
+    /// else the writer has to do is its thread's.
+    mutating func lead(now: MonotonicTime) -> StoreWriter? {
+        guard let deadlines = idleWriter?.deadlines, lastBatchCount <= 1, batches.isEmpty, jobs.isEmpty,
+            endedCheckpoint == nil, !isClosing, deadlines.sync.map({ now < $0 }) ?? true
+        else { return nil }
+        return idleWriter.take()
+    }
+
+    /// Takes back the writer from a caller. True when its thread must be woken.
+    mutating func handBack(_ writer: consuming StoreWriter) -> Bool {
+        let deadline = writer.deadlines.next
+        idleWriter = consume writer
+        if !batches.isEmpty || !jobs.isEmpty || endedCheckpoint != nil || isClosing { return true }
+        guard let deadline else { return false }
+        return threadWakesAt.map { deadline < $0 } ?? true
+    }
+
     /// Asks to close. Returns the result at once when that has happened already.
     mutating func close(_ completion: @escaping @Sendable (StoreError?) -> Void) -> StoreError?? {
         isClosing = true
@@ -155,6 +181,20 @@ struct CommitQueue: Sendable {
     }
 
     // MARK: The writer
+
+    /// The next work for the writer's thread, with the writer for it, or nil to wait: then the writer stays here, for
+    /// callers that come alone.
+    mutating func next(for writer: inout StoreWriter?, deadline: inout MonotonicTime?) -> Work? {
+        if writer == nil { writer = idleWriter.take() }
+        // Without it: the caller that has it hands over what is left to do.
+        if let deadlines = writer?.deadlines {
+            if let work = next(now: .now(), deadlines) { return work }
+            deadline = deadlines.next
+            idleWriter = writer.take()
+        }
+        threadWakesAt = deadline
+        return nil
+    }
 
     /// The next work, or nil to wait until the next of the deadlines.
     mutating func next(now: MonotonicTime, _ deadlines: WriterDeadlines) -> Work? {

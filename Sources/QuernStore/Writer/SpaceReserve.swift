@@ -15,7 +15,7 @@ import SystemPackage
 /// | none | it grows | fails | the same |
 /// | more than is wanted | made anew | all released: try again | goes on |
 ///
-/// Used by the writer thread alone, but for the sync.
+/// Used by the writer alone, but for the sync.
 struct SpaceReserve: Sendable {
     /// Written over and over again.
     private static let piece = [UInt8](repeating: 0, count: 64 << 10)

@@ -2,14 +2,14 @@
 import Synchronization
 import SystemPackage
 
-/// What the writer thread and all callers share.
+/// What the writer and all callers share.
 final class StoreShared: Sendable {
     struct Observer: Sendable {
         weak var value: (any CommitObserver)?
     }
 
     let files: StoreFiles
-    /// Changed by the writer thread alone and read under the lock.
+    /// Changed by the writer alone and read under the lock.
     let committed: Mutex<Committed>
     let queue = Monitor(CommitQueue())
     let bodies: LogBodies

@@ -2,7 +2,9 @@
 import Synchronization
 import SystemPackage
 
-/// The writer thread's loop: takes what gathered, writes it as one batch, syncs once, applies it, tells everyone (S2).
+/// Writes what gathered as one batch, syncs once, applies it, tells everyone (S2).
+///
+/// There is one, and who has it may write: mostly its thread, and a blocking caller that comes alone.
 struct StoreWriter: Sendable {
     let shared: StoreShared
     let configuration: MemoStore.Configuration
@@ -49,33 +51,37 @@ struct StoreWriter: Sendable {
             replayed: isDue ? .max : UInt64(recovered.report.replayedBytes))
     }
 
-    mutating func run() {
-        while schedule.state != .closed {
-            noteUnvouched()
-            let deadlines = deadlines
-            let work = shared.queue.wait { queue, deadline in
-                deadline = deadlines.next
-                return queue.next(now: .now(), deadlines)
-            }
-            switch work {
-            case .write(let pending):
-                write(pending)
-                checkpointIfDue()
-                housekeep()
-            case .run(let job):
-                job(&self)
-                housekeep()
-            case .synchronize:
-                synchronizeInBackground()
-            case .checkpointed(let result):
-                adopt(result)
-                housekeep()
-            case .vouch:
-                vouch()
-            case .close:
-                beginClosing()
-            }
+    /// The life of the writer's thread: it works off the queue, and leaves the writer there while it sleeps.
+    consuming func run() {
+        let shared = shared
+        var writer: StoreWriter? = consume self
+        writer?.noteUnvouched()
+        while writer?.schedule.state != .closed {
+            let work = shared.queue.wait { queue, deadline in queue.next(for: &writer, deadline: &deadline) }
+            writer?.perform(work)
         }
+    }
+
+    mutating func perform(_ work: CommitQueue.Work) {
+        switch work {
+        case .write(let pending):
+            write(pending)
+            checkpointIfDue()
+            housekeep()
+        case .run(let job):
+            job(&self)
+            housekeep()
+        case .synchronize:
+            synchronizeInBackground()
+        case .checkpointed(let result):
+            adopt(result)
+            housekeep()
+        case .vouch:
+            vouch()
+        case .close:
+            beginClosing()
+        }
+        noteUnvouched()
     }
 
     // MARK: Writing
