@@ -15,9 +15,13 @@ struct CancelHook<Work: DurableTask>: Sendable {
 
     /// Calls the hook for all tasks of the entry at the same time, and waits until all have returned or the time
     /// limit is over.
-    func run(_ entry: ReadyRun, version: UInt32, place: HandlerPlace, core: SchedulerCore) async {
+    ///
+    /// - Throws: when the payloads cannot be read; no hook was called then.
+    func run(
+        _ entry: ReadyRun, version: UInt32, place: HandlerPlace, core: SchedulerCore
+    ) async throws(StoreError) {
         let works = PayloadBatch<Work>(count: Int(entry.run.count))
-        do { try works.read(entry, version: version, from: core.store) } catch { return core.storeFailed(error) }
+        try works.read(entry, version: version, from: core.store)
         let executor: (any TaskExecutor)? = place == .threads ? core.threads : nil
         var hooks: [Task<Void, Never>] = []
         for index in BitIndexes(entry.bits) {

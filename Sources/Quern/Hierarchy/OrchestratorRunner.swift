@@ -90,7 +90,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         }
     }
 
-    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async {
-        await hook?.run(entry, version: version, place: facts.place, core: core)
+    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async throws(StoreError) {
+        try await hook?.run(entry, version: version, place: facts.place, core: core)
     }
 }

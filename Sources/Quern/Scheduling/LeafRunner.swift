@@ -37,8 +37,8 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
         return report
     }
 
-    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async {
-        await hook?.run(entry, version: version, place: facts.place, core: core)
+    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async throws(StoreError) {
+        try await hook?.run(entry, version: version, place: facts.place, core: core)
     }
 }
 

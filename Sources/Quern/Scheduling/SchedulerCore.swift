@@ -162,13 +162,16 @@ final class SchedulerCore: CommitObserver {
 
     /// Ends tasks as cancelled: hooks first, then the outcomes, so that a crash in between repeats the hooks.
     private func cancel(_ entries: [ReadyRun], _ pull: Pull, in buffer: PullBuffer) async -> PullReport {
+        var report = PullReport(events: events.isObserved ? EventCollector() : nil)
         for entry in entries {
-            if let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook {
-                await runner.runCancelHooks(entry, core: self)
+            guard let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook else { continue }
+            do { try await runner.runCancelHooks(entry, core: self) } catch {
+                readFailed(error)
+                report.givenBack = entry.bits
+                return report
             }
         }
         let now = clock.now
-        var report = PullReport(events: events.isObserved ? EventCollector() : nil)
         buffer.abandon { transaction in
             for entry in entries {
                 report.events?.type = types.type(of: entry.run.label)

@@ -15,7 +15,9 @@ protocol TaskRunner: Sendable {
     func finalize(_ parent: WaitingParent, claims: PullClaims, worker: Worker) async -> PullReport
 
     /// Calls the cancel hook for tasks, under the time limit.
-    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async
+    ///
+    /// - Throws: when their payloads cannot be read; no hook was called then.
+    func runCancelHooks(_ entry: ReadyRun, core: SchedulerCore) async throws(StoreError)
 }
 
 /// How a runner does its work.
