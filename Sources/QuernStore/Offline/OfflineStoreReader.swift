@@ -119,7 +119,10 @@ struct OfflineStoreReader {
         store.state = decoder.state
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
         store.checkpointLoss = damageCount > known ? loss : nil
-        do throws(DecodingFailure) { try decoder.check(position) } catch {
+        do throws(DecodingFailure) {
+            try decoder.check(position)
+            if store.checkpointLoss == nil { try decoder.checkFamilies() }
+        } catch {
             damage(file.name, error.reason, "a writer refuses the store")
         }
         store.base = OfflineStore.Base(position: position, sealed: decoder.sealed, open: decoder.open)

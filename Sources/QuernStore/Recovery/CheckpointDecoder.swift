@@ -19,6 +19,7 @@ struct CheckpointDecoder {
         do throws(DecodingFailure) {
             guard let position = decoder.position else { throw DecodingFailure("no base record") }
             try decoder.check(position)
+            try decoder.checkFamilies()
             return Checkpoint(
                 position: position, state: decoder.state, sealed: decoder.sealed, open: decoder.open,
                 nextIndexNumber: decoder.nextIndexNumber)
@@ -44,6 +45,30 @@ struct CheckpointDecoder {
         guard open.length <= Limits.fileBytes else { throw DecodingFailure("length of an index segment") }
         for entry in open.entries where !entry.lies(before: open.length) {
             throw DecodingFailure("a directory entry points outside its segment")
+        }
+    }
+
+    /// Checks that live tasks and their parents tell the same of each other: who resolves a parent counts on that. Only
+    /// for a checkpoint of which nothing is missing. O(live runs).
+    func checkFamilies() throws(DecodingFailure) {
+        var children = TaskMap<UInt64>()
+        for entry in state.live.runs where entry.live != 0 {
+            children.modify(entry.run.parent, default: 0) { $0 += UInt64(entry.live.nonzeroBitCount) }
+        }
+        for record in state.parents.records {
+            let parent = record.status.id
+            guard parent == .none || state.live.contains(parent) else {
+                throw DecodingFailure("parent \(parent), which is not live")
+            }
+            guard children.removeValue(forKey: parent) ?? 0 == record.status.liveChildren else {
+                throw DecodingFailure("live children of \(parent)")
+            }
+        }
+        if let orphans = children.first(where: { _ in true }) {
+            throw DecodingFailure("live children of \(orphans.key), which is no parent")
+        }
+        for (task, _) in state.details where !state.live.contains(task) {
+            throw DecodingFailure("detail of \(task), which is not live")
         }
     }
 

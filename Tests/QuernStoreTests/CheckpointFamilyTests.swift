@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+/// Checkpoints whose records are right each by itself and contradict each other.
+@Suite("What a checkpoint says of live tasks and of their parents belongs together (S6, F35)")
+struct CheckpointFamilyTests {
+    enum Misfit: CaseIterable {
+        case childTooMany, childTooFew, parentThatEnded, unknownParent, detailOfEnded
+
+        var reason: String {
+            switch self {
+            case .childTooMany, .childTooFew: "live children of"
+            case .parentThatEnded: "which is not live"
+            case .unknownParent: "which is no parent"
+            case .detailOfEnded: "detail of"
+            }
+        }
+    }
+
+    /// A root with two children, another root that ended, and what is wrong.
+    private static func state(_ misfit: Misfit?) throws -> StoreState {
+        var state = StoreState()
+        var changes = ChangeCollector()
+        try state.labels.define("a", as: Label(rawValue: 1))
+        func run(_ first: UInt64, _ count: UInt8, under parent: UInt64) -> SpawnRun {
+            SpawnRun(
+                firstID: TaskID(first), parent: TaskID(parent), submittedAt: Timestamp(milliseconds: 1),
+                label: Label(rawValue: 1), count: count, priority: 0, segment: 1, frameOffset: 128, recordOffset: 0)
+        }
+        state.spawn(run(1, 1, under: 0), changes: &changes)
+        state.spawn(run(2, 2, under: 1), changes: &changes)
+        state.nextID = 10
+        switch misfit {
+        case .childTooMany: state.parents.spawn(1, under: TaskID(1))
+        case .childTooFew: state.live.append(run(5, 1, under: 1))
+        case .parentThatEnded: state.parents.insertIfAbsent(TaskID(7), root: TaskID(7))
+        case .unknownParent: state.parents.remove(TaskID(1))
+        case .detailOfEnded: state.details[TaskID(7)] = LiveTasks.Detail()
+        case nil: break
+        }
+        return state
+    }
+
+    private static func decoded(_ state: StoreState) throws -> Checkpoint {
+        let identity = StoreIdentity(high: 1, low: 2)
+        let disk = SimulatedFileSystem()
+        let files = StoreFiles(directory: "/", fileSystem: disk, identity: identity, epoch: 1, lock: nil)
+        let header = files.header(.checkpoint, number: 1)
+        var encoder = CheckpointEncoder(identity: identity, number: 1)
+        try files.put(header) { (file) throws(FileError) in
+            try encoder.encode(
+                state: state, index: MemoIndex(), position: LogPosition(segment: 1, offset: 128, checksum: 0), to: file)
+        }
+        let bytes = try #require(disk.contents(files.path(.checkpoint, 1)))
+        return try bytes.withUnsafeBytesThrowing { (bytes) throws in
+            try CheckpointDecoder.decode(bytes, header: header, checksum: encoder.checksum)
+        }
+    }
+
+    @Test("One that fits is read")
+    func fits() throws { #expect(try Self.decoded(Self.state(nil)).state.live.count == 3) }
+
+    @Test("One that does not is damage, and the reason says whose it is", arguments: Misfit.allCases)
+    func misfits(_ misfit: Misfit) throws {
+        do {
+            _ = try Self.decoded(Self.state(misfit))
+            Issue.record("a checkpoint was read that contradicts itself")
+        } catch let error as DecodingFailure { #expect(error.reason.contains(misfit.reason)) }
+    }
+}
