@@ -3,8 +3,10 @@
 /// For callers with threads of their own. Each call blocks its thread: never make one on the cooperative pool, whose
 /// few threads all tasks of the process share, nor in an observer or a completion, for which the writer waits.
 ///
-/// A caller that comes alone writes and syncs on its own thread, which saves two changes of threads; observers are then
-/// told on it too. Callers that come together are written by the store's thread, with one sync for all.
+/// A caller that finds nothing under way writes and syncs on its own thread, which saves two changes of threads;
+/// observers are then told on it too. Those who come meanwhile are written together by the store's thread, with one sync.
+/// A thread that must not hold up others, for its low priority or because it may be cancelled, had better use
+/// ``append(_:durability:)`` or ``enqueue(_:durability:completion:)``.
 ///
 /// ```swift
 /// let store = try MemoStore.openBlocking(at: "/var/lib/service/memos")

@@ -90,13 +90,14 @@ extension MemoStore {
             if mayWrite { writer = queue.lead(now: .now()) }
             if writer != nil { return CommitQueue.Admission.taken(isFirst: false) }
             let admission = queue.add(&item, entry)
-            // One wake-up a batch: those who come later find the writer awake, or about to be.
-            wakes = admission == .taken(isFirst: true)
+            // One wake-up a batch: those who come later find the writer awake, or about to be. Who has the writer
+            // sees to it.
+            wakes = admission == .taken(isFirst: true) && queue.idleWriter != nil
             return admission
         }
-        if let item, var writer = writer.take() {
-            writer.perform(.write([item]))
-            shared.queue.withLock { $0.handBack(writer) }
+        if writer != nil, let item {
+            writer?.perform(.write([item]))
+            shared.queue.withLock { $0.handBack(&writer) }
         }
         switch admission {
         case .taken, .waits: break

@@ -67,7 +67,8 @@ extension MemoStore {
         return try handoff.take().get()
     }
 
-    private func requestCompaction(_ completion: @escaping @Sendable (Result<CompactionReport, StoreError>) -> Void) {
+    /// Asks for a compaction; `completion` is called once, when it is done.
+    func requestCompaction(_ completion: @escaping @Sendable (Result<CompactionReport, StoreError>) -> Void) {
         let isTaken = shared.queue.update { queue, wakes in
             wakes = true
             return queue.post { writer in writer.requestCompaction(completion) }

@@ -88,12 +88,16 @@ public final class MemoStore: Sendable {
             let shared = StoreShared(
                 files: recovered.files, state: recovered.state, index: recovered.index,
                 bodies: LogBodies(files: recovered.files, capacity: configuration.payloadCacheBytes))
-            shared.queue.withLock {
-                $0.limit = configuration.queueBytes
-                return false
-            }
             let writer = StoreWriter(shared: shared, configuration: configuration, lock: lock, recovered: recovered)
-            try SystemThread.start { writer.run() }
+            shared.queue.update { queue, _ in
+                queue.limit = configuration.queueBytes
+                queue.idleWriter = writer
+            }
+            do throws(StoreError) { try SystemThread.start { StoreWriter.run(shared) } } catch {
+                // It holds what holds it.
+                _ = shared.queue.update { queue, _ in queue.idleWriter.take() }
+                throw error
+            }
             return MemoStore(shared: shared, configuration: configuration, recovery: recovered.report)
         } catch {
             lock.release()

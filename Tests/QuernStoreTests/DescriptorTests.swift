@@ -96,3 +96,24 @@ struct DescriptorTests {
         #expect(!isTransient("write", .fileTooLarge))
     }
 }
+
+@Suite("Files that were removed (S9)")
+struct RemovedFileTests {
+    @Test("A log segment that nobody needs any more is closed too, and its space free")
+    func spaceOfRemovedSegments() async throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration()
+        configuration.logSegmentBytes = 4 << 10
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        for _ in 0..<50 {
+            let tasks = try await store.append(.spawning(60)).spawned[0].map { $0 }
+            try await store.append(.ending(tasks, under: 0))
+        }
+        #expect(files.contents(Workload.directory.appending(StoreFiles.name(.log, 3))) != nil)
+        // With a checkpoint, behind which no segment but the newest is needed.
+        try await store.compact()
+        #expect(files.contents(Workload.directory.appending(StoreFiles.name(.log, 1))) == nil)
+        #expect(files.usedBytes == files.crash(keeping: .keepAll).usedBytes)
+        try await store.close()
+    }
+}

@@ -37,15 +37,22 @@ private final class Onlooker: CommitObserver {
     var last: UInt? { threads.value.last }
 }
 
-@Suite("A blocking caller that comes alone writes by itself (S2)")
+@Suite("A blocking caller that comes alone writes by itself (S2)", .timeLimit(.minutes(10)))
 struct LeadingCallerTests {
     private let files = SimulatedFileSystem()
     private let onlooker = Onlooker()
 
     private func open() async throws -> MemoStore {
-        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
+        var configuration = MemoStore.Configuration()
+        // The writer's thread wakes when it is woken, and never else.
+        configuration.vouchDelay = nil
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         store.setObserver(onlooker)
         return store
+    }
+
+    private func untilIdle(_ store: MemoStore) async {
+        while store.shared.queue.update({ queue, _ in queue.idleWriter == nil }) { await Task.yield() }
     }
 
     /// Appends on a thread that may block, as soon as the writer has nothing to do. Returns that thread.
@@ -53,7 +60,7 @@ struct LeadingCallerTests {
     private func appendWhenIdle(
         _ count: Int, to store: MemoStore, durability: Durability = .synced
     ) async throws -> UInt {
-        while store.shared.queue.update({ queue, _ in queue.idleWriter == nil }) { await Task.yield() }
+        await untilIdle(store)
         return try await ThreadPool.blocking.run { () throws(StoreError) in
             try store.appendBlocking(.spawning(count), durability: durability)
             return Onlooker.thisThread
@@ -99,15 +106,76 @@ struct LeadingCallerTests {
         try await store.close()
     }
 
+    enum Meanwhile: CaseIterable { case nothing, batch, job, close }
+
+    @Test("The writer's thread is woken for what came while a caller had the writer", arguments: Meanwhile.allCases)
+    func wakesThread(_ event: Meanwhile) async throws {
+        let store = try await open()
+        await untilIdle(store)
+        store.shared.queue.update { queue, wakes in
+            var writer = queue.lead(now: .now())
+            #expect(writer != nil)
+            Self.wakeInVain(&queue)
+            switch event {
+            case .nothing: break
+            case .batch:
+                var item: CommitQueue.Pending? = .init(
+                    transaction: .spawning(1), durability: .synced, completion: nil)
+                #expect(queue.add(&item) == .taken(isFirst: true))
+            case .job: #expect(queue.post { _ in })
+            case .close: queue.beginClosing()
+            }
+            wakes = queue.handBack(&writer)
+            #expect(wakes == (event != .nothing))
+        }
+        try await store.close()
+    }
+
+    /// What the writer's thread does when it wakes while a caller has the writer.
+    private static func wakeInVain(_ queue: inout CommitQueue) {
+        var writer: StoreWriter?
+        var deadline: MonotonicTime?
+        if queue.next(for: &writer, deadline: &deadline) != nil || writer != nil || deadline != nil {
+            Issue.record("there was something to do without the writer")
+        }
+    }
+
+    @Test(
+        "S3: the writer's thread is woken for a sync that is due before it wakes by itself, and no caller is in its way"
+    )
+    func wakesThreadForSync() async throws {
+        let store = try await open()
+        await untilIdle(store)
+        store.shared.queue.update { queue, _ in
+            let now = MonotonicTime.now()
+            let (soon, late) = (now.advanced(by: .seconds(3600)), now.advanced(by: .seconds(7200)))
+            func leave(_ due: MonotonicTime) -> Bool {
+                var writer = queue.lead(now: now)
+                #expect(writer != nil)
+                writer?.deadlines.sync = due
+                return queue.handBack(&writer)
+            }
+            // It sleeps until it is woken.
+            #expect(leave(late))
+            // As the thread does then: it sleeps until that time.
+            var writer: StoreWriter?
+            var deadline: MonotonicTime?
+            if queue.next(for: &writer, deadline: &deadline) != nil { Issue.record("nothing is due yet") }
+            #expect(deadline == late && writer == nil)
+            #expect(!leave(late))
+            #expect(leave(soon))
+            #expect(queue.lead(now: soon) == nil)
+            #expect(!queue.isClosing && queue.idleWriter != nil)
+        }
+        try await store.close()
+    }
+
     @Test("A store that is asked to close, or to compact, while a caller writes does so")
     func closesMeanwhile() async throws {
         let store = try await open()
         let compacted = MutexBox(false)
         onlooker.atNextCommit {
-            Task {
-                _ = try? await store.compact()
-                compacted.change { $0 = true }
-            }
+            store.requestCompaction { _ in compacted.change { $0 = true } }
         }
         try await appendWhenIdle(1, to: store)
         while !compacted.value { await Task.yield() }
@@ -124,8 +192,6 @@ struct LeadingCallerTests {
     @Test("S3: what it commits for an interval reaches the disk by itself")
     func interval() async throws {
         let store = try await open()
-        // The thread sleeps until much later then.
-        try await appendWhenIdle(1, to: store, durability: .interval(.seconds(3600)))
         let before = files.calls(of: .synchronize)
         try await appendWhenIdle(1, to: store, durability: .interval(.milliseconds(1)))
         // Waits for the sync itself: a test that hangs here has found that nobody syncs.

@@ -91,8 +91,8 @@ struct CommitQueue: Sendable {
     private var endedCheckpoint: Result<CheckpointJob.Outcome, StoreError>?
     private var closers: [@Sendable (StoreError?) -> Void] = []
     private var closeError: StoreError?
-    /// The writer, while it has nothing to do.
-    private(set) var idleWriter: StoreWriter?
+    /// The writer, while nobody has it.
+    var idleWriter: StoreWriter?
     /// When the writer's thread wakes by itself; nil when it sleeps until it is woken.
     private var threadWakesAt: MonotonicTime?
 
@@ -144,9 +144,9 @@ struct CommitQueue: Sendable {
     }
 
     /// Takes back the writer from a caller. True when its thread must be woken.
-    mutating func handBack(_ writer: consuming StoreWriter) -> Bool {
-        let deadline = writer.deadlines.next
-        idleWriter = consume writer
+    mutating func handBack(_ writer: inout StoreWriter?) -> Bool {
+        let deadline = writer?.deadlines.next
+        idleWriter = writer.take()
         if !batches.isEmpty || !jobs.isEmpty || endedCheckpoint != nil || isClosing { return true }
         guard let deadline else { return false }
         return threadWakesAt.map { deadline < $0 } ?? true

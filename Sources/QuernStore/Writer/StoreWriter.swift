@@ -49,13 +49,12 @@ struct StoreWriter: Sendable {
         schedule = CheckpointSchedule(
             interval: UInt64(clamping: configuration.checkpointBytes),
             replayed: isDue ? .max : UInt64(recovered.report.replayedBytes))
+        noteUnvouched()
     }
 
     /// The life of the writer's thread: it works off the queue, and leaves the writer there while it sleeps.
-    consuming func run() {
-        let shared = shared
-        var writer: StoreWriter? = consume self
-        writer?.noteUnvouched()
+    static func run(_ shared: StoreShared) {
+        var writer: StoreWriter?
         while writer?.schedule.state != .closed {
             let work = shared.queue.wait { queue, deadline in queue.next(for: &writer, deadline: &deadline) }
             writer?.perform(work)
