@@ -4,8 +4,8 @@
 /// few threads all tasks of the process share, nor in an observer or a completion, for which the writer waits.
 ///
 /// A caller that finds nothing under way writes and syncs on its own thread, which saves two changes of threads;
-/// observers are then told on it too. Those who come meanwhile are written together by the store's thread, with one sync.
-/// A thread that must not hold up others, for its low priority or because it may be cancelled, had better use
+/// observers are then told on it too. Those who come meanwhile are written together by the store's thread, with one
+/// sync. A thread that must not hold up others, for its low priority or because it may be cancelled, had better use
 /// ``append(_:durability:)`` or ``enqueue(_:durability:completion:)``.
 ///
 /// ```swift

@@ -5,8 +5,8 @@ public import SystemPackage
 /// A durable store of task trees: who is whose child, how each child ended, and the memo that it left.
 ///
 /// It knows ids, parents, outcomes and bytes; what they mean is its caller's. Transactions go to a writer thread that
-/// gathers them into batches and syncs once a batch; a thread that blocks and comes alone writes by itself. The children
-/// of a parent are read back as a sequential scan.
+/// gathers them into batches and syncs once a batch; a thread that blocks and comes alone writes by itself. The
+/// children of a parent are read back as a sequential scan.
 ///
 /// ```swift
 /// let store = try await MemoStore.open(at: "/var/lib/service/memos")

@@ -61,8 +61,8 @@ public struct EndedTask: Sendable, Equatable {
 }
 
 /// Is told of each batch after it reached its durability level and before any caller hears of it, one batch after the
-/// other: on the store's writer thread, or on that of a blocking caller that wrote its batch by itself. Must return soon
-/// and must not call back into the store's blocking functions.
+/// other: on the store's writer thread, or on that of a blocking caller that wrote its batch by itself. Must return
+/// soon and must not call back into the store's blocking functions.
 public protocol CommitObserver: AnyObject, Sendable {
     /// A batch was committed.
     func storeDidCommit(_ changes: CommitChanges)

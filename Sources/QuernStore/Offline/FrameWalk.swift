@@ -52,7 +52,8 @@ package struct FrameWalk {
         self.seed = seed
         self.end = min(end ?? file.size, file.size)
         self.limit = min(limit ?? .max, self.end)
-        position = (start + 7) & ~7
+        // Whoever says where to start may say anything.
+        position = (min(start, file.size) + 7) & ~7
     }
 
     /// The next frame or gap; nil at the end.

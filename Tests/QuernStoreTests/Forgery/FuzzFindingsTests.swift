@@ -46,6 +46,19 @@ struct FuzzFindingsTests {
         #expect(found.isDamaged, "\(found.findings)")
     }
 
+    /// `ForgedStoreTests`: a trap.
+    @Test("A checkpoint that goes on in its log segment behind the end of all numbers is found")
+    func checkpointBehindAllNumbers() throws {
+        var store = try ForgedStoreTests.golden("killed")
+        let index = try #require(store.files.firstIndex { $0.header.kind == .checkpoint })
+        // Of the base record, the place in the log segment.
+        for byte in 20..<28 { store.files[index].frames[0].body[LogRecord.prefixSize + byte] = 0xFF }
+        let found = try StoreVerifier.verify(
+            at: ForgedStore.directory, fileSystem: try store.placed(), options: .init(threads: 1))
+        #expect(found.isDamaged, "\(found.findings)")
+        #expect(ForgedStoreCheck.complaint(try store.placed()) == nil)
+    }
+
     /// `make fuzz TARGET=store`: the checkpoint is lost, and of what the log has as well a block says another parent.
     @Test("Repair takes each position once")
     func positionsTwice() throws {
