@@ -13,7 +13,7 @@ struct CheckpointFamilyTests {
 
         var reason: String {
             switch self {
-            case .childTooMany, .childTooFew: "live children of"
+            case .childTooMany, .childTooFew: "live children by its counter"
             case .parentThatEnded: "which is not live"
             case .unknownParent: "which is no parent"
             case .detailOfEnded: "detail of"

@@ -60,8 +60,10 @@ struct CheckpointDecoder {
             guard parent == .none || state.live.contains(parent) else {
                 throw DecodingFailure("parent \(parent), which is not live")
             }
-            guard children.removeValue(forKey: parent) ?? 0 == record.status.liveChildren else {
-                throw DecodingFailure("live children of \(parent)")
+            let living = children.removeValue(forKey: parent) ?? 0
+            guard living == record.status.liveChildren else {
+                throw DecodingFailure(
+                    "parent \(parent) has \(record.status.liveChildren) live children by its counter, and \(living)")
             }
         }
         if let orphans = children.first(where: { _ in true }) {

@@ -92,13 +92,16 @@ extension LifeReference {
             report("\(describe(id)) was given priority \(wanted), not \(detail.priority as Any)")
         }
         if detail.phase == TaskPhase.failed || isFirst { return }
-        let (attempts, failures) = (detail.attempts, tasks[id]?.failures ?? 0)
+        let attempts = detail.attempts
+        // What its execute left waits for space: its attempts do not count anew before that is there.
+        let isBehind = isStalled && detail.phase == TaskPhase.executing && tasks[id]?.hasReturned == true
+        let failures = (isBehind ? tasks[id]?.executeFailures : tasks[id]?.failures) ?? 0
         // What waits for space is not there yet.
         let isAsTold = isStalled ? attempts <= failures : attempts == failures
         if countsAttempts, !isAsTold, tasks[id]?.isRunning != true {
             report("\(describe(id)) was tried \(attempts) times, not \(failures): \(view.errors[id] as Any)")
         }
-        tasks[id]?.durableFailures = attempts
+        if !isBehind { tasks[id]?.durableFailures = attempts }
     }
 
     /// - Returns: the tasks that are new among them.
