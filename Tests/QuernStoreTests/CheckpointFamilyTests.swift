@@ -9,7 +9,7 @@ import Testing
 @Suite("What a checkpoint says of live tasks and of their parents belongs together (S6, F35)")
 struct CheckpointFamilyTests {
     enum Misfit: CaseIterable {
-        case childTooMany, childTooFew, parentThatEnded, unknownParent, detailOfEnded
+        case childTooMany, childTooFew, parentThatEnded, unknownParent, detailOfEnded, failureToCome
 
         var reason: String {
             switch self {
@@ -17,6 +17,7 @@ struct CheckpointFamilyTests {
             case .parentThatEnded: "which is not live"
             case .unknownParent: "which is no parent"
             case .detailOfEnded: "detail of"
+            case .failureToCome: "first failed child"
             }
         }
     }
@@ -40,6 +41,11 @@ struct CheckpointFamilyTests {
         case .parentThatEnded: state.parents.insertIfAbsent(TaskID(7), root: TaskID(7))
         case .unknownParent: state.parents.remove(TaskID(1))
         case .detailOfEnded: state.details[TaskID(7)] = LiveTasks.Detail()
+        case .failureToCome:
+            var record = ParentTable.Record(status: ParentStatus(id: .none), root: .none)
+            record.status.liveChildren = 1
+            record.status.firstFailure = TaskID(11)
+            state.parents.restore(record)
         case nil: break
         }
         return state

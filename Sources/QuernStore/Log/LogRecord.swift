@@ -136,18 +136,14 @@ enum LogRecord {
         }
     }
 
-    /// The part of a body in front of its outcomes: payloads and what tasks keep, which are read again. Batches write
-    /// outcomes last.
+    /// A body without the outcomes at its end, where batches write them: payloads and what tasks keep are read again.
     static func withoutOutcomes(_ bytes: [UInt8]) -> [UInt8] {
         let end = bytes.withUnsafeBytes { bytes in
-            var reader = ByteReader(bytes)
-            while !reader.isAtEnd {
-                let start = reader.offset
-                guard let kind = try? reader.byte(), kind != Kind.outcomes.rawValue,
-                    let length = try? reader.littleEndian(UInt32.self), (try? reader.take(Int(length))) != nil
-                else { return start }
+            var end = 0
+            try? forEach(in: bytes) { kind, start, fields in
+                if kind != Kind.outcomes.rawValue { end = start + prefixSize + fields.count }
             }
-            return bytes.count
+            return end
         }
         return end == bytes.count ? bytes : Array(bytes[..<end])
     }

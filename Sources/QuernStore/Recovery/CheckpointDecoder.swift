@@ -60,6 +60,9 @@ struct CheckpointDecoder {
             guard parent == .none || state.live.contains(parent) else {
                 throw DecodingFailure("parent \(parent), which is not live")
             }
+            guard record.status.firstFailure.rawValue < state.nextID else {
+                throw DecodingFailure("first failed child \(record.status.firstFailure) of \(parent)")
+            }
             let living = children.removeValue(forKey: parent) ?? 0
             guard living == record.status.liveChildren else {
                 throw DecodingFailure(

@@ -59,6 +59,25 @@ struct FuzzFindingsTests {
         #expect(ForgedStoreCheck.complaint(try store.placed()) == nil)
     }
 
+    /// Seed 2822794666 of `ForgedStoreTests`: it was whole, and the payload could not be read.
+    @Test("What a frame has between and behind outcomes can be read, too")
+    func outcomesInFront() throws {
+        var body = ByteWriter()
+        func append(_ kind: LogRecord.Kind) -> Range<Int> {
+            let start = body.count
+            LogRecord.append(kind.rawValue, to: &body) { $0.append(littleEndian: UInt64(7)) }
+            return start..<body.count
+        }
+        _ = append(.outcomes)
+        let kept = append(.keep)
+        let outcomes = append(.outcomes)
+        #expect(LogRecord.withoutOutcomes(body.bytes) == Array(body.bytes[..<kept.upperBound]))
+        #expect(LogRecord.withoutOutcomes(Array(body.bytes[outcomes])).isEmpty)
+        let spawn = append(.spawn)
+        #expect(LogRecord.withoutOutcomes(body.bytes) == body.bytes)
+        #expect(spawn.upperBound == body.count)
+    }
+
     /// `make fuzz TARGET=store`: the checkpoint is lost, and of what the log has as well a block says another parent.
     @Test("Repair takes each position once")
     func positionsTwice() throws {
