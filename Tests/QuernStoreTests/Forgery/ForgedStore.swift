@@ -53,7 +53,7 @@ struct ForgedStore {
             var last: (number: UInt64, checksum: UInt32, end: Int)?
             for index in files.indices where files[index].header.kind == .log {
                 // Of older segments those are gone that no live task needs.
-                if let last, last.number + 1 == files[index].header.number {
+                if let last, last.number &+ 1 == files[index].header.number {
                     files[index].header.previousLength = UInt64(last.end)
                     files[index].header.previousChecksum = last.checksum
                 }
