@@ -14,10 +14,11 @@ import Testing
 
 /// Notes on which threads it is told of commits, and does something at the first one that it was given for.
 private final class Onlooker: CommitObserver {
-    private let threads = MutexBox<[UInt]>([])
+    private let threads = MutexBox<[String]>([])
     private let action = MutexBox<(@Sendable () -> Void)?>(nil)
 
-    static var thisThread: UInt {
+    /// A number on one system and a pointer on another.
+    static var thisThread: String { "\(pthread_self())" }
         UInt(bitPattern: Int(truncatingIfNeeded: unsafeBitCast(pthread_self(), to: Int.self)))
     }
 
@@ -34,7 +35,7 @@ private final class Onlooker: CommitObserver {
     func atNextCommit(_ action: @escaping @Sendable () -> Void) { self.action.change { $0 = action } }
 
     /// The thread of the last commit.
-    var last: UInt? { threads.value.last }
+    var last: String? { threads.value.last }
 }
 
 @Suite("A blocking caller that comes alone writes by itself (S2)", .timeLimit(.minutes(10)))
@@ -59,7 +60,7 @@ struct LeadingCallerTests {
     @discardableResult
     private func appendWhenIdle(
         _ count: Int, to store: MemoStore, durability: Durability = .synced
-    ) async throws -> UInt {
+    ) async throws -> String {
         await untilIdle(store)
         return try await ThreadPool.blocking.run { () throws(StoreError) in
             try store.appendBlocking(.spawning(count), durability: durability)
