@@ -19,8 +19,6 @@ private final class Onlooker: CommitObserver {
 
     /// A number on one system and a pointer on another.
     static var thisThread: String { "\(pthread_self())" }
-        UInt(bitPattern: Int(truncatingIfNeeded: unsafeBitCast(pthread_self(), to: Int.self)))
-    }
 
     func storeDidCommit(_ changes: CommitChanges) {
         threads.change { $0.append(Self.thisThread) }
