@@ -93,8 +93,10 @@ extension LifeReference {
         }
         if detail.phase == TaskPhase.failed || isFirst { return }
         let attempts = detail.attempts
-        // What its execute left waits for space: its attempts do not count anew before that is there.
-        let isBehind = isStalled && detail.phase == TaskPhase.executing && tasks[id]?.hasReturned == true
+        // What a parent's execute left waits for space: its attempts do not count anew before that is there.
+        let isBehind =
+            isStalled && detail.phase == TaskPhase.executing && tasks[id]?.hasReturned == true
+            && tasks[id]?.kind?.isBranch == true
         let failures = (isBehind ? tasks[id]?.executeFailures : tasks[id]?.failures) ?? 0
         // What waits for space is not there yet.
         let isAsTold = isStalled ? attempts <= failures : attempts == failures
