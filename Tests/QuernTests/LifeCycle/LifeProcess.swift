@@ -212,10 +212,13 @@ final class LifeProcess: Sendable {
     func stop(cancelled: Bool) async -> (any Error)? {
         let service = service.withLock { $0 }
         if core.read({ $0.dispatcher.isStalled }) { world.with { $0.hasCrashed = true } }
+        let fired = files.faultsFired
         if cancelled { service?.cancel() } else { scheduler.triggerGracefulShutdown() }
         stage.open(forGood: true)
         let result = await service?.result
         if service == nil { try? await scheduler.close() }
+        // What could not be stored while it stopped is tried again by the next process.
+        if files.faultsFired > fired { world.with { $0.hasCrashed = true } }
         let news = spy.take()
         if !stage.isDead { world.with { $0.hear(news) } }
         if case .failure(let error)? = result { return error }
