@@ -52,18 +52,9 @@ struct CheckpointFamilyTests {
     }
 
     private static func decoded(_ state: StoreState) throws -> Checkpoint {
-        let identity = StoreIdentity(high: 1, low: 2)
-        let disk = SimulatedFileSystem()
-        let files = StoreFiles(directory: "/", fileSystem: disk, identity: identity, epoch: 1, lock: nil)
-        let header = files.header(.checkpoint, number: 1)
-        var encoder = CheckpointEncoder(identity: identity, number: 1)
-        try files.put(header) { (file) throws(FileError) in
-            try encoder.encode(
-                state: state, index: MemoIndex(), position: LogPosition(segment: 1, offset: 128, checksum: 0), to: file)
-        }
-        let bytes = try #require(disk.contents(files.path(.checkpoint, 1)))
+        let (bytes, header, checksum) = try CheckpointEncoder.file(of: state)
         return try bytes.withUnsafeBytesThrowing { (bytes) throws in
-            try CheckpointDecoder.decode(bytes, header: header, checksum: encoder.checksum)
+            try CheckpointDecoder.decode(bytes, header: header, checksum: checksum)
         }
     }
 

@@ -319,28 +319,17 @@ import Testing
             let name = "\(number)" + String(repeating: "n", count: 240)
             try state.labels.define(name, as: Label(rawValue: number))
         }
-        let identity = StoreIdentity(high: 1, low: 2)
-        let files = StoreFiles(
-            directory: "/", fileSystem: SimulatedFileSystem(), identity: identity, epoch: 1, lock: nil)
-        var encoder = CheckpointEncoder(identity: identity, number: 1)
-        let header = files.header(.checkpoint, number: 1)
-        try files.put(header) { (file) throws(FileError) in
-            try encoder.encode(
-                state: state, index: MemoIndex(),
-                position: LogPosition(segment: 1, offset: 128, checksum: 0), to: file)
-        }
-        let simulated = try #require(files.fileSystem as? SimulatedFileSystem)
-        let bytes = try #require(simulated.contents(files.path(.checkpoint, 1)))
+        let (bytes, header, checksum) = try CheckpointEncoder.file(of: state)
         try bytes.withUnsafeBytesThrowing { (bytes) throws in
             var offset = FileHeader.size
             var frames = 0
-            while let frame = FrameHeader(bytes, at: offset, segment: 1, seed: identity.seed) {
+            while let frame = FrameHeader(bytes, at: offset, segment: 1, seed: header.identity.seed) {
                 #expect(frame.rawLength < Limits.frameTarget + 1024)
                 offset += frame.totalLength
                 frames += 1
             }
             #expect(frames > 2 && offset == bytes.count)
-            let read = try CheckpointDecoder.decode(bytes, header: header, checksum: encoder.checksum)
+            let read = try CheckpointDecoder.decode(bytes, header: header, checksum: checksum)
             #expect(read.state.labels.names.count == 9000)
         }
     }

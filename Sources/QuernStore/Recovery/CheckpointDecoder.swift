@@ -51,26 +51,15 @@ struct CheckpointDecoder {
     /// Checks that live tasks and their parents tell the same of each other: who resolves a parent counts on that. Only
     /// for a checkpoint of which nothing is missing. O(live runs).
     func checkFamilies() throws(DecodingFailure) {
-        var children = TaskMap<UInt64>()
-        for entry in state.live.runs where entry.live != 0 {
-            children.modify(entry.run.parent, default: 0) { $0 += UInt64(entry.live.nonzeroBitCount) }
+        switch state.familyMisfits.first {
+        case nil: break
+        case .endedParent(let parent): throw DecodingFailure("parent \(parent), which is not live")
+        case .counter(let parent, let counted, let living):
+            throw DecodingFailure("parent \(parent) has \(counted) live children by its counter, and \(living)")
+        case .orphans(let parent, _): throw DecodingFailure("live children of \(parent), which is no parent")
         }
-        for record in state.parents.records {
-            let parent = record.status.id
-            guard parent == .none || state.live.contains(parent) else {
-                throw DecodingFailure("parent \(parent), which is not live")
-            }
-            guard record.status.firstFailure.rawValue < state.nextID else {
-                throw DecodingFailure("first failed child \(record.status.firstFailure) of \(parent)")
-            }
-            let living = children.removeValue(forKey: parent) ?? 0
-            guard living == record.status.liveChildren else {
-                throw DecodingFailure(
-                    "parent \(parent) has \(record.status.liveChildren) live children by its counter, and \(living)")
-            }
-        }
-        if let orphans = children.first(where: { _ in true }) {
-            throw DecodingFailure("live children of \(orphans.key), which is no parent")
+        for record in state.parents.records where record.status.firstFailure.rawValue >= state.nextID {
+            throw DecodingFailure("first failed child \(record.status.firstFailure) of \(record.status.id)")
         }
         for (task, _) in state.details where !state.live.contains(task) {
             throw DecodingFailure("detail of \(task), which is not live")

@@ -71,18 +71,8 @@ struct DirectoryCheck {
     private func compare() {
         let state = context.store.state
         let file = context.store.checkpointFile?.name ?? ""
-        var live: [TaskID: UInt64] = [:]
-        for entry in state.live.runs where entry.live != 0 {
-            live[entry.run.parent, default: 0] += UInt64(entry.live.nonzeroBitCount)
-        }
         for record in state.parents.records {
             let status = record.status
-            let living = live.removeValue(forKey: status.id) ?? 0
-            if living != status.liveChildren {
-                context.damage(
-                    file, "parent \(status.id) has \(status.liveChildren) live children by its counter, and \(living)",
-                    "it may wait for ever, or not long enough")
-            }
             let ended = counts[status.id] ?? OutcomeCounts()
             if ended != status.counts {
                 context.damage(
@@ -91,13 +81,18 @@ struct DirectoryCheck {
                         + "\(ended.total)\(ended.total == status.counts.total ? ", of other kinds" : "")",
                     "its children are not all there, or not all counted")
             }
-            if status.id != .none, !state.live.contains(status.id) {
-                context.damage(file, "parent \(status.id) is not live", "it never ends")
-            }
         }
-        for (parent, children) in live.sorted(by: { $0.key < $1.key }) {
-            context.damage(
-                file, "\(children) live tasks below \(parent), which is no live parent", "it does not wait for them")
+        for misfit in state.familyMisfits {
+            switch misfit {
+            case .counter(let parent, let counted, let living):
+                context.damage(
+                    file, "parent \(parent) has \(counted) live children by its counter, and \(living)",
+                    "it may wait for ever, or not long enough")
+            case .endedParent(let parent): context.damage(file, "parent \(parent) is not live", "it never ends")
+            case .orphans(let parent, let count):
+                context.damage(
+                    file, "\(count) live tasks below \(parent), which is no live parent", "it does not wait for them")
+            }
         }
     }
 }
