@@ -137,6 +137,8 @@ extension SchedulerCore {
 
 /// What a live task's slots are for. Slot 0 has the hand-over.
 enum TaskSlot {
+    /// What the phase begins with that a task is in.
+    static let handover: UInt8 = 0
     /// Why the last attempt failed.
     static let lastError: UInt8 = 5
     /// When the first attempt began, once it has failed: of tasks whose time to live counts from it.

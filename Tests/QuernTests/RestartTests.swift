@@ -284,6 +284,42 @@ struct RestartTests {
         Issue.record("the killer was never quarantined")
     }
 
+    @Test("T10, T14: what was to be cancelled when the process died ends as cancelled, however often it was running")
+    func cancelledKiller() async throws {
+        let journal = Journal()
+        func register(_ registry: inout Registry) {
+            registry.register(PlanHandler())
+            registry.register(
+                StepHandler { _, _ in
+                    journal.note("started")
+                    await Gate().pass()
+                    return 1
+                })
+        }
+        var files = SimulatedFileSystem()
+        let first = try await idleScheduler(files, register)
+        let alone = try await first.submit(Step(number: 1)).id
+        let parent = try await first.submit(Plan(children: 1)).id
+        files = files.crash(keeping: .keepAll)
+        var configuration = TaskScheduler.Configuration.simulated(files)
+        configuration.crashLimit = 1
+        let second = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
+        let service = Task { try await second.run() }
+        try await journal.wait(for: "started", count: 2)
+        let child = try #require(second.core.store.liveTasks().runs.first { $0.run.parent == parent }?.run.firstID)
+        try await second.cancel(alone)
+        try await second.cancel(parent)
+        configuration.fileSystem = files.crash(keeping: .keepAll)
+        second.core.stop(immediately: true)
+        _ = service
+        try await withScheduler(configuration, register) { scheduler in
+            #expect(try await scheduler.handle(for: alone, of: Step.self).outcome().kind == .cancelled)
+            #expect(try await scheduler.handle(for: parent, of: Plan.self).outcome().kind == .cancelled)
+            let children = try scheduler.core.store.children(of: parent).outcomes()
+            #expect(children.map(\.id) == [child] && children.map(\.kind) == [.cancelled])
+        }
+    }
+
     @Test(
         "A finalize that keeps killing the process is quarantined, unless there is no limit (T14)", arguments: [2, nil])
     func quarantineOfFinalize(limit: UInt8?) async throws {

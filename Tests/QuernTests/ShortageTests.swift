@@ -45,6 +45,102 @@ struct ShortageTests {
         second.triggerGracefulShutdown()
         try await service.value
     }
+
+    /// The log cannot be read for the moment, and only what was written last is in memory.
+    private static func failReads(_ files: SimulatedFileSystem, _ store: MemoStore) async throws {
+        var transaction = Transaction()
+        transaction.spawn(under: .none, label: try await store.label(for: "nobody's"), at: .init(milliseconds: 0)) {
+            _ in
+        }
+        try await store.append(transaction)
+        files.faults.fail(.read, at: 1, with: .noSpace, .fromThenOn, in: "log-")
+    }
+
+    private static func configuration(_ files: SimulatedFileSystem, _ clock: ManualClock) -> TaskScheduler.Configuration
+    {
+        var configuration = TaskScheduler.Configuration.simulated(files, clock: clock, concurrency: 1)
+        // Payloads are read from the log.
+        configuration.store.payloadCacheBytes = 0
+        return configuration
+    }
+
+    /// Waits until nothing is given out, sees that the task has not ended, and lets it go on.
+    private static func mend(
+        _ files: SimulatedFileSystem, _ clock: ManualClock, _ scheduler: TaskScheduler, _ id: TaskID
+    )
+        async throws
+    {
+        try await eventually { scheduler.core.read { $0.dispatcher.isStalled || $0.failure != nil } }
+        #expect(scheduler.core.read { $0.failure } == nil)
+        #expect(scheduler.core.store.isLive(id))
+        files.faults = FaultPlan()
+        clock.advance(by: 600)
+        try await eventually { !scheduler.core.store.isLive(id) }
+    }
+
+    @Test(
+        "S4, T15: a task that fails for good while what it leaves cannot be read is tried again, and can be resubmitted"
+    )
+    func remainsOfFailed() async throws {
+        let (files, clock, journal) = (SimulatedFileSystem(), ManualClock(), Journal())
+        try await withScheduler(Self.configuration(files, clock)) {
+            $0.register(
+                StepHandler { _, context in
+                    journal.note("tried")
+                    if journal.count("tried") == 1 { try await Self.failReads(files, context.core.store) }
+                    throw PermanentError(reason: "for good")
+                })
+        } _: { scheduler in
+            let handle = try await scheduler.submit(Step(number: 7))
+            try await Self.mend(files, clock, scheduler, handle.id)
+            #expect(journal.count("tried") == 2)
+            let outcome = try await handle.outcome()
+            #expect(outcome.kind == .failed && outcome.attempts == 1)
+            #expect(try await scheduler.resubmit(handle.id) > handle.id)
+        }
+    }
+
+    @Test(
+        "S4, T10: a task whose time is over while what it leaves cannot be read ends when it can, and can be resubmitted"
+    )
+    func remainsOfExpired() async throws {
+        let (files, clock) = (SimulatedFileSystem(), ManualClock())
+        try await withScheduler(Self.configuration(files, clock)) {
+            $0.register(StepHandler())
+        } _: { scheduler in
+            try await scheduler.pause(.everything)
+            var options = TaskOptions()
+            options.timeToLive = TimeToLive(.seconds(1))
+            let handle = try await scheduler.submit(Step(number: 7), options: options)
+            try await Self.failReads(files, scheduler.core.store)
+            clock.advance(by: 2000)
+            try await Self.mend(files, clock, scheduler, handle.id)
+            #expect(try await handle.outcome().kind == .expired)
+            #expect(try await scheduler.resubmit(handle.id) > handle.id)
+        }
+    }
+
+    @Test(
+        "S4, T12a: a parent that ends while what it leaves cannot be read ends when it can, and can be redriven",
+        arguments: [true, false])
+    func remainsOfParent(fails: Bool) async throws {
+        let (files, clock, journal) = (SimulatedFileSystem(), ManualClock(), Journal())
+        try await withScheduler(Self.configuration(files, clock)) {
+            $0.register(StepHandler { _, _ in throw PermanentError(reason: "for good") })
+            $0.register(
+                PlanHandler(onFinalize: { context in
+                    journal.note("finalize")
+                    if journal.count("finalize") == 1 { try await Self.failReads(files, context.core.store) }
+                    if fails { throw PermanentError(reason: "for good") }
+                }), onChildFailure: .tolerate)
+        } _: { scheduler in
+            let handle = try await scheduler.submit(Plan(children: 2))
+            try await Self.mend(files, clock, scheduler, handle.id)
+            #expect(journal.count("finalize") == 2)
+            #expect(try await handle.outcome().kind == (fails ? .failed : .completed))
+            #expect(try await scheduler.redrive(handle.id) > handle.id)
+        }
+    }
 }
 
 /// Notes for which of its tasks the cancel hook is called.

@@ -58,7 +58,10 @@ extension SchedulerCore {
     /// A parent's children, and before them those of the task that it redrives that do not run again.
     func withEarlier(_ children: ChildSnapshot, of parent: WaitingParent) throws -> ChildSnapshot {
         guard let ended = redriven(by: parent.run) else { return children }
-        return try withEarlier(children, of: ended, try remains(of: ended))
+        // Said as to a handler, for whom they are read.
+        do { return try withEarlier(children, of: ended, try remains(of: ended)) } catch let error as StoreError {
+            throw SchedulerError(error)
+        }
     }
 
     private func withEarlier(

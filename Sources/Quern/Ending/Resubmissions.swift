@@ -112,7 +112,8 @@ struct Resubmissions {
             }
         }
         if !transaction.isEmpty { try core.store.appendBlocking(transaction) }
-        _ = try forgetMarks()
+        // They are run again, whatever becomes of old marks.
+        _ = try? forgetMarks()
         return count
     }
 

@@ -99,17 +99,19 @@ extension TaskRemains {
 
 extension SchedulerCore {
     /// What is to be kept of live tasks that are about to end in failure, by their index in the run; nothing of those
-    /// that cannot be read.
+    /// that are damaged.
     ///
     /// A cold path, and blocking.
     @inline(never)
-    func remains(of run: SpawnRun, _ bits: UInt64) -> [Int: [UInt8]] {
+    func remains(of run: SpawnRun, _ bits: UInt64) throws(StoreError) -> [Int: [UInt8]] {
         let attributes = store.attributes(of: run)
         var encoded: [Int: [UInt8]] = [:]
-        read(run, bits) { index, payload in
-            var remains = TaskRemains(of: run.id(at: index), in: run, attributes: attributes, store)
-            remains.payload = payload
-            encoded[index] = remains.encoded()
+        try unlessDamaged { () throws(StoreError) in
+            try store.withPayloads(of: run, indexes: bits) { index, bytes in
+                var remains = TaskRemains(of: run.id(at: index), in: run, attributes: attributes, store)
+                remains.payload = bytes.withUnsafeBytes { Array($0) }
+                encoded[index] = remains.encoded()
+            }
         }
         return encoded
     }
@@ -118,25 +120,30 @@ extension SchedulerCore {
     ///
     /// - Parameter stoppedChildren: whether it fails because children failed, and the others were cancelled for it.
     @inline(never)
-    func remains(of parent: WaitingParent, stoppedChildren: Bool = false) -> [UInt8] {
+    func remains(of parent: WaitingParent, stoppedChildren: Bool = false) throws(StoreError) -> [UInt8] {
         let attributes = store.attributes(of: parent.run)
         var remains = TaskRemains(of: parent.id, in: parent.run, attributes: attributes, store)
         remains.stoppedChildren = stoppedChildren
+        if store.detail(of: parent.id)?.phase == TaskPhase.children {
+            try unlessDamaged { () throws(StoreError) in
+                remains.handover = try store.kept(parent.id, slot: TaskSlot.handover)
+            }
+        }
         var encoded: [UInt8] = []
-        read(parent.run, parent.bit) { _, payload in
-            remains.payload = payload
-            let hasExecuted = store.detail(of: parent.id)?.phase == TaskPhase.children
-            remains.handover = hasExecuted ? try? store.handover(of: parent.id) : nil
-            encoded = remains.encoded()
+        try unlessDamaged { () throws(StoreError) in
+            try store.withPayloads(of: parent.run, indexes: parent.bit) { _, bytes in
+                remains.payload = bytes.withUnsafeBytes { Array($0) }
+                encoded = remains.encoded()
+            }
         }
         return encoded
     }
 
-    private func read(_ run: SpawnRun, _ bits: UInt64, _ body: (Int, [UInt8]) -> Void) {
-        do throws(StoreError) {
-            try store.withPayloads(of: run, indexes: bits) { index, bytes in
-                body(index, bytes.withUnsafeBytes { Array($0) })
-            }
-        } catch { logger.warning("failed tasks cannot be run again, since their payloads cannot be read: \(error)") }
+    /// Damage must not keep a task from its end. What cannot be read just now can.
+    private func unlessDamaged(_ read: () throws(StoreError) -> Void) throws(StoreError) {
+        do throws(StoreError) { try read() } catch {
+            guard error.code == .damaged else { throw error }
+            logger.warning("failed tasks cannot be run again, since what they had is damaged: \(error)")
+        }
     }
 }

@@ -15,7 +15,7 @@ struct FailFast {
             var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
             let execution = try failedExecution(sealed)
             outcome.attempts = execution.attempts
-            let remains = core.remains(of: parent, stoppedChildren: true)
+            let remains = try core.remains(of: parent, stoppedChildren: true)
             buffer.abandon { [outcome] in
                 $0.end(outcome, as: execution.kind, failure: execution.failure, leaving: remains)
             }

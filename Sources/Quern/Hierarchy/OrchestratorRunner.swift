@@ -39,8 +39,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             sealed = try core.store.handover(of: parent.id)
             children = try core.store.children(of: parent.id)
         } catch {
-            core.readFailed(error)
-            report.givenBack = parent.bit
+            worker.giveBack(parent.bit, since: error, &report)
             return report
         }
         var outcome = parent.outcome(startedAt: SealedHandover.startedAt(sealed), endedAt: core.clock.now)
@@ -58,7 +57,11 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             }
             // So that the children that failed can be run again all the same.
             let hasFailures = parent.run.parent == .none && children.counts.failures > 0
-            let remains = hasFailures ? core.remains(of: parent) : []
+            let remains: [UInt8]
+            do { remains = hasFailures ? try core.remains(of: parent) : [] } catch {
+                worker.giveBack(parent.bit, since: error, &report)
+                return report
+            }
             try worker.buffer.complete { try $0.end(outcome, memo: memo, leaving: remains) }
             report.ended.completed = 1
             report.events?.add(.ended(.completed), outcome)
@@ -84,9 +87,11 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         } else {
             let retry = worker.core.retryPolicy(of: parent.run, else: loop.retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)
-            let remains = resolution.isFinal ? worker.core.remains(of: parent) : []
-            worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
-            resolution.tell(index: parent.index, &report)
+            do {
+                let remains = resolution.isFinal ? try worker.core.remains(of: parent) : []
+                worker.buffer.abandon { resolution.record(in: &$0, leaving: remains) }
+                resolution.tell(index: parent.index, &report)
+            } catch { worker.giveBack(parent.bit, since: error, &report) }
         }
     }
 

@@ -28,8 +28,6 @@ struct CoreState {
         var bytes: Int
         /// What is told once it is durable.
         var events: [TaskEvent]
-        /// The attempts in it.
-        var attempts: StalledAttempts
     }
 
     var dispatcher: Dispatcher

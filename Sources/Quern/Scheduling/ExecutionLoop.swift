@@ -115,7 +115,11 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
                 report.advanced |= bit
                 return worker.buffer.abandon { resolution.recordBesideChildren(in: &$0) }
             }
-            let remains = resolution.isFinal ? worker.core.remains(of: run, bit)[index] ?? [] : []
+            let remains: [UInt8]
+            do { remains = resolution.isFinal ? try worker.core.remains(of: run, bit)[index] ?? [] : [] } catch {
+                worker.giveBack(bit, since: error, &report)
+                return 0
+            }
             let size = worker.buffer.abandon {
                 resolution.record(in: &$0, leaving: remains)
                 if entry.isTimedByAttempt, entry.attempts == 0, !resolution.isFinal {

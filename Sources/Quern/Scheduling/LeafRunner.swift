@@ -24,14 +24,19 @@ struct LeafRunner<Handler: TaskHandler>: TaskRunner {
     /// Never called: tasks of this handler have no children to wait for, unless its type was an orchestrator's
     /// when the store was written.
     func finalize(_ parent: WaitingParent, claims: PullClaims, worker: Worker) async -> PullReport {
-        guard claims.claimNext() != nil else { return PullReport() }
+        var report = PullReport(events: worker.core.collectEvents(of: type))
+        guard claims.claimNext() != nil else { return report }
         let now = worker.core.clock.now
         let failure = FailureInfo(reason: "no finalize", detail: "the handler of \(type) has no finalize any more")
-        let remains = worker.core.remains(of: parent)
-        worker.buffer.abandon {
-            $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure, leaving: remains)
+        do {
+            let remains = try worker.core.remains(of: parent)
+            worker.buffer.abandon {
+                $0.end(parent.outcome(endedAt: now), as: .failed, failure: failure, leaving: remains)
+            }
+        } catch {
+            worker.giveBack(parent.bit, since: error, &report)
+            return report
         }
-        var report = PullReport(events: worker.core.collectEvents(of: type))
         report.ended.failed = 1
         report.events?.add(.ended(.failed), parent.outcome(endedAt: now))
         return report

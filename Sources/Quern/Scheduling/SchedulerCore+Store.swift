@@ -4,17 +4,13 @@ import QuernStore
 
 extension SchedulerCore {
     /// Sends a worker's transaction to the store. The dispatcher counts it until it is committed.
-    ///
-    /// - Parameter stalled: what is known of the attempts in it, when it found no space before.
-    func commit(
-        _ transaction: Transaction, bytes: Int, events: [TaskEvent] = [], stalled: StalledAttempts? = nil
-    ) {
+    func commit(_ transaction: Transaction, bytes: Int, events: [TaskEvent] = []) {
         store.enqueue(transaction) { [weak self] result in
             switch result {
             case .success:
                 self?.committed(bytes: bytes)
                 self?.events.publish(events)
-            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, stalled, error)
+            case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, error)
             }
         }
     }
@@ -30,21 +26,16 @@ extension SchedulerCore {
     }
 
     private func commitFailed(
-        _ transaction: Transaction, bytes: Int, _ events: [TaskEvent], _ stalled: StalledAttempts?, _ error: StoreError
+        _ transaction: Transaction, bytes: Int, _ events: [TaskEvent], _ error: StoreError
     ) {
-        // An attempt of a task that was on its way to its end when the transaction was tried again.
-        if error.code == .rejected, let stalled, let rest = stalled.overtaken(transaction, in: store) {
-            return commit(rest, bytes: bytes, events: events, stalled: stalled)
-        }
         guard error.isTransient else {
             storeFailed(error)
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
         }
-        let attempts = stalled ?? StalledAttempts(in: transaction, store)
-        stall(error) {
-            $0.keep(CoreState.Stalled(transaction: transaction, bytes: bytes, events: events, attempts: attempts))
-        }
+        var stalled = CoreState.Stalled(transaction: transaction, bytes: bytes, events: events)
+        stalled.transaction.keepBack(slot: TaskSlot.lastError, in: store)
+        stall(error) { [stalled] in $0.keep(stalled) }
     }
 
     /// Why a handler could not go on, when the store could not take what it did and soon may: no fault of the task's.
@@ -72,10 +63,7 @@ extension SchedulerCore {
     }
 
     func retry(_ stalled: [CoreState.Stalled]) {
-        for entry in stalled {
-            let transaction = entry.attempts.overtaken(entry.transaction, in: store) ?? entry.transaction
-            commit(transaction, bytes: entry.bytes, events: entry.events, stalled: entry.attempts)
-        }
+        for entry in stalled { commit(entry.transaction, bytes: entry.bytes, events: entry.events) }
     }
 
     /// On the thread that wrote, once a batch.
@@ -175,7 +163,7 @@ extension SchedulerCore {
         await recoverSchedules()
     }
 
-    private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {
+    private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) throws(StoreError) -> Transaction {
         var transaction = Transaction()
         let now = clock.now
         for entry in live.runs {
@@ -184,24 +172,37 @@ extension SchedulerCore {
                 guard let count = crashes[id] else { continue }
                 let parent = live.parents.first { $0.id == id }
                 let isSpared = crashLimit.map { count < $0 } ?? true
-                if isSpared || (parent?.liveChildren ?? 0) > 0 {
+                // What is to be cancelled is not run again.
+                if isSpared || (parent?.liveChildren ?? 0) > 0 || isToBeCancelled(id, live) {
                     transaction.noteCrash(id, count: count)
                     continue
                 }
-                logger.error("task \(id) was running \(count) times when the process died; it is dead-lettered")
                 let outcome = Transaction.Outcome(
                     task: id, parent: entry.run.parent, label: entry.run.label, kind: .deadLettered,
                     attempts: live.details[id]?.attempts ?? 0, endedAt: now)
+                let remains =
+                    live.details[id]?.phase == TaskPhase.children
+                    ? try remains(of: WaitingParent(run: entry.run, index: index))
+                    : try remains(of: entry.run, 1 << UInt64(index))[index] ?? []
+                logger.error("task \(id) was running \(count) times when the process died; it is dead-lettered")
                 transaction.end(
                     outcome, as: .deadLettered,
                     failure: FailureInfo(
                         reason: "quarantined", detail: "running \(count) times when the process died"),
-                    leaving: live.details[id]?.phase == TaskPhase.children
-                        ? remains(of: WaitingParent(run: entry.run, index: index))
-                        : remains(of: entry.run, 1 << UInt64(index))[index] ?? [])
+                    leaving: remains)
             }
         }
         transaction.noteInFlight([])
         return transaction
+    }
+
+    /// Whether a cancel of the task, or of one above it, is durable: it was there first.
+    private func isToBeCancelled(_ id: TaskID, _ live: LiveTasks) -> Bool {
+        var next = id
+        while next != .none {
+            if live.details[next]?.cancel != nil { return true }
+            next = store.run(of: next)?.parent ?? .none
+        }
+        return false
     }
 }

@@ -163,19 +163,24 @@ final class SchedulerCore: CommitObserver {
     /// Ends tasks as cancelled: hooks first, then the outcomes, so that a crash in between repeats the hooks.
     private func cancel(_ entries: [ReadyRun], _ pull: Pull, in buffer: PullBuffer) async -> PullReport {
         var report = PullReport(events: events.isObserved ? EventCollector() : nil)
-        for entry in entries {
-            guard let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook else { continue }
-            do { try await runner.runCancelHooks(entry, core: self) } catch {
-                readFailed(error)
-                report.givenBack = entry.bits
-                return report
+        var remains: [[Int: [UInt8]]] = []
+        do {
+            for entry in entries {
+                remains.append(pull.leavesRemains ? try self.remains(of: entry.run, entry.bits) : [:])
             }
+            for entry in entries {
+                guard let runner = types.runner(of: entry.run.label), runner.facts.hasCancelHook else { continue }
+                try await runner.runCancelHooks(entry, core: self)
+            }
+        } catch {
+            readFailed(error)
+            report.givenBack = .max
+            return report
         }
         let now = clock.now
         buffer.abandon { transaction in
-            for entry in entries {
+            for (entry, remains) in zip(entries, remains) {
                 report.events?.type = types.type(of: entry.run.label)
-                let remains = pull.leavesRemains ? remains(of: entry.run, entry.bits) : [:]
                 for index in BitIndexes(entry.bits) {
                     let id = entry.run.id(at: index)
                     let kind = pull.cancelKinds[id] ?? .cancelled

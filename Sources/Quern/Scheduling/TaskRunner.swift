@@ -36,3 +36,13 @@ struct Worker: Sendable {
     let core: SchedulerCore
     let buffer: PullBuffer
 }
+
+extension Worker {
+    /// What the store has of tasks cannot be read: they are as if they had not been started, and what they did is
+    /// dropped.
+    func giveBack(_ bits: UInt64, since error: StoreError, _ report: inout PullReport) {
+        core.readFailed(error)
+        buffer.abandon()
+        report.givenBack |= bits
+    }
+}

@@ -104,6 +104,8 @@ public struct Transaction: Sendable {
     /// Bytes of all attachments.
     var attachmentBytes = 0
     var notes: [Note] = []
+    /// Nil unless it found no space and is tried again.
+    var keptBack: KeptBack?
     /// The stage that the spawns wait in; 0 when they are visible with the commit.
     var stage: UInt64 = 0
     /// The largest label of its spawns and outcomes: what a store has to know. 0 when there is none; the label 0, which

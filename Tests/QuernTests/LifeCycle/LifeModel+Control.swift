@@ -107,6 +107,8 @@ extension LifeModel {
         _ id: TaskID, _ can: Bool, redrives: Bool,
         _ again: (TaskScheduler) async throws(SchedulerError) -> TaskID
     ) async throws {
+        // An earlier call of this process may have done it and failed behind that.
+        let isUncertain = world.with { $0.uncertainAgain.contains(id) }
         let number = world.with { reference in
             let number = reference.tasks[id]?.number
             if let number { reference.uncertainRoots[number, default: 0] += 1 }
@@ -132,7 +134,7 @@ extension LifeModel {
         } catch {
             switch error.code {
             case .notResubmittable:
-                if can { world.report("task \(id) was not run again: \(error)") }
+                if can, !isUncertain { world.report("task \(id) was not run again: \(error)") }
             case .duplicateKey:
                 let hasKey = world.with { $0.script(of: id)?.options.key != nil }
                 if !hasKey { world.report("task \(id) has no key: \(error)") }
@@ -140,8 +142,10 @@ extension LifeModel {
                 // Whether it was done shows in the next process.
                 throw error
             }
+            let isMarked = Resubmissions.isMarked(id, in: process.core.store)
             world.with { reference in
                 reference.uncertainAgain.remove(id)
+                if isUncertain { reference.tasks[id]?.wasRunAgain = isMarked }
                 if let number { reference.uncertainRoots[number, default: 1] -= 1 }
             }
         }

@@ -161,16 +161,9 @@ struct LifeModel {
         }
         try await process.settle()
         tally?.add(files, since: before, in: phase)
-        if process.isOver { try await recover() } else { try await look() }
+        if !process.isOver { try process.look() }
+        if process.isOver { try await recover() }
         try check()
-    }
-
-    /// A compaction beside all this may be what reaches the crash point, in the middle of the look.
-    private mutating func look() async throws {
-        do { try process.look() } catch {
-            guard process.files.isStopped else { throw error }
-            try await recover()
-        }
     }
 
     /// Whether what was asked may have failed: the process is over, or its disk fails.

@@ -74,7 +74,9 @@ extension SchedulerCore {
             for id in known {
                 // What `execute` leaves for `finalize` begins with a start, too: the only one when there was no other.
                 var bytes = try store.kept(id, slot: TaskSlot.firstStart)
-                if bytes == nil, live.details[id]?.phase != TaskPhase.executing { bytes = try store.kept(id, slot: 0) }
+                if bytes == nil, live.details[id]?.phase != TaskPhase.executing {
+                    bytes = try store.kept(id, slot: TaskSlot.handover)
+                }
                 starts[id] = bytes.flatMap(SealedHandover.startedAt)
             }
             return starts

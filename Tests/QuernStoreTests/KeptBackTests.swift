@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import QuernTesting
+import SystemPackage
+import Testing
+
+@testable import QuernStore
+
+/// A transaction that found no space is committed behind what came after it.
+@Suite("Attempts that were kept back (S4, T15)")
+struct KeptBackTests {
+    private static let slot: UInt8 = 5
+
+    /// What comes between the two tries to commit the first attempt of a task.
+    enum Between: CaseIterable {
+        case nothing, attempt, advance, end
+
+        func transaction(_ task: UInt64) -> Transaction {
+            var transaction = Transaction()
+            switch self {
+            case .nothing: break
+            case .attempt: KeptBackTests.note(2, of: task, in: &transaction)
+            case .advance: transaction.advance(TaskID(task), to: 1, value: [1])
+            case .end: transaction = .ending([task], under: 0)
+            }
+            return transaction
+        }
+    }
+
+    fileprivate static func note(_ attempt: UInt32, of task: UInt64, in transaction: inout Transaction) {
+        transaction.noteAttempt(
+            TaskID(task), attempts: attempt, notBefore: Timestamp(milliseconds: Int64(attempt)), error: [])
+        transaction.keep(TaskID(task), slot: slot, [UInt8(attempt)])
+    }
+
+    @Test(
+        "Of a task that was tried again, went on or ended meanwhile it says nothing any more, and all else",
+        arguments: Between.allCases, [true, false])
+    func overtaken(_ between: Between, together: Bool) async throws {
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
+        let tasks = try await store.append(.spawning(2)).spawned.flatMap { Array($0) }
+        var first = Transaction.ending([tasks[1]], under: 0)
+        Self.note(1, of: tasks[0], in: &first)
+        first.keepBack(slot: Self.slot, in: store)
+        let transactions = [between.transaction(tasks[0]), first]
+        if together {
+            #expect(await store.appendTogether(transactions).map(\.code) == [nil, nil])
+        } else {
+            for transaction in transactions { _ = try await store.append(transaction) }
+        }
+        #expect(!store.isLive(TaskID(tasks[1])))
+        let detail = store.detail(of: TaskID(tasks[0]))
+        let kept = try store.kept(TaskID(tasks[0]), slot: Self.slot)
+        switch between {
+        case .nothing: #expect(detail?.attempts == 1 && kept == [1])
+        case .attempt: #expect(detail?.attempts == 2 && detail?.notBefore.rawValue == 2 && kept == [2])
+        case .advance: #expect(detail?.attempts == 0 && detail?.phase == 1 && kept == nil)
+        case .end: #expect(!store.isLive(TaskID(tasks[0])))
+        }
+        try await store.close()
+    }
+}
