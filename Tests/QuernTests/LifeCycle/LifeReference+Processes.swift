@@ -22,7 +22,6 @@ extension LifeReference {
         }
         concurrency = [:]
         rates = [:]
-        hasStalled = false
         retries = 0
     }
 
@@ -30,6 +29,8 @@ extension LifeReference {
     mutating func begin(_ view: LifeView) {
         let wasClean = !hasCrashed
         hasCrashed = false
+        // What the process before left has been looked at.
+        hasStalled = false
         for entry in view.live { resume(entry.id, view.details[entry.id] ?? LiveTasks.Detail(), wasClean) }
         for entry in view.live where tasks[entry.id]?.mustCancel == true && !isDoomed(entry.id) {
             report("the cancel of \(describe(entry.id)) is lost")
