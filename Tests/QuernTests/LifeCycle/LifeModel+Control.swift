@@ -185,7 +185,16 @@ extension LifeModel {
         let most = random.below(6)
         note("\(most)")
         world.with { $0.mayHaveDropped = true }
-        _ = try await process.core.store.applyRetention(RetentionPolicy(count: most), now: process.clock.now)
+        let store = process.core.store
+        do { _ = try await store.applyRetention(RetentionPolicy(count: most), now: process.clock.now) } catch {
+            // Some trees may be gone; of a process that is over the next one shows which.
+            if !process.isOver, error.isTransient { try noteDropped(most: .max) }
+            throw error
+        }
+        try noteDropped(most: most)
+    }
+
+    private func noteDropped(most: Int) throws {
         let left = try process.core.store.children(of: .none).outcomes().map(\.id)
         world.with { $0.dropped(allBut: Set(left), most: most) }
     }

@@ -101,7 +101,12 @@ extension LifeModel {
             process.files.faults = FaultPlan()
             process.stage.die(inCalls: nil)
             if process.isOver { try await recover() }
-            if let error = await process.stop(cancelled: false) { throw error }
+            if let error = await process.stop(cancelled: false) {
+                // A store that failed beside its callers says so when it is closed, once.
+                guard tally != nil, !knowsRare else { throw error }
+                try await recover()
+                if let error = await process.stop(cancelled: false) { throw error }
+            }
             try await start(process.files, knowsRare: knowsRare)
             process.stage.open(forGood: true)
             for pause in process.scheduler.pauses {
