@@ -135,9 +135,9 @@ extension SchedulerCore {
     }
 }
 
-/// What a live task's slots are for. Slot 0 has the hand-over.
+/// What a live task's slots are for.
 enum TaskSlot {
-    /// What the phase begins with that a task is in.
+    /// What its phase begins with, which the store puts there (``Transaction/advance(_:to:value:)``).
     static let handover: UInt8 = 0
     /// Why the last attempt failed.
     static let lastError: UInt8 = 5

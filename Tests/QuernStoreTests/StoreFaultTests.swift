@@ -189,6 +189,28 @@ import Testing
     }
 
     @Test(
+        "S4: a segment in the place of one that nobody saw stays when it cannot be opened, and the store opens again",
+        arguments: [Errno.tooManyOpenFiles, .permissionDenied], 1...3)
+    func segmentThatCannotBeOpened(errno: Errno, call: Int) async throws {
+        let first = SimulatedFileSystem()
+        let before = try await MemoStore.labelled(at: "/store", fileSystem: first)
+        try await before.append(.spawning(1))
+        let files = first.crash(keeping: .keepAll)
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
+        // A segment is begun and named, and its first batch finds no space.
+        files.faults.fail(.write, at: 2, with: .noSpace, .fromThenOn, in: "log-0000000002")
+        #expect(await store.failure(of: .spawning(1))?.code == .noSpace)
+        files.faults = FaultPlan()
+        files.faults.fail(.open, at: call, with: errno, in: "log-0000000002")
+        _ = await store.failure(of: .spawning(1))
+        let remains = files.crash(keeping: .keepAll)
+        let reopened = try await MemoStore.labelled(at: "/store", fileSystem: remains)
+        #expect(reopened.totals.live >= 1 && reopened.totals.live <= 2)
+        try await reopened.close()
+        try? await store.close()
+    }
+
+    @Test(
         "S4: a sync that fails for want of space poisons too: what it lost cannot be told",
         arguments: [
             Errno.noSpace, .diskQuotaExceeded,

@@ -320,6 +320,35 @@ struct RestartTests {
         }
     }
 
+    @Test("S4, T14: a quarantine for which a payload cannot be read is put off, and no crash is forgotten")
+    func quarantineWithoutPayload() async throws {
+        let journal = Journal()
+        func register(_ registry: inout Registry) {
+            registry.register(
+                StepHandler { _, _ in
+                    journal.note("started")
+                    await Gate().pass()
+                    return 1
+                })
+        }
+        var files = SimulatedFileSystem()
+        let id = try await idleScheduler(files, register).submit(Step(number: 1)).id
+        files = files.crash(keeping: .keepAll)
+        var configuration = TaskScheduler.Configuration.simulated(files)
+        configuration.crashLimit = 1
+        let second = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
+        let service = Task { try await second.run() }
+        try await journal.wait(for: "started", count: 1)
+        files = files.crash(keeping: .keepAll)
+        second.core.stop(immediately: true)
+        _ = service
+        files.faults.fail(.read, at: 1, with: .noSpace, .fromThenOn, in: "log-")
+        configuration.fileSystem = files
+        let third = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
+        #expect(third.core.store.isLive(id) && third.core.store.detail(of: id)?.crashes == 1)
+        try await third.close()
+    }
+
     @Test(
         "A finalize that keeps killing the process is quarantined, unless there is no limit (T14)", arguments: [2, nil])
     func quarantineOfFinalize(limit: UInt8?) async throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import QuernStore
 import Synchronization
 
@@ -113,7 +114,7 @@ struct Resubmissions {
         }
         if !transaction.isEmpty { try core.store.appendBlocking(transaction) }
         // They are run again, whatever becomes of old marks.
-        _ = try? forgetMarks()
+        do { _ = try forgetMarks() } catch { core.logger.warning("marks of dropped tasks stay for now: \(error)") }
         return count
     }
 

@@ -99,14 +99,16 @@ extension TaskRemains {
 
 extension SchedulerCore {
     /// What is to be kept of live tasks that are about to end in failure, by their index in the run; nothing of those
-    /// that are damaged.
+    /// that cannot be read.
     ///
     /// A cold path, and blocking.
+    ///
+    /// - Throws: when they may be read later (``StoreError/isTransient``).
     @inline(never)
     func remains(of run: SpawnRun, _ bits: UInt64) throws(StoreError) -> [Int: [UInt8]] {
         let attributes = store.attributes(of: run)
         var encoded: [Int: [UInt8]] = [:]
-        try unlessDamaged { () throws(StoreError) in
+        try unlessLost { () throws(StoreError) in
             try store.withPayloads(of: run, indexes: bits) { index, bytes in
                 var remains = TaskRemains(of: run.id(at: index), in: run, attributes: attributes, store)
                 remains.payload = bytes.withUnsafeBytes { Array($0) }
@@ -119,18 +121,19 @@ extension SchedulerCore {
     /// What is to be kept of a parent that is about to end, all of whose children have ended.
     ///
     /// - Parameter stoppedChildren: whether it fails because children failed, and the others were cancelled for it.
+    /// - Throws: when it may be read later (``StoreError/isTransient``).
     @inline(never)
     func remains(of parent: WaitingParent, stoppedChildren: Bool = false) throws(StoreError) -> [UInt8] {
         let attributes = store.attributes(of: parent.run)
         var remains = TaskRemains(of: parent.id, in: parent.run, attributes: attributes, store)
         remains.stoppedChildren = stoppedChildren
         if store.detail(of: parent.id)?.phase == TaskPhase.children {
-            try unlessDamaged { () throws(StoreError) in
+            try unlessLost { () throws(StoreError) in
                 remains.handover = try store.kept(parent.id, slot: TaskSlot.handover)
             }
         }
         var encoded: [UInt8] = []
-        try unlessDamaged { () throws(StoreError) in
+        try unlessLost { () throws(StoreError) in
             try store.withPayloads(of: parent.run, indexes: parent.bit) { _, bytes in
                 remains.payload = bytes.withUnsafeBytes { Array($0) }
                 encoded = remains.encoded()
@@ -139,11 +142,11 @@ extension SchedulerCore {
         return encoded
     }
 
-    /// Damage must not keep a task from its end. What cannot be read just now can.
-    private func unlessDamaged(_ read: () throws(StoreError) -> Void) throws(StoreError) {
+    /// Payloads that are lost must not keep a task from its end. What cannot be read only for now is waited for.
+    private func unlessLost(_ read: () throws(StoreError) -> Void) throws(StoreError) {
         do throws(StoreError) { try read() } catch {
-            guard error.code == .damaged else { throw error }
-            logger.warning("failed tasks cannot be run again, since what they had is damaged: \(error)")
+            if error.isTransient { throw error }
+            logger.warning("failed tasks cannot be run again, since what they had cannot be read: \(error)")
         }
     }
 }

@@ -13,7 +13,8 @@ public struct TaskEvent: Sendable, Equatable {
         case progressed(completed: UInt64, of: UInt64?)
         /// Its handler threw, and is called again later.
         case retrying(attempt: UInt32, notBefore: Timestamp)
-        /// A stop or a task that goes first cut its attempt short: it is pending again, the attempt not counted.
+        /// A stop or a task that goes first cut its attempt short, or the store could not take or read what belongs to
+        /// its end for the moment: it is pending again, the attempt not counted.
         case interrupted
         /// Its `execute` has returned; `finalize` follows when its children have ended.
         case waitsForChildren

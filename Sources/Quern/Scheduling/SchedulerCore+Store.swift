@@ -9,9 +9,17 @@ extension SchedulerCore {
             switch result {
             case .success:
                 self?.committed(bytes: bytes)
-                self?.events.publish(events)
+                self?.events.publish(transaction.wasKeptBack ? self?.current(events) ?? [] : events)
             case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, error)
             }
+        }
+    }
+
+    /// Without those of attempts that others have overtaken, whose transaction was kept back.
+    private func current(_ events: [TaskEvent]) -> [TaskEvent] {
+        events.filter { event in
+            guard case .retrying(let attempt, _) = event.kind else { return true }
+            return store.detail(of: event.task)?.attempts == attempt
         }
     }
 
@@ -34,7 +42,7 @@ extension SchedulerCore {
             return
         }
         var stalled = CoreState.Stalled(transaction: transaction, bytes: bytes, events: events)
-        stalled.transaction.keepBack(slot: TaskSlot.lastError, in: store)
+        stalled.transaction.keepBack(errorSlot: TaskSlot.lastError, in: store)
         stall(error) { [stalled] in $0.keep(stalled) }
     }
 
@@ -163,7 +171,7 @@ extension SchedulerCore {
         await recoverSchedules()
     }
 
-    private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) throws(StoreError) -> Transaction {
+    private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {
         var transaction = Transaction()
         let now = clock.now
         for entry in live.runs {
@@ -172,37 +180,56 @@ extension SchedulerCore {
                 guard let count = crashes[id] else { continue }
                 let parent = live.parents.first { $0.id == id }
                 let isSpared = crashLimit.map { count < $0 } ?? true
-                // What is to be cancelled is not run again.
-                if isSpared || (parent?.liveChildren ?? 0) > 0 || isToBeCancelled(id, live) {
+                if isSpared || (parent?.liveChildren ?? 0) > 0 {
                     transaction.noteCrash(id, count: count)
                     continue
                 }
-                let outcome = Transaction.Outcome(
-                    task: id, parent: entry.run.parent, label: entry.run.label, kind: .deadLettered,
-                    attempts: live.details[id]?.attempts ?? 0, endedAt: now)
-                let remains =
-                    live.details[id]?.phase == TaskPhase.children
-                    ? try remains(of: WaitingParent(run: entry.run, index: index))
-                    : try remains(of: entry.run, 1 << UInt64(index))[index] ?? []
-                logger.error("task \(id) was running \(count) times when the process died; it is dead-lettered")
-                transaction.end(
-                    outcome, as: .deadLettered,
-                    failure: FailureInfo(
-                        reason: "quarantined", detail: "running \(count) times when the process died"),
-                    leaving: remains)
+                do throws(StoreError) {
+                    try quarantine(entry.run, index, live.details[id], count, at: now, in: &transaction)
+                } catch {
+                    logger.error("task \(id) may run once more, since what it is to leave cannot be read: \(error)")
+                    transaction.noteCrash(id, count: count)
+                }
             }
         }
         transaction.noteInFlight([])
         return transaction
     }
 
-    /// Whether a cancel of the task, or of one above it, is durable: it was there first.
-    private func isToBeCancelled(_ id: TaskID, _ live: LiveTasks) -> Bool {
-        var next = id
-        while next != .none {
-            if live.details[next]?.cancel != nil { return true }
-            next = store.run(of: next)?.parent ?? .none
+    /// Ends a task that was running too often when the process died: as it was to be cancelled, when somebody had asked
+    /// for that, and else as dead-lettered. Nothing of its handler is called, which may be what kills the process.
+    private func quarantine(
+        _ run: SpawnRun, _ index: Int, _ detail: LiveTasks.Detail?, _ count: UInt8, at now: Timestamp,
+        in transaction: inout Transaction
+    ) throws(StoreError) {
+        let id = run.id(at: index)
+        let cancelled = cancelKind(of: id)
+        let outcome = Transaction.Outcome(
+            task: id, parent: run.parent, label: run.label, kind: cancelled ?? .deadLettered,
+            attempts: detail?.attempts ?? 0, endedAt: now)
+        var remains: [UInt8] = []
+        if outcome.kind.isFailure {
+            remains =
+                detail?.phase == TaskPhase.children
+                ? try self.remains(of: WaitingParent(run: run, index: index))
+                : try self.remains(of: run, 1 << UInt64(index))[index] ?? []
         }
-        return false
+        logger.error("task \(id) was running \(count) times when the process died; it ends as \(outcome.kind)")
+        if cancelled != nil { return transaction.end(cancelled: outcome, leaving: remains) }
+        transaction.end(
+            outcome, as: .deadLettered,
+            failure: FailureInfo(reason: "quarantined", detail: "running \(count) times when the process died"),
+            leaving: remains)
+    }
+
+    /// The outcome that a task is to have because a cancel of it, or of one above it, is durable.
+    private func cancelKind(of id: TaskID) -> OutcomeKind? {
+        if let kind = store.detail(of: id)?.cancel { return kind }
+        var above = store.run(of: id)?.parent ?? .none
+        while above != .none {
+            if store.detail(of: above)?.cancel != nil { return .cancelled }
+            above = store.run(of: above)?.parent ?? .none
+        }
+        return nil
     }
 }

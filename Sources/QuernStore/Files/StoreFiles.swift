@@ -56,12 +56,15 @@ struct StoreFiles: Sendable {
     }
 
     /// Creates a file of the store to go on with.
-    func create(_ header: FileHeader) throws(FileError) -> SharedFile {
+    ///
+    /// - Parameter replacing: whether the store already counts on a file of that name. It then stays when it cannot be
+    ///   opened, else it is removed.
+    func create(_ header: FileHeader, replacing: Bool = false) throws(FileError) -> SharedFile {
         try put(header)
         let path = path(header.kind, header.number)
         // Opened again, so that errors name the file by the name that it has now.
         do throws(FileError) { return SharedFile(try fileSystem.open(path, .readWrite), lock: lock) } catch {
-            try? remove(path)
+            if !replacing { try? remove(path) }
             throw error
         }
     }

@@ -3,8 +3,8 @@
 /// Transactions that found no space and are tried again (S4): what they say may be out of date by now.
 extension Batch {
     /// The transaction without the attempts of tasks that have ended, gone on or been tried again since, also by what
-    /// comes before it in the batch. A cold path: O(notes).
-    func current(
+    /// comes before it in the batch. A cold path: O(notes of both).
+    func withoutOvertaken(
         _ transaction: borrowing Transaction, _ keptBack: Transaction.KeptBack, _ state: StoreState
     ) -> Transaction {
         var details: [TaskID: LiveTasks.Detail] = [:]
@@ -23,7 +23,8 @@ extension Batch {
             guard let detail = details[task], !ended.contains(task) else { return true }
             return detail.phase != keptBack.phases[task] || detail.attempts >= attempts
         }
-        var current = transaction.leavingOutAttempts(of: Set(overtaken.keys), slot: keptBack.slot, ended: ended)
+        var current = transaction.leavingOutAttempts(
+            of: Set(overtaken.keys), errorSlot: keptBack.errorSlot, ended: ended)
         current.keptBack = nil
         return current
     }

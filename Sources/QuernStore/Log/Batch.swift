@@ -86,7 +86,9 @@ struct Batch: Sendable {
     mutating func add(
         _ transaction: borrowing Transaction, to state: inout StoreState
     ) throws(StoreError) -> Receipt {
-        if let keptBack = transaction.keptBack { return try add(current(transaction, keptBack, state), to: &state) }
+        if let keptBack = transaction.keptBack {
+            return try add(withoutOvertaken(transaction, keptBack, state), to: &state)
+        }
         let endedBefore = endedTasks.count
         let stagesBefore = stages.commits.count
         let plan: BatchKeys.Plan

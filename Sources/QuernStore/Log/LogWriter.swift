@@ -89,12 +89,12 @@ struct LogWriter {
     }
 
     private static func create(
-        _ files: StoreFiles, number: UInt32, previous: LogPosition
+        _ files: StoreFiles, number: UInt32, previous: LogPosition, replacing: Bool = false
     ) throws(FileError) -> (any StoreFile, FrameEncoder) {
         var header = files.header(.log, number: UInt64(number))
         header.previousLength = previous.offset
         header.previousChecksum = previous.checksum
-        let file = try files.create(header)
+        let file = try files.create(header, replacing: replacing)
         return (
             file,
             FrameEncoder(
@@ -190,7 +190,9 @@ struct LogWriter {
         // The next segment's header vouches for this one's length, so this one must be on disk first.
         try synchronize()
         let previous = unseen ?? position
-        let next = try Self.create(files, number: previous.segment + 1, previous: previous)
+        // The manifest has named the one that nobody saw.
+        let next = try Self.create(
+            files, number: previous.segment + 1, previous: previous, replacing: unseen != nil)
         // Named before it gets its first batch, so that the loss of the newest segment is seen (F13).
         if unseen == nil {
             try manifest.update {

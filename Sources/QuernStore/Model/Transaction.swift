@@ -104,7 +104,7 @@ public struct Transaction: Sendable {
     /// Bytes of all attachments.
     var attachmentBytes = 0
     var notes: [Note] = []
-    /// Nil unless it found no space and is tried again.
+    /// What is known of its attempts, when it could not be committed and is tried again.
     var keptBack: KeptBack?
     /// The stage that the spawns wait in; 0 when they are visible with the commit.
     var stage: UInt64 = 0

@@ -106,6 +106,7 @@ struct LifeModel {
         configuration.scheduler.store = store
         var reference = LifeReference()
         reference.isExact = !runsBeside
+        reference.hasFaults = tally != nil
         reference.mayPreempt = configuration.scheduler.preemption != nil
         reference.allPlaces = configuration.scheduler.concurrency
         reference.crashLimit = Int(configuration.scheduler.crashLimit ?? 0)

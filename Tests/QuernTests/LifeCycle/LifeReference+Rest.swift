@@ -31,7 +31,9 @@ extension LifeReference {
         }
         for entry in view.live where deadline(of: entry.id).map({ $0 <= rest.now }) == true {
             let basis = script(of: entry.id)?.options.timeToLive?.basis
-            if basis == .submission, tasks[entry.id]?.cancelKind == nil { report("\(describe(entry.id)) is overdue") }
+            if basis == .submission, tasks[entry.id]?.cancelKind == nil, !hasStalled {
+                report("\(describe(entry.id)) is overdue")
+            }
         }
         let ended = UInt64(tasks.values.count { $0.outcome != nil }) - endedBefore
         if isExact, rest.statistics.ended != ended {
