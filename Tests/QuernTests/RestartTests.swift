@@ -332,8 +332,10 @@ struct RestartTests {
                 })
         }
         var files = SimulatedFileSystem()
-        let id = try await idleScheduler(files, register).submit(Step(number: 1)).id
+        let first = try await idleScheduler(files, register)
+        let id = try await first.submit(Step(number: 1)).id
         files = files.crash(keeping: .keepAll)
+        #expect(first.core.store.isLive(id))
         var configuration = TaskScheduler.Configuration.simulated(files)
         configuration.crashLimit = 1
         let second = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
