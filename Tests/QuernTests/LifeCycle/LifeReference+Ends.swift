@@ -118,6 +118,7 @@ extension LifeReference {
         if record.redrives != nil, failure.reason == "redriven tree is gone" {
             return redriven(by: id).contains { tasks[$0]?.isDropped == true }
         }
+        if hasFaults, isOfDisk(failure) { return true }
         if script.kind.isBranch, isFailing(id), record.failure == nil || record.isAdvanced {
             let reason = script.kind == .failFast ? "child failed" : "failure budget exceeded"
             if outcome.kind == .failed, failure.reason == reason { return true }
@@ -130,6 +131,12 @@ extension LifeReference {
         let part = record.isAdvanced ? script.finalize : script.execute
         guard part.ending == .unencodable || !isExact, let end = part.failure(under: script.retry) else { return false }
         return end == (outcome.kind, outcome.attempts)
+    }
+
+    /// Whether a handler failed because its disk did: it could not read its children, or one of those that it was to
+    /// run again had lost what it takes.
+    private func isOfDisk(_ failure: FailureInfo) -> Bool {
+        failure.reason == "cannot be redriven" || "\(failure)".contains("the store failed: input/output")
     }
 
     /// Whether the script says that as well, where it alone decides.
