@@ -138,7 +138,7 @@ mutants: prerequisites ## Break promises on purpose and let the simulator find e
 # The folder of the second one is kept apart: every module is built anew for it.
 sanitize: prerequisites ## Run the tests under the address sanitizer and the thread sanitizer (ARGS='--filter Name')
 	@swift test --disable-xctest --sanitize=address --scratch-path $(ADDRESS) $(ARGS)
-	@swift test --disable-xctest \
+	@TSAN_OPTIONS="suppressions=$$PWD/Tests/thread-sanitizer.supp" swift test --disable-xctest \
 	    --sanitize=thread -Xswiftc -DQUERN_THREAD_SANITIZER \
 	    -Xswiftc -disable-upcoming-feature -Xswiftc MemberImportVisibility --scratch-path $(THREAD) $(ARGS)
 

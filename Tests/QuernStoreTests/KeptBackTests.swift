@@ -28,7 +28,7 @@ struct KeptBackTests {
         }
     }
 
-    /// What the first transaction has beside the attempt, and whether it is committed in one batch with what came between.
+    /// What the first transaction has beside the attempt, and whether it is in one batch with what came between.
     enum Beside {
         case nothingTogether, nothing, endTogether, end
 

@@ -100,9 +100,7 @@ struct ShortageTests {
         }
     }
 
-    @Test(
-        "S4, T10: a task whose time is over while what it leaves cannot be read ends when it can, and can be resubmitted"
-    )
+    @Test("S4, T10: a task whose time is over while what it leaves cannot be read ends later, and can be resubmitted")
     func remainsOfExpired() async throws {
         let (files, clock) = (SimulatedFileSystem(), ManualClock())
         try await withScheduler(Self.configuration(files, clock)) {

@@ -56,7 +56,9 @@ struct ProcessTests {
         #expect(ended.errors.hasPrefix("quern: cannot write: "))
     }
 
-    @Test("A file that may not grow is an error with its name, and nothing is left of it")
+    @Test(
+        "A file that may not grow is an error with its name, and nothing is left of it",
+        .disabled(if: isThreadSanitized, "a process under the thread sanitizer dies of such a limit"))
     func fileSizeLimit() throws {
         let store = try ToolStore.make()
         let directory = try TemporaryDirectory()
@@ -79,3 +81,9 @@ struct ProcessTests {
         #expect(try PosixFileSystem().list(directory.path) == [])
     }
 }
+
+#if QUERN_THREAD_SANITIZER
+    private let isThreadSanitized = true
+#else
+    private let isThreadSanitized = false
+#endif

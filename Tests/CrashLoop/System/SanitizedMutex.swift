@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#if QUERN_THREAD_SANITIZER
+    import QuernStore
+
+    typealias Mutex<Value: ~Copyable> = SanitizedMutex<Value>
+#endif
