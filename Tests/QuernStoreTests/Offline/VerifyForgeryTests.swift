@@ -168,12 +168,13 @@ struct VerifyForgeryTests {
         var body = ByteWriter()
         for entry in entries { entry.append(to: &body) }
         var file = try directory.file.read(0..<Int(sealed.directoryOffset))
+        let head = try directory.file.read(
+            Int(sealed.directoryOffset)..<(Int(sealed.directoryOffset) + FrameHeader.size))
         let previous = try #require(
-            FrameHeader(
-                detached: try directory.file.read(
-                    Int(sealed.directoryOffset)..<(Int(sealed.directoryOffset) + FrameHeader.size)
-                ).withUnsafeBytes { $0 }, offset: sealed.directoryOffset, segment: sealed.number,
-                seed: store.identity.seed))
+            head.withUnsafeBytes {
+                FrameHeader(
+                    detached: $0, offset: sealed.directoryOffset, segment: sealed.number, seed: store.identity.seed)
+            })
         var encoder = FrameEncoder(
             identity: store.identity, segment: sealed.number, position: sealed.directoryOffset,
             checksum: previous.previousChecksum)
