@@ -117,6 +117,8 @@ struct OfflineStoreReader {
             return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
         }
         store.state = decoder.state
+        // Also where the base record says less: what the log spawns then has ids that are taken.
+        store.state.nextID = max(store.state.nextID, store.state.live.endID)
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
         store.checkpointLoss = damageCount > known ? loss : nil
         do throws(DecodingFailure) {

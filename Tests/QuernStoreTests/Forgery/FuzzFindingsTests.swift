@@ -59,6 +59,27 @@ struct FuzzFindingsTests {
         #expect(ForgedStoreCheck.complaint(try store.placed()) == nil)
     }
 
+    /// `ForgedStoreTests`: a trap, of an assertion that runs come in the order of their ids.
+    @Test("A checkpoint whose next id its live tasks have, and behind which the log spawns them again, is found")
+    func takenIDs() throws {
+        var store = try ForgedStoreTests.golden("killed")
+        let index = try #require(store.files.firstIndex { $0.header.kind == .checkpoint })
+        var base = ByteWriter()
+        base.append(littleEndian: UInt64(1))
+        base.append(littleEndian: UInt64(0))
+        // The log from its beginning on.
+        base.append(littleEndian: UInt32(1))
+        base.append(littleEndian: UInt64(FileHeader.size))
+        base.append(littleEndian: UInt32(0))
+        for (byte, value) in base.bytes.enumerated() {
+            store.files[index].frames[0].body[LogRecord.prefixSize + byte] = value
+        }
+        let found = try StoreVerifier.verify(
+            at: ForgedStore.directory, fileSystem: try store.placed(), options: .init(threads: 1))
+        #expect(found.isDamaged, "\(found.findings)")
+        #expect(ForgedStoreCheck.complaint(try store.placed()) == nil)
+    }
+
     /// Seed 2822794666 of `ForgedStoreTests`: it was whole, and the payload could not be read.
     @Test("What a frame has between and behind outcomes can be read, too")
     func outcomesInFront() throws {
