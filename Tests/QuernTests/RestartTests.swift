@@ -284,10 +284,9 @@ struct RestartTests {
         Issue.record("the killer was never quarantined")
     }
 
-    @Test("T10, T14: what was to be cancelled when the process died ends as cancelled, however often it was running")
-    func cancelledKiller() async throws {
-        let journal = Journal()
-        func register(_ registry: inout Registry) {
+    /// Handlers that have begun when the process dies, and never end.
+    private static func registerEndless(_ journal: Journal) -> (inout Registry) -> Void {
+        { registry in
             registry.register(PlanHandler())
             registry.register(
                 StepHandler { _, _ in
@@ -296,57 +295,64 @@ struct RestartTests {
                     return 1
                 })
         }
+    }
+
+    /// Lets a process die while so many steps run that an earlier one, which died as well, left.
+    ///
+    /// - Parameters:
+    ///   - submit: what the earlier process does.
+    ///   - act: what happens before the death.
+    /// - Returns: for the next process, which sets aside what was running once.
+    private static func dieRunning<Submitted>(
+        _ steps: Int, _ submit: (TaskScheduler) async throws -> Submitted,
+        _ act: (TaskScheduler, Submitted) async throws -> Void = { _, _ in }
+    ) async throws -> (Submitted, SimulatedFileSystem, TaskScheduler.Configuration) {
+        let journal = Journal()
         var files = SimulatedFileSystem()
-        let first = try await idleScheduler(files, register)
-        let alone = try await first.submit(Step(number: 1)).id
-        let parent = try await first.submit(Plan(children: 1)).id
+        let first = try await idleScheduler(files, registerEndless(journal))
+        let submitted = try await submit(first)
         files = files.crash(keeping: .keepAll)
+        // It must not have been closed before.
+        #expect(first.core.store.totals.live > 0)
         var configuration = TaskScheduler.Configuration.simulated(files)
         configuration.crashLimit = 1
-        let second = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
+        let second = try await TaskScheduler(
+            storeAt: "/store", configuration: configuration, registerEndless(journal))
         let service = Task { try await second.run() }
-        try await journal.wait(for: "started", count: 2)
-        let child = try #require(second.core.store.liveTasks().runs.first { $0.run.parent == parent }?.run.firstID)
-        try await second.cancel(alone)
-        try await second.cancel(parent)
-        configuration.fileSystem = files.crash(keeping: .keepAll)
+        try await journal.wait(for: "started", count: steps)
+        try await act(second, submitted)
+        files = files.crash(keeping: .keepAll)
         second.core.stop(immediately: true)
         _ = service
-        try await withScheduler(configuration, register) { scheduler in
+        configuration.fileSystem = files
+        return (submitted, files, configuration)
+    }
+
+    @Test("T10, T14: what was to be cancelled when the process died ends as cancelled, however often it was running")
+    func cancelledKiller() async throws {
+        let children = Mutex<[TaskID]>([])
+        let ((alone, parent), _, configuration) = try await Self.dieRunning(2) { first in
+            (try await first.submit(Step(number: 1)).id, try await first.submit(Plan(children: 1)).id)
+        } _: { second, submitted in
+            let child = second.core.store.liveTasks().runs.first { $0.run.parent == submitted.1 }
+            children.withLock { $0 = [child?.run.firstID ?? .none] }
+            try await second.cancel(submitted.0)
+            try await second.cancel(submitted.1)
+        }
+        try await withScheduler(configuration, Self.registerEndless(Journal())) { scheduler in
             #expect(try await scheduler.handle(for: alone, of: Step.self).outcome().kind == .cancelled)
             #expect(try await scheduler.handle(for: parent, of: Plan.self).outcome().kind == .cancelled)
-            let children = try scheduler.core.store.children(of: parent).outcomes()
-            #expect(children.map(\.id) == [child] && children.map(\.kind) == [.cancelled])
+            let ended = try scheduler.core.store.children(of: parent).outcomes()
+            #expect(ended.map(\.id) == children.withLock { $0 } && ended.map(\.kind) == [.cancelled])
         }
     }
 
     @Test("S4, T14: a quarantine for which a payload cannot be read is put off, and no crash is forgotten")
     func quarantineWithoutPayload() async throws {
-        let journal = Journal()
-        func register(_ registry: inout Registry) {
-            registry.register(
-                StepHandler { _, _ in
-                    journal.note("started")
-                    await Gate().pass()
-                    return 1
-                })
-        }
-        var files = SimulatedFileSystem()
-        let first = try await idleScheduler(files, register)
-        let id = try await first.submit(Step(number: 1)).id
-        files = files.crash(keeping: .keepAll)
-        #expect(first.core.store.isLive(id))
-        var configuration = TaskScheduler.Configuration.simulated(files)
-        configuration.crashLimit = 1
-        let second = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
-        let service = Task { try await second.run() }
-        try await journal.wait(for: "started", count: 1)
-        files = files.crash(keeping: .keepAll)
-        second.core.stop(immediately: true)
-        _ = service
+        let (id, files, configuration) = try await Self.dieRunning(1) { try await $0.submit(Step(number: 1)).id }
         files.faults.fail(.read, at: 1, with: .noSpace, .fromThenOn, in: "log-")
-        configuration.fileSystem = files
-        let third = try await TaskScheduler(storeAt: "/store", configuration: configuration, register)
+        let third = try await TaskScheduler(
+            storeAt: "/store", configuration: configuration, Self.registerEndless(Journal()))
         #expect(third.core.store.isLive(id) && third.core.store.detail(of: id)?.crashes == 1)
         try await third.close()
     }

@@ -81,9 +81,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         } else if Task.isCancelled || worker.core.isStop(error) {
             report.givenBack = parent.bit
         } else if let cause = worker.core.transientCause(of: error) {
-            worker.core.stall(cause)
-            worker.buffer.abandon()
-            report.givenBack = parent.bit
+            worker.giveBack(parent.bit, since: cause, &report)
         } else {
             let retry = worker.core.retryPolicy(of: parent.run, else: loop.retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)

@@ -105,9 +105,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             report.givenBack |= bit
         } else if let cause = worker.core.transientCause(of: error) {
             // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
-            worker.core.stall(cause)
-            worker.buffer.abandon()
-            report.givenBack |= bit
+            worker.giveBack(bit, since: cause, &report)
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)
             let resolution = FailedAttempt(error, outcome: outcome, retry: retry)

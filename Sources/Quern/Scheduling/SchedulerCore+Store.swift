@@ -9,14 +9,14 @@ extension SchedulerCore {
             switch result {
             case .success:
                 self?.committed(bytes: bytes)
-                self?.events.publish(transaction.wasKeptBack ? self?.current(events) ?? [] : events)
+                self?.events.publish(transaction.wasKeptBack ? self?.withoutOvertaken(events) ?? [] : events)
             case .failure(let error): self?.commitFailed(transaction, bytes: bytes, events, error)
             }
         }
     }
 
-    /// Without those of attempts that others have overtaken, whose transaction was kept back.
-    private func current(_ events: [TaskEvent]) -> [TaskEvent] {
+    /// What is to be told of a transaction that was kept back: nothing of attempts that others have overtaken.
+    private func withoutOvertaken(_ events: [TaskEvent]) -> [TaskEvent] {
         events.filter { event in
             guard case .retrying(let attempt, _) = event.kind else { return true }
             return store.detail(of: event.task)?.attempts == attempt

@@ -38,8 +38,8 @@ struct Worker: Sendable {
 }
 
 extension Worker {
-    /// What the store has of tasks cannot be read: they are as if they had not been started, and what they did is
-    /// dropped.
+    /// The store cannot read or take what belongs to tasks: they are as if they had not been started, and what they did
+    /// is dropped.
     func giveBack(_ bits: UInt64, since error: StoreError, _ report: inout PullReport) {
         core.readFailed(error)
         buffer.abandon()

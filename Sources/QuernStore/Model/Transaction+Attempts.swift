@@ -20,8 +20,8 @@ extension Transaction {
     package var wasKeptBack: Bool { keptBack != nil }
 
     /// Notes that it waits for space, and is to be committed once more. Meanwhile its tasks may be tried again, and
-    /// what those later attempts leave may find space first: what it says of tasks that have ended, gone on or been
-    /// tried again when its turn comes is left out then.
+    /// what those later attempts leave may find space first: the attempts in it of tasks that have ended, gone on or
+    /// been tried again when its turn comes are left out then.
     ///
     /// To be called before anything behind it is committed.
     ///
