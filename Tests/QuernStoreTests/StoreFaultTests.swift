@@ -211,6 +211,27 @@ import Testing
     }
 
     @Test(
+        "S4, F12: nothing follows the end that an unnamed segment told of this one, and the store opens again",
+        arguments: [Errno.tooManyOpenFiles, .noSpace])
+    func segmentThatCannotBeNamed(errno: Errno) async throws {
+        let files = SimulatedFileSystem()
+        var configuration = MemoStore.Configuration()
+        configuration.logSegmentBytes = 1
+        configuration.vouchDelay = .zero
+        files.faults.fail(.open, at: 3, with: errno, .fromThenOn, in: "MANIFEST")
+        let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        while await store.failure(of: .spawning(1)) == nil {}
+        #expect(files.contents("/store/log-0000000003") != nil)
+        for _ in 0..<100 { await store.settle() }
+        files.faults = FaultPlan()
+        let live = store.totals.live
+        try await store.close()
+        let reopened = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        #expect(reopened.totals.live == live)
+        try await reopened.close()
+    }
+
+    @Test(
         "S4: a sync that fails for want of space poisons too: what it lost cannot be told",
         arguments: [
             Errno.noSpace, .diskQuotaExceeded,

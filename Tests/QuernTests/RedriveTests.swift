@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernTesting
 import Synchronization
+import SystemPackage
 import Testing
 
 @testable import Quern
@@ -251,6 +252,34 @@ struct RedriveTests {
         #expect(failure.reason == "redriven tree is gone")
         #expect(try await store.applyRetention(nothing, now: test.clock.now).trees == 3)
         try await test.stop()
+    }
+
+    @Test(
+        "S4: whichever call of an opening finds no descriptor, retention leaves alone what is redriven",
+        arguments: [FileCall.open, .map, .read])
+    func retentionWithoutDescriptors(call: FileCall) async throws {
+        let world = World(.tolerate, seed: 1)
+        world.faults.set([12])
+        let test = try await world.make()
+        let id = try await test.scheduler.submit(Bough(number: 1, depth: 0)).id
+        await test.runUntilIdle()
+        try await test.scheduler.pause(.everything)
+        _ = try await test.scheduler.redrive(id)
+        try await test.stop()
+        let left = world.files.withLock { $0 }
+        for number in 1... {
+            let files = left.crash(keeping: .keepAll)
+            files.faults.fail(call, at: number, with: .tooManyOpenFiles)
+            world.files.withLock { $0 = files }
+            guard let again = try? await world.make() else { continue }
+            let hasFailed = files.faultsFired > 0
+            files.faults = FaultPlan()
+            if !hasFailed { return try await again.stop() }
+            let report = try await again.scheduler.core.store.applyRetention(
+                RetentionPolicy(count: 0), now: again.clock.now)
+            #expect(report.trees == 0, "\(call) \(number)")
+            try? await again.stop()
+        }
     }
 
     @Test("Many failed children are spawned again in bounded transactions, and none twice")

@@ -139,6 +139,48 @@ struct ShortageTests {
             #expect(try await scheduler.redrive(handle.id) > handle.id)
         }
     }
+
+    @Test("S4, T4: a finalize that cannot read its children for want of address space is called again, uncounted")
+    func childrenOfFinalize() async throws {
+        let (files, clock, journal) = (SimulatedFileSystem(), ManualClock(), Journal())
+        var configuration = Self.configuration(files, clock)
+        // Outcomes are written to the index at once.
+        configuration.store.openBlockBytes = 1
+        try await withScheduler(configuration) {
+            $0.register(StepHandler())
+            $0.register(
+                PlanHandler(onFinalize: { context in
+                    journal.note("finalize")
+                    #expect(context.attempt == 1)
+                    if journal.count("finalize") == 1 {
+                        files.faults.fail(.map, at: 1, with: .noMemory, .fromThenOn, in: "index-")
+                    }
+                }))
+        } _: { scheduler in
+            let handle = try await scheduler.submit(Plan(children: 2))
+            try await Self.mend(files, clock, scheduler, handle.id)
+            #expect(journal.count("finalize") == 2)
+            let outcome = try await handle.outcome()
+            #expect(outcome.kind == .completed && outcome.attempts == 1)
+        }
+    }
+
+    @Test("S4, T16: how a dependency ended is looked up again when there is address space for it")
+    func dependencies() async throws {
+        let (files, clock) = (SimulatedFileSystem(), ManualClock())
+        try await withScheduler(Self.configuration(files, clock)) {
+            $0.register(StepHandler())
+        } _: { scheduler in
+            let first = try await scheduler.submit(Step(number: 1))
+            _ = try await first.memo()
+            _ = try await scheduler.core.store.compact()
+            files.faults.fail(.map, at: 1, with: .noMemory, .fromThenOn, in: "index-")
+            let options = TaskOptions(dependencies: [TaskDependency(first.id)])
+            let handle = try await scheduler.submit(Step(number: 7), options: options)
+            try await Self.mend(files, clock, scheduler, handle.id)
+            #expect(try await handle.memo().value == 7)
+        }
+    }
 }
 
 /// Notes for which of its tasks the cancel hook is called.

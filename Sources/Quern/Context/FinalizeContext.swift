@@ -70,7 +70,8 @@ public struct FinalizeContext: Sendable {
     /// goes on behind it (T13). Use ``children(of:)`` to see such children in a `for` loop.
     ///
     /// The iterator also throws ``SchedulerError`` with `notRegistered` when no handler is registered for the type,
-    /// `StoreError` when the children cannot be read, and `CancellationError` when the task is cancelled.
+    /// `StoreError` when the children cannot be read, and `CancellationError` when the task is cancelled. Let it out:
+    /// where the store's error is `isTransient`, `finalize` is called again a little later, the attempt not counted.
     public func childMemos<T: DurableTask>(of type: T.Type) -> ChildMemos<T> {
         ChildMemos(children: children, labels: try? core.types.labels(of: type))
     }

@@ -39,7 +39,7 @@ final class SpawnStaging: Sendable {
     }
 
     /// Returns when all parts are in the log. Call it once, behind the last ``add(_:)``.
-    func finish() async throws(StagingFailure) {
+    func finish() async throws(StoreError) {
         await withCheckedContinuation { continuation in
             let isDone = state.withLock { state in
                 if state.partsUnderWay > 0 { state.waiter = continuation }
@@ -47,12 +47,6 @@ final class SpawnStaging: Sendable {
             }
             if isDone { continuation.resume() }
         }
-        if let failure = state.withLock({ $0.failure }) { throw StagingFailure(cause: failure) }
+        if let failure = state.withLock({ $0.failure }) { throw failure }
     }
-}
-
-/// Why spawns did not get to the log: no fault of the handler's.
-struct StagingFailure: Error, CustomStringConvertible {
-    var cause: StoreError
-    var description: String { "spawned tasks could not be staged: \(cause)" }
 }

@@ -11,12 +11,7 @@ struct RedriveBody<Work: DurableTask>: ExecutionBody {
 
     func execute(_ work: Work, in context: TaskContext) async throws -> [UInt8] {
         // It reads the children with blocking calls.
-        do {
-            return try await withTaskExecutorPreference(context.core.threads) { try Redrive(ended, context).run() }
-        } catch let error as StoreError where error.isTransient {
-            // No fault of the task's: it is tried again when it can be.
-            throw StagingFailure(cause: error)
-        }
+        try await withTaskExecutorPreference(context.core.threads) { try Redrive(ended, context).run() }
     }
 
     func record(

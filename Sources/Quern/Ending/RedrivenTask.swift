@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Logging
 import QuernStore
 
 /// An ended task whose failed children another one runs again (T12a), and where its outcome is.
@@ -91,13 +92,20 @@ extension SchedulerCore {
     }
 
     /// Has retention leave alone what live root tasks redrive.
-    func retainTrees(_ live: LiveTasks) {
+    ///
+    /// - Throws: when what they need may be read later. Of what is lost for good the tree itself is left alone.
+    func retainTrees(_ live: LiveTasks) throws(StoreError) {
         if live.attributes.isEmpty { return }
         for entry in live.runs where entry.run.parent == .none {
             guard let bytes = live.attributes[entry.run.firstID],
-                let ended = (try? TaskAttributes(decoding: bytes))?.redrives,
-                let trees = try? trees(of: ended)
+                let ended = (try? TaskAttributes(decoding: bytes))?.redrives
             else { continue }
+            let trees: [TaskID]
+            do { trees = try self.trees(of: ended) } catch {
+                if let error = error as? StoreError, error.isTransient { throw error }
+                logger.warning("what task \(entry.run.firstID) redrives cannot be read: \(error)")
+                trees = [ended.task]
+            }
             store.pin(trees)
             perform { $0.redrivenTrees[entry.run.firstID] = trees }
         }

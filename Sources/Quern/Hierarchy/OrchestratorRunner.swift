@@ -52,6 +52,7 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
             let memo = try await handler.finalize(try works.work(at: parent.index), handover: handover, in: context)
             outcome.endedAt = core.clock.now
             if claims.isInterrupted, core.isDoomed(parent.id, parent: parent.run.parent) {
+                worker.buffer.abandon()
                 report.cancelled = parent.bit
                 return report
             }
@@ -77,8 +78,10 @@ struct OrchestratorRunner<Handler: OrchestratorHandler>: TaskRunner {
         _ worker: Worker, _ report: inout PullReport
     ) {
         if claims.isInterrupted, worker.core.isDoomed(parent.id, parent: parent.run.parent) {
+            worker.buffer.abandon()
             report.cancelled = parent.bit
         } else if Task.isCancelled || worker.core.isStop(error) {
+            worker.buffer.abandon()
             report.givenBack = parent.bit
         } else if let cause = worker.core.transientCause(of: error) {
             worker.giveBack(parent.bit, since: cause, &report)

@@ -22,12 +22,19 @@ struct CoreState {
         let buffer = PullBuffer()
     }
 
-    /// A transaction that found no space.
+    /// What the store lacked something for, until it is tried again.
     struct Stalled {
-        var transaction: Transaction
-        var bytes: Int
-        /// What is told once it is durable.
-        var events: [TaskEvent]
+        /// A transaction that found no space.
+        struct Commit {
+            var transaction: Transaction
+            var bytes: Int
+            /// What is told once it is durable.
+            var events: [TaskEvent]
+        }
+
+        var commits: [Commit] = []
+        /// Tasks of which could not be read how they ended.
+        var questions: [TaskDependency] = []
     }
 
     var dispatcher: Dispatcher
@@ -58,7 +65,7 @@ struct CoreState {
     var isTicking = false
     /// How often stuck pulls were looked for.
     var ticks = 0
-    private(set) var stalled: [Stalled] = []
+    private(set) var stalled = Stalled()
     /// Whether the log says that there is no space: it says so once, and once when there is again.
     var hasReportedStall = false
 
@@ -93,25 +100,33 @@ struct CoreState {
 
     /// Keeps what found no space until it is tried again. When the scheduler stops its tasks have no outcome, and stay
     /// pending.
-    mutating func keep(_ transaction: Stalled) {
-        if phase == .running { stalled.append(transaction) } else { dispatcher.committed(bytes: transaction.bytes) }
+    mutating func keep(_ commit: Stalled.Commit) {
+        if phase == .running { stalled.commits.append(commit) } else { dispatcher.committed(bytes: commit.bytes) }
+    }
+
+    /// Keeps what is to be asked once more. Who waits for the answers waits on, in a scheduler that is not yet run, too.
+    mutating func keep(_ questions: [TaskDependency]) {
+        guard phase == .running || phase == .idle else { return }
+        stalled.questions += questions
+        stall()
     }
 
     /// What is to be tried again by now.
-    mutating func takeStalled() -> [Stalled] {
-        guard let end = dispatcher.stallEnd, end <= dispatcher.now else { return [] }
+    mutating func takeStalled() -> Stalled {
+        guard let end = dispatcher.stallEnd, end <= dispatcher.now else { return Stalled() }
+        if !stalled.questions.isEmpty { dispatcher.questionsUnderWay += 1 }
         defer { endStall() }
         return stalled
     }
 
     private mutating func endStall() {
-        stalled = []
+        stalled = Stalled()
         dispatcher.stallEnd = nil
     }
 
     /// The scheduler stops.
     mutating func abandonStalled() {
-        for entry in stalled { dispatcher.committed(bytes: entry.bytes) }
+        for entry in stalled.commits { dispatcher.committed(bytes: entry.bytes) }
         endStall()
     }
 
@@ -141,7 +156,7 @@ struct CoreState {
     var isQuiet: Bool {
         guard phase == .running else { return phase != .idle }
         let isDue = nextDue.map { $0 <= dispatcher.now } ?? false
-        return dispatcher.isIdle && dispatcher.uncommittedTransactions == stalled.count
+        return dispatcher.isIdle && dispatcher.uncommittedTransactions == stalled.commits.count
             && dispatcher.questionsUnderWay == 0 && !isDue
     }
 

@@ -104,7 +104,7 @@ struct ExecutionLoop<Body: ExecutionBody>: Sendable {
             worker.buffer.abandon()
             report.givenBack |= bit
         } else if let cause = worker.core.transientCause(of: error) {
-            // Its outcome could not be written either; what it spawned is more than belongs in memory until then.
+            // Its outcome could not be kept either; what it spawned is more than belongs in memory until then.
             worker.giveBack(bit, since: cause, &report)
         } else {
             let retry = worker.core.retryPolicy(of: run, else: retry)

@@ -126,7 +126,7 @@ final class PullBuffer: Sendable {
 
     /// Returns when what the running task spawned may be committed. Call it once, and only when ``complete(_:)``
     /// says so.
-    func finishStaging() async throws(StagingFailure) {
+    func finishStaging() async throws(StoreError) {
         let staging = state.withLock { $0.staging }
         try await staging?.finish()
         state.withLock { $0.isStaged = true }

@@ -91,9 +91,9 @@ extension SchedulerCore {
     func startTimer(due: Timestamp, number: UInt64) {
         let task = Task.detached { [weak self, clock] in
             try? await clock.sleep(until: due)
-            let due = self?.perform { state -> (ticks: Bool, reads: Bool, stalled: [CoreState.Stalled]) in
+            let due = self?.perform { state -> (ticks: Bool, reads: Bool, stalled: CoreState.Stalled) in
                 guard state.timerNumber == number else {
-                    return (ticks: false, reads: false, stalled: [])
+                    return (ticks: false, reads: false, stalled: .init())
                 }
                 state.timer = nil
                 state.timerDue = nil

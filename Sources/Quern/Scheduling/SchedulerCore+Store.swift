@@ -41,14 +41,15 @@ extension SchedulerCore {
             perform { $0.dispatcher.committed(bytes: bytes) }
             return
         }
-        var stalled = CoreState.Stalled(transaction: transaction, bytes: bytes, events: events)
+        var stalled = CoreState.Stalled.Commit(transaction: transaction, bytes: bytes, events: events)
         stalled.transaction.keepBack(errorSlot: TaskSlot.lastError, in: store)
         stall(error) { [stalled] in $0.keep(stalled) }
     }
 
-    /// Why a handler could not go on, when the store could not take what it did and soon may: no fault of the task's.
+    /// Why a handler could not go on, when the store could not take what it did, or give what it reads, and soon may:
+    /// no fault of the task's.
     func transientCause(of error: any Error) -> StoreError? {
-        let cause = (error as? StagingFailure)?.cause ?? (error as? SchedulerError)?.cause
+        let cause = error as? StoreError ?? (error as? SchedulerError)?.cause
         return cause.flatMap { $0.isTransient ? $0 : nil }
     }
 
@@ -66,12 +67,13 @@ extension SchedulerCore {
 
     /// What a task needs of the store could not be read: for want of a descriptor that is tried again in a moment, as
     /// what cannot be stored for want of space is.
-    func readFailed(_ error: StoreError) {
-        if error.isTransient { stall(error) } else { storeFailed(error) }
+    func readFailed(_ error: StoreError, _ keep: (inout CoreState) -> Void = { _ in }) {
+        if error.isTransient { stall(error, keep) } else { storeFailed(error) }
     }
 
-    func retry(_ stalled: [CoreState.Stalled]) {
-        for entry in stalled { commit(entry.transaction, bytes: entry.bytes, events: entry.events) }
+    func retry(_ stalled: CoreState.Stalled) {
+        for entry in stalled.commits { commit(entry.transaction, bytes: entry.bytes, events: entry.events) }
+        if !stalled.questions.isEmpty { ask(stalled.questions) }
     }
 
     /// On the thread that wrote, once a batch.
@@ -145,7 +147,7 @@ extension SchedulerCore {
     func recover() async throws(StoreError) {
         let live = store.liveTasks()
         // Before the first commit, which may have retention begin.
-        retainTrees(live)
+        try retainTrees(live)
         let crashes = Dispatcher.crashCounts(of: live)
         let firstStarts = try await firstStarts(live)
         if !crashes.isEmpty {

@@ -190,6 +190,8 @@ struct LogWriter {
         // The next segment's header vouches for this one's length, so this one must be on disk first.
         try synchronize()
         let previous = unseen ?? position
+        // Where the next one comes to be and no more, its header has said where this one ends: no frame may follow.
+        mustRotate = true
         // The manifest has named the one that nobody saw.
         let next = try Self.create(
             files, number: previous.segment + 1, previous: previous, replacing: unseen != nil)

@@ -8,6 +8,8 @@ import QuernTesting
 struct FaultSweep {
     /// Of the files that the life begins on.
     var faults: FaultPlan
+    /// Whether they are of what soon may be there again.
+    var isShortage: Bool
     /// What crashes leave; nil for a choice that the life's seed makes.
     var policy: CrashPolicy?
     /// Of the files that a crash left, while they are opened the first time.
@@ -18,8 +20,11 @@ struct FaultSweep {
     /// What the machine died on while it opened what a crash left.
     fileprivate(set) var hasFailedReopening = false
 
-    init(_ faults: FaultPlan, policy: CrashPolicy? = nil, reopening: FaultPlan? = nil) {
+    init(
+        _ faults: FaultPlan, isShortage: Bool = false, policy: CrashPolicy? = nil, reopening: FaultPlan? = nil
+    ) {
         self.faults = faults
+        self.isShortage = isShortage
         self.policy = policy
         self.reopening = reopening
     }
@@ -49,6 +54,8 @@ extension LifeModel {
         model.sweep = sweep
         let files = model.process.files
         files.faults = sweep.faults
+        model.hasLastingFault = !sweep.isShortage
+        model.world.with { $0.mayHaveLost = !sweep.isShortage }
         do {
             for (number, operation) in smallWork.enumerated() {
                 model.drawLots(number)
@@ -73,9 +80,9 @@ extension LifeModel {
         do { return try await open(files, knowsRare: knowsRare) } catch {
             guard let error = error as? SchedulerError, error.cause != nil else { throw error }
             note("opening: \(error.code)")
-            if let tally { tally.add(files, in: .opening) }
             sweep?.hasFailedReopening = true
             files = files.crash(keeping: sweep?.policy ?? .keepAll)
+            count(.opening, then: files)
         }
         return try await open(files, knowsRare: knowsRare)
     }

@@ -28,12 +28,13 @@ struct FaultSweepTests {
 
     @Test(
         "The nth call fails, for every n, once and from then on",
-        arguments: [Errno.ioError, .noSpace], [FaultPlan.Repetition.once, .fromThenOn])
+        arguments: [Errno.ioError, .noSpace, .tooManyOpenFiles], [FaultPlan.Repetition.once, .fromThenOn])
     func failingCalls(errno: Errno, repetition: FaultPlan.Repetition) async {
         var count = 0
         for ordinal in 1... {
             guard Self.isTaken(ordinal, oneIn: 40) else { continue }
-            let sweep = FaultSweep(.failing(nil, at: ordinal, with: errno, repetition))
+            let faults = FaultPlan.failing(nil, at: ordinal, with: errno, repetition)
+            let sweep = FaultSweep(faults, isShortage: errno == .noSpace)
             guard let life = await live(sweep, "call \(ordinal) fails with \(errno), \(repetition)") else { return }
             if !life.hasFailed { break }
             count += 1
@@ -87,6 +88,7 @@ struct FaultSweepTests {
             }
             if !hasFailed { break }
             places += 1
+            if Self.isWhole, places.isMultiple(of: 50) { print("sweep: \(places) places, \(lives) lives") }
         }
         #expect(places > (Self.isWhole ? 100 : 2))
         if Self.isWhole { print("sweep: \(places) places, \(lives) lives that crash once more in the recovery") }

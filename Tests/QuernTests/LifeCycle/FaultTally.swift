@@ -23,6 +23,7 @@ final class FaultTally: Sendable {
 
     private struct Counts {
         var fired: [Phase: [FileCall: Int]] = [:]
+        var made: [Phase: [FileCall: Int]] = [:]
         var stops: [Phase: Int] = [:]
         var flips: [Flip: Int] = [:]
     }
@@ -31,18 +32,39 @@ final class FaultTally: Sendable {
 
     func count(_ flip: Flip) { counts.withLock { $0.flips[flip, default: 0] += 1 } }
 
-    /// Adds the calls that failed, and whether the machine stopped.
-    func add(_ files: SimulatedFileSystem, since before: [FileCall: Int] = [:], in phase: Phase) {
-        let (fired, hasStopped) = (files.faultsFiredByCall, files.isStopped)
+    /// What a file system has counted at some moment.
+    struct Reading {
+        var fired: [FileCall: Int]
+        var made: [FileCall: Int]
+        var hasStopped: Bool
+    }
+
+    /// Adds the calls that were made and that failed since then, and whether the machine stopped.
+    func add(_ files: SimulatedFileSystem, since before: Reading, in phase: Phase) {
+        let now = files.reading()
         counts.withLock { counts in
-            for (call, count) in fired {
-                counts.fired[phase, default: [:]][call, default: 0] += count - before[call, default: 0]
+            for call in FileCall.allCases {
+                let (fired, made) = (now.fired[call, default: 0], now.made[call, default: 0])
+                counts.fired[phase, default: [:]][call, default: 0] += fired - before.fired[call, default: 0]
+                counts.made[phase, default: [:]][call, default: 0] += made - before.made[call, default: 0]
             }
-            if hasStopped { counts.stops[phase, default: 0] += 1 }
+            if now.hasStopped, !before.hasStopped { counts.stops[phase, default: 0] += 1 }
         }
     }
 
-    /// A line a kind of call, a column a phase.
+    /// The kinds of calls that some phase made this often, and of which none failed in it.
+    func unreached(madeAtLeast least: Int) -> [String] {
+        counts.withLock { counts in
+            Phase.allCases.flatMap { phase in
+                FileCall.allCases.filter { call in
+                    counts.made[phase]?[call] ?? 0 >= least && counts.fired[phase]?[call] ?? 0 == 0
+                }
+                .map { "\($0.rawValue) while \(phase.rawValue)" }
+            }
+        }
+    }
+
+    /// A line a kind of call, a column a phase; where none was made, nothing could fail.
     var table: String {
         counts.withLock { counts in
             func row(_ name: String, _ cells: [String]) -> String {
@@ -50,12 +72,22 @@ final class FaultTally: Sendable {
             }
             var lines = [row("failed calls", Phase.allCases.map(\.rawValue))]
             for call in FileCall.allCases {
-                lines.append(row(call.rawValue, Phase.allCases.map { "\(counts.fired[$0]?[call] ?? 0)" }))
+                let cells = Phase.allCases.map { phase in
+                    counts.made[phase]?[call] ?? 0 == 0 ? "-" : "\(counts.fired[phase]?[call] ?? 0)"
+                }
+                lines.append(row(call.rawValue, cells))
             }
             lines.append(row("power losses at a call", Phase.allCases.map { "\(counts.stops[$0] ?? 0)" }))
             for flip in Flip.allCases { lines.append(row("bits flipped, \(flip)", ["\(counts.flips[flip] ?? 0)"])) }
             return lines.joined(separator: "\n")
         }
+    }
+}
+
+extension SimulatedFileSystem {
+    func reading() -> FaultTally.Reading {
+        let made = Dictionary(uniqueKeysWithValues: FileCall.allCases.map { ($0, calls(of: $0)) })
+        return FaultTally.Reading(fired: faultsFiredByCall, made: made, hasStopped: isStopped)
     }
 }
 

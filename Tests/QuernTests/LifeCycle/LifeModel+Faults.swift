@@ -12,13 +12,31 @@ extension LifeModel {
         var plan = process.files.faults
         let call = random.pick(FaultTally.calls)
         let ordinal = 1 + random.below(call == .read || call == .write ? 40 : 8)
-        let errno = random.pick([.ioError, .ioError, .noSpace, .tooManyOpenFiles, .permissionDenied] as [Errno])
+        let shortage = call == .map ? Errno.noMemory : .tooManyOpenFiles
+        let errno = random.pick([.ioError, .ioError, .noSpace, shortage, .permissionDenied])
         plan.fail(
             call, at: ordinal, with: errno, random.chance(1, in: 4) ? .fromThenOn : .once,
             bytesWritten: call == .write ? random.below(600) : 0)
         plan.failedSynchronizeKeepsData = random.coin()
         process.files.faults = plan
+        notePlan(of: call, errno)
         note("\(call) \(ordinal) \(errno)")
+    }
+
+    private mutating func notePlan(of call: FileCall, _ errno: Errno) {
+        if Self.isShortage(call, errno) { return }
+        hasLastingFault = true
+        world.with { $0.mayHaveLost = true }
+    }
+
+    /// Whether a call fails for want of something that may be there again soon.
+    private static func isShortage(_ call: FileCall, _ errno: Errno) -> Bool {
+        switch errno {
+        case .noSpace: ![.synchronize, .synchronizeDirectory, .lock, .checkLock].contains(call)
+        case .tooManyOpenFiles: call == .open || call == .list
+        case .noMemory: call == .map
+        default: false
+        }
     }
 
     mutating func fillDisk() {
@@ -35,6 +53,10 @@ extension LifeModel {
     mutating func mend() async throws {
         process.files.faults = FaultPlan()
         try await advance(by: 600)
+        if process.isOver || hasLastingFault { return }
+        try await process.settle()
+        if process.core.read({ $0.dispatcher.isStalled }) { throw Trouble("nothing is short, and it waits on") }
+        do { try await submit() } catch { throw Trouble("nothing is short, and a submit fails: \(error)") }
     }
 
     /// Flips a bit in a copy of the files as a process that died would leave them: who reads the copy is told of the
@@ -55,25 +77,27 @@ extension LifeModel {
         let damaged = intact.crash(keeping: .keepAll)
         try damaged.flipBit(in: path, atByte: offset, bit: bit)
         let place = "bit \(bit) of byte \(offset) of \(name)"
-        let verified: StoreVerification
-        do {
-            verified = try StoreVerifier.verify(at: "/store", fileSystem: damaged, options: .init(threads: 1))
-        } catch {
-            tally?.count(.told)
-            return
-        }
+        if verifyFinds(intact) { world.report("verify finds damage where there is none") }
+        let isFound = verifyFinds(damaged)
         let expected = try shown(by: intact)
         do {
             let found = try shown(by: damaged)
             if found != expected { world.report("\(place) shows something else, without a word") }
-            tally?.count(verified.isDamaged ? .told : .harmless)
+            tally?.count(isFound ? .told : .harmless)
         } catch {
             if ![.damaged, .notAStore, .unsupportedVersion, .notFound].contains(error.code) {
                 world.report("\(place) is told as \(error)")
             }
-            if !verified.isDamaged { world.report("\(place): \(error), and verify finds nothing") }
+            if !isFound { world.report("\(place): \(error), and verify finds nothing") }
             tally?.count(.told)
         }
+    }
+
+    private func verifyFinds(_ files: SimulatedFileSystem) -> Bool {
+        let files = files.crash(keeping: .keepAll)
+        let found = Result { try StoreVerifier.verify(at: "/store", fileSystem: files, options: .init(threads: 1)) }
+        guard case .success(let verification) = found else { return true }
+        return verification.isDamaged
     }
 
     /// All that a store says, as text: opened as a writer does, and closed.
@@ -103,22 +127,29 @@ extension LifeModel {
     /// Opens what is left, while calls fail or the process dies once more, until that succeeds.
     mutating func openUnderFaults(_ remains: SimulatedFileSystem, knowsRare: Bool) async throws -> LifeProcess {
         var files = remains
+        count(phase, then: files)
+        defer { count(.opening, then: files) }
         if sweep != nil { return try await openInSweep(files, knowsRare: knowsRare) }
-        while let tally, !isFinishing, random.coin() {
-            files.faults =
-                random.coin()
-                ? .crashing(afterCall: random.below(25))
-                : .failing(
-                    random.pick(FaultTally.calls), at: 1 + random.below(6),
-                    with: random.pick([.ioError, .noSpace, .tooManyOpenFiles]))
-            let failing = files
-            defer { tally.add(failing, in: .opening) }
+        while tally != nil, !isFinishing, random.coin() {
+            hasLastingFault = false
+            if random.coin() {
+                files.faults = .crashing(afterCall: random.below(25))
+            } else {
+                let call = random.pick(FaultTally.calls)
+                let shortage = call == .map ? Errno.noMemory : .tooManyOpenFiles
+                let errno = random.pick([.ioError, .noSpace, shortage])
+                files.faults = .failing(call, at: 1 + random.below(6), with: errno)
+                notePlan(of: call, errno)
+            }
             do { return try await open(files, knowsRare: knowsRare) } catch {
                 guard let error = error as? SchedulerError, error.cause != nil else { throw error }
                 note("opening: \(error.code)")
-                files = files.crash(keeping: random.pick([.keepAll, .dropAll, .random(seed: random.next())]))
+                let remains = files.crash(keeping: random.pick([.keepAll, .dropAll, .random(seed: random.next())]))
+                count(.opening, then: remains)
+                files = remains
             }
         }
+        hasLastingFault = false
         if tally != nil { files.faults = FaultPlan() }
         return try await open(files, knowsRare: knowsRare)
     }

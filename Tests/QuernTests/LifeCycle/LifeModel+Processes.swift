@@ -98,9 +98,9 @@ extension LifeModel {
     mutating func finish() async throws {
         for knowsRare in [false, true] {
             log.append("finish")
+            if process.isOver { try await recover() }
             process.files.faults = FaultPlan()
             process.stage.die(inCalls: nil)
-            if process.isOver { try await recover() }
             if let error = await process.stop(cancelled: false) {
                 // A store that failed beside its callers says so when it is closed, once.
                 guard tally != nil, !knowsRare else { throw error }

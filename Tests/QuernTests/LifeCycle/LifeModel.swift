@@ -73,10 +73,15 @@ struct LifeModel {
     var log: [String] = []
     /// Counts what goes wrong, of a life on a disk that fails.
     let tally: FaultTally?
+    /// What was counted before, of which files, and what goes on now.
+    private var counted: (files: SimulatedFileSystem, reading: FaultTally.Reading)
+    private(set) var phase = FaultTally.Phase.running
     /// What goes wrong where, of a life that is lived once for each place.
     var sweep: FaultSweep?
     /// Whether nothing goes wrong any more, so that everything comes to its end.
     var isFinishing = false
+    /// Whether a fault was planned in this process that may end it: not only one of space, descriptors or memory.
+    var hasLastingFault = false
 
     init(seed: UInt64, tally: FaultTally? = nil) async throws {
         self.seed = seed
@@ -106,13 +111,14 @@ struct LifeModel {
         configuration.scheduler.store = store
         var reference = LifeReference()
         reference.isExact = !runsBeside
-        reference.hasFaults = tally != nil
         reference.mayPreempt = configuration.scheduler.preemption != nil
         reference.allPlaces = configuration.scheduler.concurrency
         reference.crashLimit = Int(configuration.scheduler.crashLimit ?? 0)
         world = LifeWorld(reference)
+        let files = SimulatedFileSystem()
+        counted = (files, files.reading())
         process = try await LifeProcess.open(
-            world, configuration, files: SimulatedFileSystem(),
+            world, configuration, files: files,
             clock: ManualClock(now: Timestamp(milliseconds: 1_700_000_000_000)), knowsRare: true, seed: seed)
         try await begin(process)
     }
@@ -155,16 +161,35 @@ struct LifeModel {
     mutating func step(
         _ phase: FaultTally.Phase = .running, _ body: (inout LifeModel) async throws -> Void
     ) async throws {
-        let (files, before) = (process.files, process.files.faultsFiredByCall)
+        // The machine may have stopped in the last moment of the step before.
+        if process.isOver { try await recover() }
+        self.phase = phase
         do { try await body(&self) } catch {
             guard isForgiven(error) else { throw error }
             note("\(error)")
         }
         try await process.settle()
-        tally?.add(files, since: before, in: phase)
+        count(phase, then: process.files)
         if !process.isOver { try process.look() }
-        if process.isOver { try await recover() }
+        if process.isOver {
+            try checkFailure()
+            try await recover()
+        }
         try check()
+    }
+
+    /// Counts what went wrong since the last time, and goes on with these files.
+    mutating func count(_ phase: FaultTally.Phase, then files: SimulatedFileSystem) {
+        tally?.add(counted.files, since: counted.reading, in: phase)
+        counted = (files, files.reading())
+    }
+
+    /// A scheduler does not end by itself for what will be over.
+    private func checkFailure() throws {
+        guard let failure = process.failure, !hasLastingFault else { return }
+        // A sync that failed leaves in doubt what is on disk.
+        let fired = process.files.faultsFiredByCall
+        if fired[.synchronize] == nil, fired[.synchronizeDirectory] == nil { throw Trouble("it ended for \(failure)") }
     }
 
     /// Whether what was asked may have failed: the process is over, or its disk fails.

@@ -130,7 +130,7 @@ final class LifeProcess: Sendable {
             let hanging = stage.hanging.count
             if state.failure != nil || state.phase == .stopping || state.phase == .stopped { return true }
             let dispatcher = state.dispatcher
-            guard state.phase == .running, dispatcher.uncommittedTransactions == state.stalled.count,
+            guard state.phase == .running, dispatcher.uncommittedTransactions == state.stalled.commits.count,
                 dispatcher.questionsUnderWay == 0, state.nextDue.map({ $0 > clock.now }) ?? true
             else { return false }
             return dispatcher.workerCount == dispatcher.inFlight.count
@@ -143,6 +143,8 @@ final class LifeProcess: Sendable {
 
     /// Whether the machine has stopped, or the process has died.
     var isOver: Bool { files.isStopped || remainsOfCrash != nil || core.read { $0.failure != nil } }
+    /// Why it ended by itself.
+    var failure: StoreError? { files.isStopped || remainsOfCrash != nil ? nil : core.read { $0.failure } }
 
     /// Looks at the store, and compares. What works beside all this, as a compaction, may be what reaches the crash
     /// point in the middle of it: then nothing was seen.

@@ -13,6 +13,11 @@ extension LifeReference {
             record.submittedAt = call.submittedAt
             live.insert(call.id)
         }
+        // It returned, and what came of it could not be stored.
+        if !call.finalizes, record.hasReturned, hasStalled, call.script.kind.isBranch {
+            record.hasReturned = false
+            record.failures = record.executeFailures
+        }
         check(call, record)
         // Its execute has committed before, and its attempts count anew.
         if call.finalizes, !record.isAdvanced {

@@ -118,7 +118,7 @@ extension LifeReference {
         if record.redrives != nil, failure.reason == "redriven tree is gone" {
             return redriven(by: id).contains { tasks[$0]?.isDropped == true }
         }
-        if hasFaults, isOfDisk(failure) { return true }
+        if mayHaveLost, isOfDisk(failure) { return true }
         if script.kind.isBranch, isFailing(id), record.failure == nil || record.isAdvanced {
             let reason = script.kind == .failFast ? "child failed" : "failure budget exceeded"
             if outcome.kind == .failed, failure.reason == reason { return true }
@@ -137,6 +137,7 @@ extension LifeReference {
     /// run again had lost what it takes.
     private func isOfDisk(_ failure: FailureInfo) -> Bool {
         failure.reason == "cannot be redriven" || "\(failure)".contains("the store failed: input/output")
+            || failure.reason == "StoreError" && failure.detail.hasPrefix("input/output")
     }
 
     /// Whether the script says that as well, where it alone decides.

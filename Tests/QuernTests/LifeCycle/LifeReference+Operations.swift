@@ -24,7 +24,7 @@ extension LifeReference {
         guard let record = tasks[id], let outcome = record.outcome, !record.wasRunAgain, !record.isDropped else {
             return false
         }
-        if !redrives { return outcome.kind.isFailure && (!hasFaults || !outcome.attachment.isEmpty) }
+        if !redrives { return outcome.kind.isFailure && (!mayHaveLost || !outcome.attachment.isEmpty) }
         guard record.kind != .leaf, !outcome.attachment.isEmpty else { return false }
         let hasExecuted = record.isAdvanced && outcome.kind != .cancelled && outcome.kind != .expired
         if hasExecuted, record.redrives == nil { return true }

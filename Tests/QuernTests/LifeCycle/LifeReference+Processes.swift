@@ -57,6 +57,12 @@ extension LifeReference {
                 report("\(describe(id)) was tried \(record.failures) times, and begins with \(detail.attempts)")
             }
             if detail.attempts < record.durableFailures { report("\(describe(id)) has lost an attempt") }
+            if countsAttempts, record.isSeen, detail.attempts > 0, detail.attempts == record.failures,
+                detail.notBefore < record.notBefore
+            {
+                let (found, wanted) = (detail.notBefore.rawValue, record.notBefore.rawValue)
+                report("the next attempt of \(describe(id)) is due at \(found), before \(wanted)")
+            }
             record.failures = detail.attempts
             record.durableFailures = detail.attempts
             record.notBefore = detail.notBefore

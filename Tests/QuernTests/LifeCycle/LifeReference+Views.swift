@@ -39,6 +39,9 @@ extension LifeReference {
             see(entry)
         }
         for (id, detail) in view.details { see(id, detail, in: view, isFirst: isFirst) }
+        for entry in view.live where view.details[entry.id] == nil {
+            if let wanted = tasks[entry.id]?.priority { report("\(describe(entry.id)) has lost priority \(wanted)") }
+        }
         if isFirst, mayHaveDropped, let left = view.ended[.none] { dropped(allBut: Set(left.map(\.id)), most: .max) }
         if isFirst { mayHaveDropped = false }
         var ended: [TaskID] = []
@@ -114,6 +117,9 @@ extension LifeReference {
         var all = isWhole ? outcomes : known + outcomes
         if isWhole, parent == .none {
             // Those of trees that were dropped are gone.
+            for outcome in outcomes where tasks[outcome.id]?.isDropped == true {
+                report("\(describe(outcome.id)) was dropped, and is there again")
+            }
             let dropped = known.filter { tasks[$0.id]?.isDropped == true }
             all = dropped.filter { old in !outcomes.contains { $0.id == old.id } } + outcomes
             all.sort { $0.sequence < $1.sequence }

@@ -96,8 +96,8 @@ struct LifeReference: Sendable {
     /// Whether trees may have been dropped when it did.
     var mayHaveDropped = false
     var knowsRare = true
-    /// Whether the disk fails, so that a payload may be lost to the end of its task.
-    var hasFaults = false
+    /// Whether the disk failed for good, so that a payload may be lost to the end of its task.
+    var mayHaveLost = false
     var crashLimit = 0
     var allPlaces = 1
     /// Whether one thing happens after the other, so that each step has one result.

@@ -145,33 +145,27 @@ extension SchedulerCore {
         }
         let unknown = questions.filter { ended.contains($0.task) }
         Task.detached(executorPreference: threads) { [self] in
-            let kinds = lookUp(unknown)
+            let kinds = Result { () throws(StoreError) in try lookUp(unknown) }
             perform { state in
                 state.dispatcher.questionsUnderWay -= 1
-                guard let kinds else { return }
+                guard case .success(let kinds) = kinds else { return }
                 for question in unknown { state.dispatcher.dependencyEnded(question.task, kinds[question.task]) }
             }
+            if case .failure(let error) = kinds { readFailed(error) { $0.keep(unknown) } }
         }
     }
 
     /// How tasks ended. Blocking; one walk over the children of each parent, from the last one on.
-    ///
-    /// - Returns: what was found; nil when the store failed.
-    private func lookUp(_ tasks: [TaskDependency]) -> [TaskID: OutcomeKind]? {
+    private func lookUp(_ tasks: [TaskDependency]) throws(StoreError) -> [TaskID: OutcomeKind] {
         var kinds: [TaskID: OutcomeKind] = [:]
         for (parent, group) in Dictionary(grouping: tasks, by: \.parent) {
             var wanted = Set(group.map(\.task))
-            do throws(StoreError) {
-                var cursor = try store.children(of: parent).reversed().makeCursor(columns: .facts)
-                var block = ChildBlock()
-                while !wanted.isEmpty, try cursor.next(into: &block) {
-                    for index in 0..<block.count {
-                        if let task = wanted.remove(block.id(at: index)) { kinds[task] = block.kind(at: index) }
-                    }
+            var cursor = try store.children(of: parent).reversed().makeCursor(columns: .facts)
+            var block = ChildBlock()
+            while !wanted.isEmpty, try cursor.next(into: &block) {
+                for index in 0..<block.count {
+                    if let task = wanted.remove(block.id(at: index)) { kinds[task] = block.kind(at: index) }
                 }
-            } catch {
-                storeFailed(error)
-                return nil
             }
         }
         return kinds
