@@ -20,7 +20,8 @@ extension TaskScheduler {
     }
 
     /// Runs a root task that ended in failure again from the start (T15): as a new root task, with the same payload,
-    /// priority, group, tags, key and retry policy, ready at once.
+    /// priority, group, tags, key and retry policy, ready at once. A key that another task took from it before it ended
+    /// stays that task's.
     ///
     /// The old outcome stays and is marked (``DeadLetter/wasResubmitted``), in one transaction with the new task: so no
     /// task is resubmitted twice, whatever crashes. Should the new one fail too, it is the one to resubmit.

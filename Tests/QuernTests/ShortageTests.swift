@@ -70,7 +70,9 @@ struct ShortageTests {
     )
         async throws
     {
-        try await eventually { scheduler.core.read { $0.dispatcher.isStalled || $0.failure != nil } }
+        try await eventually {
+            scheduler.core.read { $0.dispatcher.isStalled || $0.failure != nil } || !scheduler.core.store.isLive(id)
+        }
         #expect(scheduler.core.read { $0.failure } == nil)
         #expect(scheduler.core.store.isLive(id))
         files.faults = FaultPlan()

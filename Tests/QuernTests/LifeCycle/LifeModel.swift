@@ -106,6 +106,7 @@ struct LifeModel {
         store.openBlockBytes = random.pick([2, 64]) << 10
         store.checkpointBytes = random.pick([4, 20]) << 10
         store.payloadCacheBytes = random.pick([1, 64]) << 10
+        // A thread of its own waits for that, as long as no seed says.
         store.vouchDelay = nil
         store.startThread = { $0() }
         configuration.scheduler.store = store
@@ -162,7 +163,7 @@ struct LifeModel {
         _ phase: FaultTally.Phase = .running, _ body: (inout LifeModel) async throws -> Void
     ) async throws {
         // The machine may have stopped in the last moment of the step before.
-        if process.isOver { try await recover() }
+        while process.isOver { try await recover() }
         self.phase = phase
         do { try await body(&self) } catch {
             guard isForgiven(error) else { throw error }

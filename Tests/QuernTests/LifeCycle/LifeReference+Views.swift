@@ -170,6 +170,10 @@ extension LifeReference {
             guard let script = script(of: id), let key = script.options.key, let parent = tasks[id]?.parent else {
                 continue
             }
+            // One that is run again may have lost its key to another, when it was to end.
+            if let same = instances[instance(id)], same.contains(where: { $0 < id && tasks[$0]?.cancelKind != nil }) {
+                continue
+            }
             // Children that are run again have no key.
             if parent != .none, tasks[parent]?.redrives != nil, isRerunChild(id) { continue }
             let scope = parent == .none ? "\(script.kind) \(key)" : "below \(parent) \(key)"

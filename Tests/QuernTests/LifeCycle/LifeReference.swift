@@ -99,6 +99,8 @@ struct LifeReference: Sendable {
     /// Whether the disk failed for good, so that a payload may be lost to the end of its task.
     var mayHaveLost = false
     var crashLimit = 0
+    /// The latest time that there was before the clock was set back.
+    var latest = Timestamp(milliseconds: .min)
     var allPlaces = 1
     /// Whether one thing happens after the other, so that each step has one result.
     var isExact = true
