@@ -135,7 +135,9 @@ simulate: prerequisites ## Live SEEDS lives (default 10,000) on disks that fail 
 mutants: prerequisites ## Break promises on purpose and let the simulator find each (SEEDS=n, ARGS='skipped-sync')
 	@Tests/Mutants/run "$$PWD/$(MUTANTS)" $(ARGS)
 
-# What is left when a process exits is no leak. The folder of the second one is kept apart: every module is built anew for it.
+# Few tests at a time, so that each keeps its limit: they take ten times as long. What is left when a process exits is no
+# leak. The folder of the second one is kept apart: every module is built anew for it.
+sanitize: export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH := 4
 sanitize: prerequisites ## Run the tests under the address sanitizer and the thread sanitizer (ARGS='--filter Name')
 	@ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize=address --scratch-path $(ADDRESS) $(ARGS)
 	@TSAN_OPTIONS="suppressions=$$PWD/Tests/thread-sanitizer.supp" swift test --disable-xctest \

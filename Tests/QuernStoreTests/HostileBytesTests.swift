@@ -57,6 +57,23 @@ import Testing
         }
     }
 
+    @Test("F35: ids, and places in files, above what there can be are damage; those at the limit are none")
+    func numbersAboveLimits() {
+        func isRead(_ id: UInt64, at offset: UInt64) -> Bool {
+            var writer = ByteWriter()
+            SpawnRun(
+                firstID: TaskID(id), parent: .none, submittedAt: Timestamp(milliseconds: 0), label: Label(rawValue: 1),
+                count: 1, priority: 0, segment: 1, frameOffset: offset, recordOffset: 0
+            ).append(to: &writer)
+            return writer.bytes.withUnsafeBytes { bytes in
+                var reader = ByteReader(bytes)
+                return (try? SpawnRun(&reader)) != nil
+            }
+        }
+        #expect(isRead(Limits.number, at: Limits.fileBytes))
+        #expect(!isRead(Limits.number + 1, at: 0) && !isRead(1, at: Limits.fileBytes + 1))
+    }
+
     @Test("F35: numbers at the end of their range in the manifest are damage", arguments: 0..<3)
     func manifestNumbers(field: Int) async throws {
         let files = SimulatedFileSystem()

@@ -177,6 +177,27 @@ struct HierarchyTests {
         }
     }
 
+    @Test("The context of a finalize that a cancel cut short says so, too (T10)")
+    func expiredFinalizeContext() async throws {
+        let kept = Mutex<FinalizeContext?>(nil)
+        try await withScheduler {
+            $0.register(StepHandler())
+            $0.register(
+                PlanHandler(onFinalize: { context in
+                    kept.withLock { $0 = context }
+                    try await Task.sleep(for: .seconds(3600))
+                }))
+        } _: { scheduler in
+            let handle = try await scheduler.submit(Plan(children: 1))
+            try await eventually { kept.withLock { $0 != nil } }
+            try await scheduler.cancel(handle.id)
+            #expect(try await handle.outcome().kind == .cancelled)
+            let context = try #require(kept.withLock { $0 })
+            let error = #expect(throws: SchedulerError.self) { try context.savedState(as: Int.self) }
+            #expect(error?.code == .contextExpired)
+        }
+    }
+
     @Test("The outcome of each child is listed with its facts (T1, T2)")
     func outcomes() async throws {
         let listed = Mutex<[ChildOutcome<Step>]>([])

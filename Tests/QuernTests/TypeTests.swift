@@ -175,10 +175,18 @@ struct TypeTests {
         try await newer.close()
     }
 
-    @Test("A name that two types claim, or that has a version in it, is refused")
+    @Test("A name that two types claim, or that is too long or has a version in it, is refused")
     func refusals() async throws {
         struct Numbered: DurableTask {
             static let type: TaskType = "a#3"
+            typealias Memo = NoMemo
+        }
+        struct Longest: DurableTask {
+            static let type = TaskType(String(repeating: "a", count: 255))
+            typealias Memo = NoMemo
+        }
+        struct Longer: DurableTask {
+            static let type = TaskType(String(repeating: "a", count: 256))
             typealias Memo = NoMemo
         }
         func code(_ register: (inout Registry) throws -> Void) async -> SchedulerError.Code? {
@@ -188,6 +196,8 @@ struct TypeTests {
             } catch { return (error as? SchedulerError)?.code }
         }
         #expect(await code { $0.register(ClosureHandler(Numbered.self) { _, _ in NoMemo() }) } == .invalidTypeName)
+        #expect(await code { $0.register(ClosureHandler(Longer.self) { _, _ in NoMemo() }) } == .invalidTypeName)
+        #expect(await code { $0.register(ClosureHandler(Longest.self) { _, _ in NoMemo() }) } == nil)
         #expect(
             await code {
                 $0.register(ClosureHandler(Letter.First.self) { _, _ in throw Trouble("") })

@@ -104,7 +104,7 @@ struct CoreState {
         if phase == .running { stalled.commits.append(commit) } else { dispatcher.committed(bytes: commit.bytes) }
     }
 
-    /// Keeps what is to be asked once more. Who waits for the answers waits on, in a scheduler that is not yet run, too.
+    /// Keeps what is to be asked once more, also in a scheduler that is not yet run: who waits for it waits on.
     mutating func keep(_ questions: [TaskDependency]) {
         guard phase == .running || phase == .idle else { return }
         stalled.questions += questions

@@ -180,9 +180,8 @@ extension SchedulerCore {
             for index in BitIndexes(entry.live) {
                 let id = entry.run.id(at: index)
                 guard let count = crashes[id] else { continue }
-                let parent = live.parents.first { $0.id == id }
                 let isSpared = crashLimit.map { count < $0 } ?? true
-                if isSpared || (parent?.liveChildren ?? 0) > 0 {
+                if isSpared || live.parents.contains(where: { $0.id == id && $0.liveChildren > 0 }) {
                     transaction.noteCrash(id, count: count)
                     continue
                 }

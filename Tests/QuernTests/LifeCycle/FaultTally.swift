@@ -21,6 +21,9 @@ final class FaultTally: Sendable {
         .write, .write, .synchronize, .synchronize, .map,
     ]
 
+    /// Those that leave a store in doubt when they fail, whatever for, so that it takes no more.
+    static let doubts: [FileCall] = [.synchronize, .synchronizeDirectory, .lock, .checkLock]
+
     private struct Counts {
         var fired: [Phase: [FileCall: Int]] = [:]
         var made: [Phase: [FileCall: Int]] = [:]

@@ -32,7 +32,7 @@ extension LifeModel {
     /// Whether a call fails for want of something that may be there again soon.
     private static func isShortage(_ call: FileCall, _ errno: Errno) -> Bool {
         switch errno {
-        case .noSpace: ![.synchronize, .synchronizeDirectory, .lock, .checkLock].contains(call)
+        case .noSpace: !FaultTally.doubts.contains(call)
         case .tooManyOpenFiles: call == .open || call == .list
         case .noMemory: call == .map
         default: false

@@ -188,9 +188,9 @@ struct LifeModel {
     /// A scheduler does not end by itself for what will be over.
     private func checkFailure() throws {
         guard let failure = process.failure, !hasLastingFault else { return }
-        // A sync that failed leaves in doubt what is on disk.
+        // A sync that failed leaves in doubt what is on disk, a lock that cannot be looked at who may write there.
         let fired = process.files.faultsFiredByCall
-        if fired[.synchronize] == nil, fired[.synchronizeDirectory] == nil { throw Trouble("it ended for \(failure)") }
+        if FaultTally.doubts.allSatisfy({ fired[$0] == nil }) { throw Trouble("it ended for \(failure)") }
     }
 
     /// Whether what was asked may have failed: the process is over, or its disk fails.

@@ -24,7 +24,8 @@ extension LifeReference {
             record.isAdvanced = true
             record.failures = 0
         }
-        record.firstStart = record.firstStart ?? call.now
+        // One that was cut short began never, for a process that begins before it.
+        record.firstStart = min(record.firstStart ?? call.now, call.now)
         record.isRunning = true
         record.isStarted = true
         tasks[call.id] = record
@@ -66,7 +67,7 @@ extension LifeReference {
         guard case .after(let delay)? = call.script.options.start, call.attributes.start != nil,
             let submitted = call.submittedAt
         else { return }
-        if call.now < submitted.advanced(by: delay) { report("\(call) too early") }
+        if max(call.now, latest) < submitted.advanced(by: delay) { report("\(call) too early") }
     }
 
     private mutating func checkLimits(_ call: LifeCall) {

@@ -112,7 +112,8 @@ extension LifeReference {
     private mutating func checkRedriven(_ id: TaskID) {
         guard let record = tasks[id], let above = tasks[record.parent]?.redrives else { return }
         let olds = reruns(of: above).filter { record.number != nil && tasks[$0.id]?.number == record.number }
-        let allowed = olds.map { redriven(inPlaceOf: $0.id) }
+        var allowed = olds.map { redriven(inPlaceOf: $0.id) }
+        if let script = script(of: id), repeats(of: script, below: above) > 0 { allowed.append(nil) }
         if record.outcome == nil, !olds.isEmpty, !allowed.contains(record.redrives) {
             report("\(describe(id)) redrives \(record.redrives as Any), not \(allowed)")
         }
