@@ -93,11 +93,11 @@ struct RedriveTests {
 
         func make() async throws -> TestScheduler {
             try await TestScheduler(
-                files: files.withLock { $0 }, configure: { $0.store.openBlockBytes = openBlockBytes }
-            ) {
-                $0.register(TwigHandler(world: self))
-                $0.register(BoughHandler(faults: faults, journal: journal), onChildFailure: policy)
-            }
+                files: files.withLock { $0 }, configure: { $0.store.openBlockBytes = openBlockBytes },
+                {
+                    $0.register(TwigHandler(world: self))
+                    $0.register(BoughHandler(faults: faults, journal: journal), onChildFailure: policy)
+                })
         }
 
         func step() {
