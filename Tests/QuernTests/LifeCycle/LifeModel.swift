@@ -121,6 +121,7 @@ struct LifeModel {
         process = try await LifeProcess.open(
             world, configuration, files: files,
             clock: ManualClock(now: Timestamp(milliseconds: 1_700_000_000_000)), knowsRare: true, seed: seed)
+        count(.opening, then: files)
         try await begin(process)
     }
 
