@@ -146,12 +146,12 @@ extension SchedulerCore {
         let unknown = questions.filter { ended.contains($0.task) }
         Task.detached(executorPreference: threads) { [self] in
             let kinds = Result { () throws(StoreError) in try lookUp(unknown) }
+            if case .failure(let error) = kinds { readFailed(error) { $0.keep(unknown) } }
             perform { state in
                 state.dispatcher.questionsUnderWay -= 1
                 guard case .success(let kinds) = kinds else { return }
                 for question in unknown { state.dispatcher.dependencyEnded(question.task, kinds[question.task]) }
             }
-            if case .failure(let error) = kinds { readFailed(error) { $0.keep(unknown) } }
         }
     }
 
