@@ -81,7 +81,6 @@ struct RedriveTests {
         let crashed = Mutex<SimulatedFileSystem?>(nil)
         let files: Mutex<SimulatedFileSystem>
         let seed: UInt64
-
         let openBlockBytes: Int
 
         init(_ policy: ChildFailurePolicy, seed: UInt64, openBlockBytes: Int = 32 << 20) {

@@ -12,8 +12,7 @@ extension LifeModel {
         var plan = process.files.faults
         let call = random.pick(FaultTally.calls)
         let ordinal = 1 + random.below(call == .read || call == .write ? 40 : 8)
-        let shortage = call == .map ? Errno.noMemory : .tooManyOpenFiles
-        let errno = random.pick([.ioError, .ioError, .noSpace, shortage, .permissionDenied])
+        let errno = random.pick([.ioError, .ioError, .noSpace, Self.shortage(of: call), .permissionDenied])
         plan.fail(
             call, at: ordinal, with: errno, random.chance(1, in: 4) ? .fromThenOn : .once,
             bytesWritten: call == .write ? random.below(600) : 0)
@@ -28,6 +27,9 @@ extension LifeModel {
         hasLastingFault = true
         world.with { $0.mayHaveLost = true }
     }
+
+    /// What a call says that lacks something beside space.
+    private static func shortage(of call: FileCall) -> Errno { call == .map ? .noMemory : .tooManyOpenFiles }
 
     /// Whether a call fails for want of something that may be there again soon.
     private static func isShortage(_ call: FileCall, _ errno: Errno) -> Bool {
@@ -136,8 +138,7 @@ extension LifeModel {
                 files.faults = .crashing(afterCall: random.below(25))
             } else {
                 let call = random.pick(FaultTally.calls)
-                let shortage = call == .map ? Errno.noMemory : .tooManyOpenFiles
-                let errno = random.pick([.ioError, .noSpace, shortage])
+                let errno = random.pick([.ioError, .noSpace, Self.shortage(of: call)])
                 files.faults = .failing(call, at: 1 + random.below(6), with: errno)
                 notePlan(of: call, errno)
             }
