@@ -70,20 +70,22 @@ extension LifeModel {
         } catch { throw await model.failed(error) }
     }
 
-    /// Opens what is left, once under the faults of the sweep if the last process crashed, and then without.
+    /// Opens what is left, once under the faults of the sweep if a process crashed, and then without.
     mutating func openInSweep(_ remains: SimulatedFileSystem, knowsRare: Bool) async throws -> LifeProcess {
-        var files = remains
+        var isRecovery = false
         if sweep?.unsyncedAtCrash != nil, let faults = sweep?.reopening {
             sweep?.reopening = nil
-            files.faults = faults
+            remains.faults = faults
+            isRecovery = true
         }
-        do { return try await open(files, knowsRare: knowsRare) } catch {
-            guard let error = error as? SchedulerError, error.cause != nil else { throw error }
+        do { return try await open(remains, knowsRare: knowsRare) } catch {
+            let wasToFail = remains.faultsFired > 0 || remains.isStopped
+            guard wasToFail, let error = error as? SchedulerError, error.cause != nil else { throw error }
             note("opening: \(error.code)")
-            sweep?.hasFailedReopening = true
-            files = files.crash(keeping: sweep?.policy ?? .keepAll)
+            if isRecovery { sweep?.hasFailedReopening = true } else { sweep?.noteCrash(remains) }
+            let files = remains.crash(keeping: sweep?.policy ?? .keepAll)
             count(.opening, then: files)
+            return try await openInSweep(files, knowsRare: knowsRare)
         }
-        return try await open(files, knowsRare: knowsRare)
     }
 }

@@ -12,6 +12,10 @@ struct FaultSweepTests {
     private static let isWhole = LifeSeeds.text("QUERN_SIMULATIONS") != nil
     private static let seed = LifeSeeds.text("QUERN_SEED").flatMap { UInt64($0) } ?? 1
 
+    /// Of how many changes that were not synced each subset is left; `QUERN_UNSYNCED=16` is all there are, which takes
+    /// 270,000 lives.
+    private static let mostUnsynced = LifeSeeds.text("QUERN_UNSYNCED").flatMap { Int($0) } ?? (isWhole ? 8 : 3)
+
     /// In the suite a life in so many, others on each day that the seed changes.
     private static func isTaken(_ place: Int, oneIn share: Int) -> Bool {
         isWhole || place % share == Int(seed) % share
@@ -56,7 +60,7 @@ struct FaultSweepTests {
                 if !life.hasFailed { break }
                 largest = max(largest, life.unsyncedAtCrash)
                 // Of more than that the first ones, each alone and with each other.
-                subsets = 1 << UInt64(min(life.unsyncedAtCrash, Self.isWhole ? 5 : 3))
+                subsets = 1 << UInt64(min(life.unsyncedAtCrash, Self.mostUnsynced))
                 bits += 1
                 lives += 1
             }
@@ -65,32 +69,36 @@ struct FaultSweepTests {
         }
         #expect(places > (Self.isWhole ? 100 : 2))
         if Self.isWhole {
-            print("sweep: \(places) places of a power loss, \(largest) unsynced changes at most, \(lives) lives")
+            print(
+                "sweep: \(places) places of a power loss, each subset of up to \(min(largest, Self.mostUnsynced))",
+                "unsynced changes of \(largest), \(lives) lives")
         }
     }
 
-    @Test("The power goes at every call, and once more at every call of the recovery")
-    func recovery() async {
+    @Test(
+        "The power goes at every call, and once more at every call of the recovery",
+        arguments: [CrashPolicy.keepAll, .dropAll, .random(seed: seed)])
+    func recovery(policy: CrashPolicy) async {
         var (places, lives) = (0, 0)
         for ordinal in 0... {
-            guard Self.isTaken(ordinal, oneIn: 50) else { continue }
-            var hasFailed = false
-            for again in 0... {
+            guard Self.isTaken(ordinal, oneIn: 25) else { continue }
+            var life: LifeModel.SweptLife
+            var again = 0
+            repeat {
                 let sweep = FaultSweep(
-                    .crashing(afterCall: ordinal), policy: .subset(again.isMultiple(of: 2) ? .max : 0),
-                    reopening: .crashing(afterCall: again))
-                guard let life = await live(sweep, "power lost at call \(ordinal), then at call \(again)") else {
-                    return
-                }
-                hasFailed = life.hasFailed
-                lives += 1
-                if !hasFailed || !life.hasFailedReopening { break }
-            }
-            if !hasFailed { break }
+                    .crashing(afterCall: ordinal), policy: policy, reopening: .crashing(afterCall: again))
+                let place = "power lost at call \(ordinal), then at call \(again), \(policy)"
+                guard let lived = await live(sweep, place) else { return }
+                life = lived
+                again += 1
+            } while life.hasFailedReopening
+            if !life.hasFailed { break }
             places += 1
-            if Self.isWhole, places.isMultiple(of: 50) { print("sweep: \(places) places, \(lives) lives") }
+            lives += again
         }
-        #expect(places > (Self.isWhole ? 100 : 2))
-        if Self.isWhole { print("sweep: \(places) places, \(lives) lives that crash once more in the recovery") }
+        #expect(places > (Self.isWhole ? 100 : 4))
+        if Self.isWhole {
+            print("sweep: \(places) places, \(lives) lives that crash once more in the recovery, \(policy)")
+        }
     }
 }
