@@ -40,6 +40,26 @@ struct CompactionInPlaceTests {
         #expect(count > 40)
     }
 
+    @Test("S4: whichever call fails, once, the store goes on as it was", arguments: [Errno.ioError, .noSpace])
+    func failingCalls(errno: Errno) async throws {
+        let fixture = try await OfflineFixture.random(seed: 42, closes: true, steps: 12)
+        var count = 1
+        while true {
+            let files = fixture.files.crash(keeping: .keepAll)
+            files.faults = .failing(nil, at: count, with: errno)
+            _ = try? Self.compact(files)
+            if files.faultsFired == 0 { break }
+            files.faults = FaultPlan()
+            let place = "call \(count) fails with \(errno)"
+            for remains in [files, files.crash(keeping: .dropAll)] {
+                expectSame(try await OfflineFixture.facts(of: OfflineFixture.store, on: remains), fixture.facts, place)
+                try Self.expectNoLeftovers(remains, place)
+            }
+            count += 1
+        }
+        #expect(count > 40)
+    }
+
     /// All files are named by the checkpoint, are log, or are no store's.
     private static func expectNoLeftovers(_ files: SimulatedFileSystem, _ place: String) throws {
         let store = try OfflineStore.read(at: OfflineFixture.store, fileSystem: files)

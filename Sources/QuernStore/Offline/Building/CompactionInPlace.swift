@@ -104,8 +104,9 @@ private struct StoreRewriting: StoreSink {
         index = IndexBuilder(files: files, configuration: configuration, numbers: recovered.index.numbers)
     }
 
-    /// What is not in the log, which goes on as it did.
-    func removeAll() { index.removeAll() }
+    /// What is not in the log, which goes on as it did. What a manifest may name by now stays: the next opening removes
+    /// what is not named.
+    func removeAll() { if !manifest.isInDoubt { index.removeAll() } }
 
     mutating func begin(_ head: StoreHead) throws {
         do throws(FileError) { try log.rotate() } catch { throw StoreError("cannot begin a log segment", error) }
