@@ -30,6 +30,8 @@ package struct RawStore: Sendable {
             do throws(FileError) { files.append(try RawFile(name, in: directory, fileSystem)) } catch {
                 // Its writer removed it meanwhile.
                 if error.errno == .noSuchFileOrDirectory { continue }
+                // Nothing is wrong with the file, and all of them are to be open.
+                if error.isOutOfResources { throw StoreError("cannot open a file of the store", error) }
                 // The others may tell enough.
                 files.append(RawFile(unreadable: name, error))
             }

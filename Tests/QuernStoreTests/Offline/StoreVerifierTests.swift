@@ -27,6 +27,29 @@ struct StoreVerifierTests {
         }
     }
 
+    @Test("S4: without a descriptor for one of its files no store is damaged, nor repaired without it")
+    func withoutDescriptors() async throws {
+        let fixture = try await OfflineFixture.random(seed: 7, closes: true, steps: 12)
+        func isRefused<Value>(_ count: Int, _ body: (SimulatedFileSystem) throws -> Value) -> Bool {
+            let files = fixture.files.crash(keeping: .keepAll)
+            files.faults = .failing(.open, at: count, with: .tooManyOpenFiles, .fromThenOn)
+            do { _ = try body(files) } catch {
+                #expect((error as? StoreError)?.isTransient == true, "open \(count): \(error)")
+                return true
+            }
+            return false
+        }
+        var counts = (verified: 1, repaired: 1)
+        while isRefused(counts.verified, { try StoreVerifier.verify(at: OfflineFixture.store, fileSystem: $0) }) {
+            counts.verified += 1
+        }
+        while isRefused(counts.repaired, { try OfflineFixture.build("/new", on: $0, for: .salvage) }) {
+            counts.repaired += 1
+        }
+        let files = try fixture.files.list(OfflineFixture.store).count { StoreFiles.parse($0) != nil }
+        #expect(counts.verified > files && counts.repaired > files)
+    }
+
     @Test("F26: a store in use is whole after each of its commits, and nothing of it is written or locked")
     func live() async throws {
         let files = SimulatedFileSystem()
