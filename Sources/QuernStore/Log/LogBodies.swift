@@ -14,41 +14,19 @@ final class LogBodies: Sendable {
         init(_ bytes: [UInt8]) { self.bytes = bytes }
     }
 
-    /// Two generations: when the young one has half of the bytes it becomes the old one, and the old one goes. Each
-    /// step is O(1), and what is used stays.
-    private struct Cache {
-        var young: [Key: Body] = [:]
-        var old: [Key: Body] = [:]
-        var youngBytes = 0
-
-        mutating func insert(_ body: Body, at key: Key, capacity: Int) {
-            if let replaced = young.updateValue(body, forKey: key) { youngBytes -= replaced.bytes.count }
-            youngBytes += body.bytes.count
-            guard youngBytes > capacity / 2 else { return }
-            old = young
-            young = [:]
-            youngBytes = 0
-        }
-
-        mutating func find(_ key: Key, capacity: Int) -> Body? {
-            if let body = young[key] { return body }
-            guard let body = old[key] else { return nil }
-            insert(body, at: key, capacity: capacity)
-            return body
-        }
-    }
+    /// Files that stay open at most, about: a store may have more segments than a process may have descriptors.
+    private static let openFiles = 32
 
     let files: StoreFiles
-    private let capacity: Int
-    private let cache = Mutex(Cache())
+    private let cache: Mutex<GenerationalCache<Key, Body>>
     /// Segments that are open. The lock is held while one is opened: a segment that is forgotten meanwhile is forgotten
     /// behind that, and one that was forgotten before is not there any more.
-    private let segments = Mutex<[UInt32: any StoreFile]>([:])
+    private let segments = Mutex(GenerationalCache<UInt32, any StoreFile>(capacity: openFiles))
 
     /// - Parameter capacity: bytes of bodies that stay in memory.
     init(files: StoreFiles, capacity: Int) {
         self.files = files
-        self.capacity = capacity
+        cache = Mutex(GenerationalCache(capacity: capacity))
     }
 
     /// Keeps a body that was just written.
@@ -58,24 +36,18 @@ final class LogBodies: Sendable {
     }
 
     private func insert(_ body: Body, at key: Key) {
-        cache.withLock { $0.insert(body, at: key, capacity: capacity) }
+        cache.withLock { $0.insert(body, at: key, cost: body.bytes.count) }
     }
 
     /// Forgets a segment whose file was removed.
     func forget(segment: UInt32) {
-        segments.withLock { $0[segment] = nil }
-        cache.withLock { cache in
-            for (key, body) in cache.young where key.segment == segment {
-                cache.youngBytes -= body.bytes.count
-                cache.young[key] = nil
-            }
-            cache.old = cache.old.filter { $0.key.segment != segment }
-        }
+        segments.withLock { $0.forget { $0 == segment } }
+        cache.withLock { $0.forget { $0.segment == segment } }
     }
 
     /// The body of the frame at `key`, checked against its checksums when it comes from the file.
     func body(at key: Key) throws(StoreError) -> Body {
-        if let found = cache.withLock({ $0.find(key, capacity: capacity) }) { return found }
+        if let found = cache.withLock({ $0.find(key) }) { return found }
         let body = Body(LogRecord.withoutOutcomes(try read(key)))
         insert(body, at: key)
         return body
@@ -114,10 +86,10 @@ final class LogBodies: Sendable {
 
     private func open(_ segment: UInt32) throws(StoreError) -> any StoreFile {
         try segments.withLock { (segments) throws(StoreError) in
-            if let file = segments[segment] { return file }
+            if let file = segments.find(segment) { return file }
             let loader = StoreLoader(directory: files.directory, fileSystem: files.fileSystem, access: .readOnly)
             let file = try loader.openLogFile(segment, of: files.identity)
-            segments[segment] = file
+            segments.insert(file, at: segment, cost: 1)
             return file
         }
     }
