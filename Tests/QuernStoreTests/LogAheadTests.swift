@@ -90,6 +90,23 @@ import Testing
         await Workload.abandon(reopened, on: remains)
     }
 
+    @Test("S4: a batch that is written is committed, whatever becomes of the zeros behind it")
+    func failingZeros() async throws {
+        let files = SimulatedFileSystem()
+        let configuration = Self.configuration(reserve: 64 << 10)
+        let store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: files)
+        var faults = FaultPlan()
+        faults.fail(.write, at: 2, with: .noSpace, .fromThenOn, in: "log")
+        files.faults = faults
+        _ = try await store.label(for: "a")
+        #expect(files.faultsFired == 1)
+        let remains = files.crash(keeping: .dropAll)
+        await Workload.abandon(store, on: files)
+        let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
+        #expect(reopened.knownLabel(for: "a") != nil)
+        await Workload.abandon(reopened, on: remains)
+    }
+
     @Test("S6: a write of a batch with zeros behind it that was torn anywhere leads back to the batch before it")
     func tornReserve() async throws {
         let configuration = Self.configuration(reserve: 4096)
@@ -156,6 +173,39 @@ import Testing
                 #expect(waits && error.code == .damaged, "byte \(place): \(error)")
                 #expect(error.file == Self.first && error.offset == start, "byte \(place)")
             }
+        }
+    }
+
+    @Test("F12: so it is where an opening found that batch, also when the disk is full for a while")
+    func recoveredBatchIsVouchedFor() async throws {
+        var configuration = Self.configuration(reserve: 0)
+        configuration.vouchDelay = nil
+        let files = SimulatedFileSystem()
+        var store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
+        let start = files.contents(Self.first)!.count
+        try await store.append(.spawning(5))
+        let remains = files.crash(keeping: .dropAll)
+        await Workload.abandon(store, on: files)
+        configuration.vouchDelay = .zero
+        var faults = FaultPlan()
+        faults.fail(.open, at: 1, with: .noSpace, in: "log-0000000002")
+        remains.faults = faults
+        let manifest = remains.contents("/store/MANIFEST")
+        store = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: remains)
+        // The manifest names it last.
+        while remains.contents("/store/MANIFEST") == manifest { await Task.yield() }
+        #expect(remains.faultsFired == 1)
+        for _ in 0..<10 { await store.settle() }
+        #expect(remains.contents("/store/log-0000000003") == nil, "nothing is left to vouch for")
+        let again = remains.crash(keeping: .dropAll)
+        await Workload.abandon(store, on: remains)
+        try again.flipBit(in: Self.first, atByte: start + FrameHeader.size, bit: 3)
+        do throws(StoreError) {
+            let reopened = try await MemoStore.open(at: "/store", configuration: configuration, fileSystem: again)
+            Issue.record("the last batch was lost without a word")
+            await Workload.abandon(reopened, on: again)
+        } catch {
+            #expect(error.code == .damaged && error.file == Self.first && error.offset == start, "\(error)")
         }
     }
 }

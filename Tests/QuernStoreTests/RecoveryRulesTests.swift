@@ -142,6 +142,43 @@ import Testing
         }
     }
 
+    @Test("S6: a store that is damaged keeps each file that it may be repaired with")
+    func leftoversOfTheDamaged() async throws {
+        let files = SimulatedFileSystem()
+        var workload = Workload(.everything)
+        let result = try await workload.run(on: files)
+        try await result.store?.close()
+        let named = try #require(try files.list(Self.directory).first { $0.hasPrefix("index") })
+        let names = ["index-0000000999", "checkpoint-0000000999", "mirror-0000000999", "index-0000000998.new"]
+        for name in names { try files.place([1, 2, 3], at: Self.directory.appending(name)) }
+        let bytes = try #require(files.contents(Self.directory.appending(named)))
+        try files.remove(Self.directory.appending(named))
+        let before = try OfflineFixture.bytes(in: Self.directory, on: files)
+        #expect(await Self.failure(opening: files)?.code == .damaged)
+        #expect(try OfflineFixture.bytes(in: Self.directory, on: files) == before)
+        try files.place(bytes, at: Self.directory.appending(named))
+        #expect(await Self.failure(opening: files) == nil)
+        for name in names { #expect(files.contents(Self.directory.appending(name)) == nil, "\(name)") }
+    }
+
+    @Test("S4: opening takes the space that the store holds back, where even to write a byte anew needs some")
+    func reserve() async throws {
+        let files = try await Self.crashedStore()
+        let reserve = Self.directory.appending(StoreFiles.reserveName)
+        try? files.remove(reserve)
+        var plan = FaultPlan()
+        plan.fail(.write, at: 1, with: .noSpace, in: "log")
+        files.faults = plan
+        #expect(await Self.failure(opening: files)?.code == .noSpace)
+        try files.place([UInt8](repeating: 0, count: 100), at: reserve)
+        files.faults = plan
+        let store = try await MemoStore.labelled(
+            at: Self.directory, configuration: .exactLog, fileSystem: files)
+        #expect(store.totals.live == 15)
+        #expect(files.contents(reserve) == nil)
+        await Workload.abandon(store, on: files)
+    }
+
     @Test("F13: the loss of the newest log segment is damage, to the writer and to readers, as soon as it has a batch")
     func newestLogIsMissing() async throws {
         for steps in 2...Workload(.everything).steps.count {

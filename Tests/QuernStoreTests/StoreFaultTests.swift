@@ -196,7 +196,7 @@ import Testing
         let before = try await MemoStore.labelled(at: "/store", fileSystem: first)
         try await before.append(.spawning(1))
         let files = first.crash(keeping: .keepAll)
-        let store = try await MemoStore.labelled(at: "/store", fileSystem: files)
+        let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
         // A segment is begun and named, and its first batch finds no space.
         files.faults.fail(.write, at: 2, with: .noSpace, .fromThenOn, in: "log-0000000002")
         #expect(await store.failure(of: .spawning(1))?.code == .noSpace)

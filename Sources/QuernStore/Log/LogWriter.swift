@@ -62,16 +62,18 @@ struct LogWriter {
     ///
     /// - Parameters:
     ///   - end: the end of the log, on disk.
+    ///   - vouchedUpTo: how far the log or the checkpoint says that the last segment is on disk.
     ///   - last: the file of its last segment.
     init(
         files: StoreFiles, manifest: ManifestFile, configuration: MemoStore.Configuration, behind end: LogPosition,
-        of last: any StoreFile
+        vouchedUpTo: UInt64, of last: any StoreFile
     ) {
         self.init(
             files, manifest, configuration, SharedFile(last, lock: files.lock),
             FrameEncoder(
                 identity: files.identity, segment: end.segment, position: end.offset, checksum: end.checksum))
         mustRotate = true
+        self.vouchedUpTo = vouchedUpTo
     }
 
     private init(
@@ -128,11 +130,10 @@ struct LogWriter {
         return written
     }
 
-    /// Writes what was encoded, with one call. Where it passes what was written before, zeros follow it: to overwrite
-    /// them later takes a sync half the time of growing the file.
+    /// Writes what was encoded, with one call: where that fails, not all of it is there, and nothing of it counts.
     private mutating func writeOutput(upTo next: FrameEncoder) throws(FileError) {
         do throws(FileError) {
-            try writeOutput(from: encoder.position, to: next.position)
+            try file.write(output, at: Int(encoder.position))
         } catch {
             mustRotate = true
             if unseen != nil, (try? file.size()).map({ $0 >= Int(next.position) }) ?? true { unseen = nil }
@@ -140,35 +141,42 @@ struct LogWriter {
             file.discard(Int(encoder.position)..<Int(max(next.position, reservedUpTo)))
             throw error
         }
+        reserve(behind: next.position)
         unseen = nil
+        failedVouches = 0
         appendedBytes += next.position - encoder.position
         encoder = next
         vouchedUpTo = durableUpTo
     }
 
-    private mutating func writeOutput(from start: UInt64, to end: UInt64) throws(FileError) {
-        if end > reservedUpTo, reserveBytes > 0, output.count <= Self.largestReservingBatch {
-            // Asked for once a stretch, whatever comes of it. A segment that is finished needs none.
-            reservedUpTo = min((end / reserveBytes + 1) * reserveBytes, max(end, segmentBytes))
-            let count = output.count
-            output.append(zeros: Int(reservedUpTo - end))
-            do throws(FileError) { return try file.write(output, at: Int(start)) } catch {
-                guard error.isNoSpace else { throw error }
-                output.truncate(to: count)
-            }
-        }
-        try file.write(output, at: Int(start))
+    /// Where a batch passes what was written before, zeros follow it: to overwrite them later takes a sync half the time
+    /// of growing the file. They are asked for once a stretch, whatever comes of it.
+    private mutating func reserve(behind end: UInt64) {
+        guard end > reservedUpTo, reserveBytes > 0, output.count <= Self.largestReservingBatch else { return }
+        // A segment that is finished needs none.
+        reservedUpTo = min((end / reserveBytes + 1) * reserveBytes, max(end, segmentBytes))
+        output.removeAll()
+        output.append(zeros: Int(reservedUpTo - end))
+        try? file.write(output, at: Int(end))
     }
 
     // MARK: Durability
 
     /// Whether the last batch is on disk and nothing in the log says so yet: a damaged byte in it would then look like
     /// a write that was torn (F12).
-    var isUnvouched: Bool { !mustRotate && batchesEnd <= durableUpTo && vouchedUpTo < batchesEnd }
+    var isUnvouched: Bool { batchesEnd <= durableUpTo && vouchedUpTo < batchesEnd }
 
-    /// Appends an empty frame that says how far the log is on disk. It is not synced: without it, recovery only knows
-    /// less. When it cannot be written the next append begins a new segment, whose header says as much.
-    mutating func vouch(firstID: UInt64, firstSequence: UInt64) {
+    /// How often in a row that could not be said.
+    private(set) var failedVouches = 0
+
+    /// Says in the log how far it is on disk: in an empty frame, or where none may follow, in the header of a new
+    /// segment. The frame is not synced: without it, recovery only knows less. When it cannot be written, the next thing
+    /// that is begins a segment.
+    ///
+    /// - Throws: why no segment could be begun, as ``append(_:firstID:firstSequence:)`` does.
+    mutating func vouch(firstID: UInt64, firstSequence: UInt64) throws(FileError) {
+        failedVouches += 1
+        if mustRotate { return try rotate() }
         output.removeAll()
         var next = encoder
         next.append(
@@ -206,6 +214,7 @@ struct LogWriter {
         (file, encoder) = next
         (durableUpTo, batchesEnd) = (encoder.position, encoder.position)
         (vouchedUpTo, reservedUpTo) = (encoder.position, encoder.position)
+        failedVouches = 0
         mustRotate = false
     }
 }

@@ -4,7 +4,8 @@ import SystemPackage
 /// Opens a store's files: checkpoint, then the log's tail (S6).
 ///
 /// First it decides by reading alone what the log holds; only then does it write, and what it writes is behind what the
-/// checkpoint vouches for, so that a crash inside leads to the same decision again (F15).
+/// checkpoint vouches for, so that a crash inside leads to the same decision again (F15). It removes what the
+/// checkpoint does not name when all that it names has been found to be whole: a repair may need it else.
 struct Recovery {
     let directory: FilePath
     let fileSystem: any FileSystem
@@ -26,6 +27,15 @@ struct Recovery {
     }
 
     func run() throws(StoreError) -> Result {
+        do throws(StoreError) { return try attempt() } catch {
+            // With the space that the store holds back. Some file systems need it even to write a byte anew.
+            let reserve = directory.appending(StoreFiles.reserveName)
+            guard error.code == .noSpace, (try? fileSystem.remove(reserve)) != nil else { throw error }
+            return try attempt()
+        }
+    }
+
+    private func attempt() throws(StoreError) -> Result {
         let names = try wrapping("cannot list the store") { () throws(FileError) in
             // Names, too, must be on disk before a decision is built on them: what they replaced is removed then (F21).
             try fileSystem.synchronizeDirectory(directory)
@@ -98,7 +108,6 @@ struct Recovery {
         let files = StoreFiles(
             directory: directory, fileSystem: fileSystem, identity: manifest.identity, epoch: epoch,
             lock: lock)
-        try removeLeftovers(names, checkpoint: checkpoint, manifest: manifest)
         var state = checkpoint.state
         var index = try loader.openIndex(checkpoint, files: files)
         state.blockSizes = configuration.blockSizes
@@ -118,10 +127,13 @@ struct Recovery {
         guard let last = tails.last, let file = last.file, last.number < .max else {
             throw StoreError(.damaged, "the log is missing or has no number left", file: directory)
         }
-        try rewrite(last, of: file, from: durable)
+        try removeLeftovers(names, index: index, manifest: manifest)
+        let vouched = min(max(last.start.offset, durable), last.scan.end.offset)
+        try rewrite(last, of: file, from: vouched)
         let manifestFile = ManifestFile(manifest, in: files)
         let log = LogWriter(
-            files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end, of: file)
+            files: files, manifest: manifestFile, configuration: configuration, behind: last.scan.end,
+            vouchedUpTo: vouched, of: file)
         return Result(
             files: files, state: state, index: index, log: log, manifest: manifestFile, report: report,
             segments: numbers,
@@ -133,12 +145,11 @@ struct Recovery {
     /// another process failed, reads show bytes that the disk never got, and only bytes that are written anew are
     /// written by the next sync (F21).
     ///
-    /// - Parameter durable: how far the segment's frames say that it was on disk.
+    /// - Parameter vouched: how far the checkpoint and the segment's frames say that it was on disk.
     private func rewrite(
-        _ tail: StoreLoader.Tail, of file: any StoreFile, from durable: UInt64
+        _ tail: StoreLoader.Tail, of file: any StoreFile, from vouched: UInt64
     ) throws(StoreError) {
-        let end = tail.scan.end.offset
-        let place = Int(min(max(tail.start.offset, durable), end))..<Int(end)
+        let place = Int(vouched)..<Int(tail.scan.end.offset)
         guard !place.isEmpty else { return }
         defer { withExtendedLifetime(tail.mapping) {} }
         let bytes = UnsafeRawBufferPointer(rebasing: tail.mapping.bytes[place])
@@ -156,10 +167,11 @@ struct Recovery {
     }
 
     private func removeLeftovers(
-        _ names: [String], checkpoint: Checkpoint, manifest: Manifest
+        _ names: [String], index: MemoIndex, manifest: Manifest
     ) throws(StoreError) {
-        // What the checkpoint does not name was begun after it, or was replaced by a compaction that it knows of.
-        let named = Set(checkpoint.sealed.map(\.number) + (checkpoint.open.map { [$0.number] } ?? []))
+        // What the checkpoint does not name was begun after it, or was replaced by a compaction that it knows of. A
+        // segment that the replay began may have taken the name of such a one.
+        let named = Set(index.sealed.map(\.file.number) + (index.open.map { [$0.file.number] } ?? []))
         for name in names {
             let isLeftover: Bool
             switch StoreFiles.parse(name) {
@@ -170,7 +182,8 @@ struct Recovery {
             }
             guard isLeftover else { continue }
             try wrapping("cannot remove a leftover") { () throws(FileError) in
-                try fileSystem.remove(directory.appending(name))
+                // The replay may have made a file of a temporary name its own.
+                try fileSystem.removeIfPresent(directory.appending(name))
             }
         }
     }

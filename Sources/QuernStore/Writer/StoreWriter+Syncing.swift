@@ -33,11 +33,16 @@ extension StoreWriter {
             deadlines.vouch = nil
             return
         }
-        deadlines.vouch = MonotonicTime.now().advanced(by: delay)
+        // Less and less often where it cannot be said: the disk may be full for days.
+        let pause = log.failedVouches == 0 ? delay : max(delay, .milliseconds(20 << min(log.failedVouches, 10)))
+        deadlines.vouch = MonotonicTime.now().advanced(by: pause)
     }
 
     mutating func vouch() {
         let (id, sequence) = shared.committed.withLock { ($0.state.nextID, $0.state.nextSequence) }
-        log.vouch(firstID: id, firstSequence: sequence)
+        do throws(FileError) { try log.vouch(firstID: id, firstSequence: sequence) } catch {
+            let error = StoreError("cannot begin a log segment", error)
+            if !error.isTransient { poison(error) }
+        }
     }
 }
