@@ -75,11 +75,24 @@ extension MemoStore {
     }
 
     /// Has retention leave the trees of these ended root tasks alone, until ``unpin(_:)`` or the store is closed. Who
-    /// drops one by its id is not held back, nor is a walk that is under way.
-    package func pin(_ roots: some Sequence<TaskID>) { shared.committed.withLock { $0.pinned.formUnion(roots) } }
+    /// drops one by its id is not held back, nor is a drop that the writer has begun to write: what is appended after
+    /// this returns is behind that.
+    package func pin(_ roots: some Sequence<TaskID>) {
+        shared.committed.withLock { committed in
+            for root in roots { committed.pinned[root, default: 0] += 1 }
+            committed.state.dropped.outdateLookUps()
+        }
+    }
 
-    /// Takes ``pin(_:)`` back.
-    package func unpin(_ roots: some Sequence<TaskID>) { shared.committed.withLock { $0.pinned.subtract(roots) } }
+    /// Takes one ``pin(_:)`` of each back.
+    package func unpin(_ roots: some Sequence<TaskID>) {
+        shared.committed.withLock { committed in
+            for root in roots {
+                guard let count = committed.pinned[root] else { continue }
+                committed.pinned[root] = count > 1 ? count - 1 : nil
+            }
+        }
+    }
 
     /// Runs `body`, and runs it again when a compaction forgot trees meanwhile, so that what it found may be gone.
     private func retryingDrop(_ body: (_ generation: UInt64) throws(StoreError) -> Void) throws(StoreError) {

@@ -126,6 +126,29 @@ struct DropTests {
         try forest.check("by age, seed \(seed)")
     }
 
+    @Test("What is pinned stays, also when retention had found it before, until each pin is taken back")
+    func pins() async throws {
+        let files = SimulatedFileSystem()
+        let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
+        let ids = try await store.append(.spawning(3)).spawned[0].map { $0 }
+        try await store.append(.ending(ids, under: 0))
+        let roots = ids.map { TaskID(rawValue: $0) }
+        let policy = RetentionPolicy(count: 0)
+        let now = Timestamp(milliseconds: 1)
+        let found = try RetentionWalk.transaction(policy, now: now, in: store.shared)
+        #expect(found.notes.count == 3)
+        store.pin(roots.prefix(2))
+        store.pin(roots.prefix(1))
+        #expect(await store.failure(of: found)?.code == .rejected)
+        #expect(try await store.applyRetention(policy, now: now).trees == 1)
+        store.unpin(roots)
+        #expect(try await store.applyRetention(policy, now: now).trees == 1)
+        #expect(try store.children(of: .none).count == 1)
+        store.unpin(roots)
+        #expect(try await store.applyRetention(policy, now: now).trees == 1)
+        try await store.close()
+    }
+
     @Test("A store with a policy keeps to it by itself after each checkpoint")
     func retainsByItself() async throws {
         var forest = try await Forest(seed: 6)

@@ -116,8 +116,8 @@ extension SchedulerCore {
     /// Releases what was retained for root tasks that ended before the dispatcher heard of anything.
     func releaseEndedTrees() {
         let ended = read { $0.redrivenTrees.keys.filter { !store.isLive($0) } }
-        if !ended.isEmpty { store.unpin(perform { state in ended.flatMap { state.redrivenTrees[$0] ?? [] } }) }
-        perform { state in for id in ended { state.redrivenTrees[id] = nil } }
+        if ended.isEmpty { return }
+        store.unpin(perform { state in ended.flatMap { state.redrivenTrees.removeValue(forKey: $0) ?? [] } })
     }
 }
 

@@ -49,6 +49,11 @@ struct Resubmissions {
         let trees = try next.map(core.trees(of:)) ?? []
         core.store.pin(trees)
         do {
+            if let next {
+                // Behind drops that were under way: have they all stayed?
+                try core.store.appendBlocking(Transaction())
+                _ = try core.trees(of: next)
+            }
             var transaction = Transaction()
             try add(id, row.sequence, row.label, remains, redriving: next, to: &transaction)
             guard case .inserted(let new) = try core.store.appendBlocking(transaction).disposition(of: 0) else {

@@ -14,7 +14,7 @@ struct RetentionWalk {
 
         init(_ shared: StoreShared) throws(StoreError) {
             self = try shared.lookUpBesideDamage {
-                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none), $0.pinned)
+                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none), Set($0.pinned.keys))
             } _: { (found, setAside) throws(StoreError) in
                 var (contents, live, places, pinned) = found
                 contents.setAside = setAside

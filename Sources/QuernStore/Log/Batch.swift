@@ -150,7 +150,7 @@ struct Batch: Sendable {
             case .set, .define, .commitStage, .abortStage, .relocateSpawn, .relocateKept: continue
             case .drop(let tree, let generation):
                 guard generation == state.dropped.generation else {
-                    throw StoreError(.rejected, "trees were reclaimed while the row of root \(tree.root) was looked up")
+                    throw StoreError(.rejected, "trees were reclaimed or pinned while root \(tree.root) was looked up")
                 }
                 continue
             }

@@ -9,8 +9,8 @@ struct Committed: Sendable {
     var tailBlocks: [TaskID: [BlockExtent]] = [:]
     /// Live tasks whose ends somebody waits for. Not durable.
     var watched: Set<TaskID> = []
-    /// Ended root tasks that retention leaves alone. Not durable.
-    var pinned: Set<TaskID> = []
+    /// Ended root tasks that retention leaves alone, and how often each was pinned. Not durable.
+    var pinned: [TaskID: Int] = [:]
 
     /// Everything without an outcome. O(live).
     func liveTasks() -> LiveTasks {

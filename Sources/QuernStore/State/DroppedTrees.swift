@@ -46,8 +46,8 @@ struct DroppedTrees: Sendable {
     /// In the order of their sequences.
     private(set) var trees: [DroppedTree] = []
     private var roots: Set<TaskID> = []
-    /// How often trees were forgotten. Who found a root's row before that cannot tell a tree that is there from one
-    /// that was dropped and reclaimed since.
+    /// How often trees were forgotten, or what may be dropped became less. Who found a root's row before that cannot
+    /// tell a tree that is there from one that was dropped and reclaimed since, or is to stay.
     private(set) var generation: UInt64 = 0
 
     var isEmpty: Bool { trees.isEmpty }
@@ -64,6 +64,9 @@ struct DroppedTrees: Sendable {
         trees.insert(tree, at: trees.lowerBound(of: tree.sequence))
         return true
     }
+
+    /// Who has looked up what to drop looks anew.
+    mutating func outdateLookUps() { generation += 1 }
 
     /// Notes what a compaction reclaimed. `gone` is in no block any more and forgotten.
     mutating func settle(rows reclaimed: Set<TaskID>, gone: Set<TaskID>) {
