@@ -62,11 +62,12 @@ extension SchedulerCore {
                 let transaction: Transaction
                 do { transaction = try spawns(of: firing) } catch {
                     logger.error("schedule \"\(firing.name)\" spawned nothing: \(error)")
+                    book.endChange(of: firing.name, to: firing.schedule, firing.source, now: clock.now)
                     continue
                 }
                 perform { $0.dispatcher.questionsUnderWay += 1 }
                 store.enqueue(transaction) { [weak self] result in
-                    if case .failure(let error) = result { self?.tickFailed(firing, error) }
+                    self?.settle(firing, result.map { _ in })
                     self?.perform { $0.dispatcher.questionsUnderWay -= 1 }
                 }
             }
@@ -95,16 +96,22 @@ extension SchedulerCore {
     }
 
     /// What was not stored is due again, unless the store refuses it or is at its end.
-    private func tickFailed(_ firing: ScheduleBook.Firing, _ error: StoreError) {
-        let isRefused = error.code == .tooLarge || error.code == .rejected
-        guard error.isTransient || isRefused else { return storeFailed(error) }
-        logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
-        if isRefused { return }
+    private func settle(_ firing: ScheduleBook.Firing, _ result: Result<Void, StoreError>) {
+        var retry: Timestamp?
+        if case .failure(let error) = result {
+            let isRefused = error.code == .tooLarge || error.code == .rejected
+            // A closed store says so at once, while the caller has the schedules in hand.
+            guard error.isTransient || isRefused else { return storeFailed(error) }
+            logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
+            if !isRefused { retry = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay)) }
+        }
         schedules.withLock { book in
-            guard book[firing.name] == firing.schedule else { return }
-            book.set(firing.name, to: firing.old, firing.source, now: clock.now)
-            let later = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay))
-            perform { $0.nextTick = later }
+            if let retry {
+                book.abandonChange(of: firing.name, notBefore: retry, now: clock.now)
+            } else {
+                book.endChange(of: firing.name, to: firing.schedule, firing.source, now: clock.now)
+            }
+            noteNextTick(book)
         }
     }
 
