@@ -6,7 +6,7 @@ import QuernStore
 struct ScheduleBook: Sendable {
     private struct Entry: Sendable {
         var schedule: Schedule
-        /// Nil while its type is not registered: its ticks are missed.
+        /// Nil while its type or time zone is not known: its ticks are missed.
         var source: TickSource?
         var number: UInt64
     }
@@ -41,6 +41,9 @@ struct ScheduleBook: Sendable {
 
     subscript(name: String) -> Schedule? { entries[name]?.schedule }
 
+    /// Whether a schedule rests, since its type or time zone is not known.
+    func rests(_ name: String) -> Bool { entries[name].map { $0.source == nil } ?? false }
+
     var all: [(name: String, schedule: Schedule)] {
         entries.map { ($0.key, $0.value.schedule) }.sorted { $0.name < $1.name }
     }
@@ -64,6 +67,11 @@ struct ScheduleBook: Sendable {
             heap.insert(Due(time: max(due, retry ?? due), number: nextNumber, name: name))
         }
         dropStale()
+    }
+
+    /// What a schedule rested for is known.
+    mutating func wake(_ name: String, _ source: TickSource, now: Timestamp) {
+        if rests(name), let schedule = self[name] { set(name, to: schedule, source, now: now) }
     }
 
     mutating func remove(_ name: String) {

@@ -148,6 +148,7 @@ extension SchedulerCore {
         let live = store.liveTasks()
         // Before the first commit, which may have retention begin.
         try retainTrees(live)
+        try await recoverSchedules()
         let crashes = Dispatcher.crashCounts(of: live)
         let firstStarts = try await firstStarts(live)
         if !crashes.isEmpty {
@@ -170,7 +171,6 @@ extension SchedulerCore {
             logger.warning("no handler for tasks in the store, which are kept and not run: \(types)")
         }
         recoverPauses()
-        await recoverSchedules()
     }
 
     private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {
