@@ -215,6 +215,21 @@ struct LimitsTests {
         try await scheduler.close()
     }
 
+    @Test("T16, T17: tasks that a rate holds back start when the clock is set back, too")
+    func clockSetBack() async throws {
+        let journal = Journal()
+        let test = try await TestScheduler {
+            $0.register(StepHandler.noting(in: journal), rate: RateLimit(1, per: .seconds(1)))
+        }
+        for number in 1...3 { _ = try await test.scheduler.submit(Step(number: number)) }
+        await test.runUntilIdle()
+        #expect(journal.count("step") == 1)
+        test.clock.set(Timestamp(milliseconds: test.clock.now.rawValue - 3_600_000))
+        await test.advance(by: .seconds(2))
+        #expect(journal.count("step") == 3)
+        try await test.stop()
+    }
+
     @Test("T10: a cancel that comes when the outcome of its task is on its way leaves nothing behind")
     func lateCancel() throws {
         var dispatcher = Dispatcher(facts: [])
