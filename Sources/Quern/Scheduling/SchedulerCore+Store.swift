@@ -88,6 +88,7 @@ extension SchedulerCore {
             }
             if !changes.cancels.isEmpty { state.dispatcher.cancel(changes.cancels) }
             state.dispatcher.prioritized(changes.priorities)
+            state.dispatcher.settled(changes.settled)
             if !changes.endedWatched.isEmpty { state.dispatcher.dependenciesEnded(changes.endedWatched) }
             for status in changes.touched { state.dispatcher.touched(status) }
             let answers = changes.endedRoots.compactMap { ended in
