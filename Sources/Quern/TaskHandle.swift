@@ -46,8 +46,9 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
     ///
     /// - Throws: ``TaskFailedError`` when it ended otherwise; ``MemoDecodingError`` when the memo cannot be read;
     ///   ``SchedulerError`` with `stopped` when the scheduler stops first, with the store's error as its cause when
-    ///   that fails, and `unknownTask` when there is no such root task of this type. `CancellationError` when the
-    ///   caller's Swift task is cancelled; the task itself goes on.
+    ///   that fails (where it `isTransient` the handle can be asked again), and `unknownTask` when there is no such
+    ///   root task of this type. `CancellationError` when the caller's Swift task is cancelled; the task itself goes
+    ///   on.
     public func memo() async throws -> Work.Memo {
         let ended = try await ended()
         guard ended.kind == .completed else {
@@ -78,7 +79,7 @@ public struct TaskHandle<Work: DurableTask>: Sendable {
     }
 
     private func ended() async throws -> EndedTask {
-        if !watch.isAnswered { await core.lookUp(id, watch) }
+        if !watch.isAnswered { try await core.lookUp(id, watch) }
         let ended = try await watch.value()
         try checkType(ended.label)
         return ended

@@ -53,6 +53,9 @@ extension TaskScheduler {
         /// The door to the operating system, of a store that the scheduler opens itself.
         public var fileSystem: any FileSystem = PosixFileSystem()
 
+        /// Where the system's time zones are read: not where the store is, which may be in memory.
+        var timeZoneFiles: any FileSystem = PosixFileSystem()
+
         /// One task after the other, each committed before the next one is chosen: what makes tests repeatable.
         package var isSequential = false
 

@@ -9,7 +9,9 @@ extension TaskScheduler {
     /// - Complexity: O(1). The first question to the handle of a task that had ended by then looks through the
     ///   ended root tasks.
     public func handle<Work: DurableTask>(for id: TaskID, of type: Work.Type) -> TaskHandle<Work> {
-        TaskHandle(id: id, core: core, watch: core.watch(id))
+        // What is not live is told of when the handle is asked, if at all: until then nobody waits.
+        let isLive = core.store.run(of: id)?.parent == TaskID.none
+        return TaskHandle(id: id, core: core, watch: isLive ? core.watch([id])[0] : RootWatch())
     }
 
     /// The root task of a type that has a key (``TaskOptions/key``); nil when none has, since it has ended or never
@@ -74,27 +76,19 @@ extension TaskScheduler {
 }
 
 extension SchedulerCore {
-    /// Where to wait for a root task's outcome.
-    func watch(_ id: TaskID) -> RootWatch { watch([id])[0] }
-
     /// Where to wait for the outcomes of root tasks.
     func watch(_ ids: [TaskID]) -> [RootWatch] {
         perform { state in
-            ids.map { id in
-                if let watch = state.watches[id] { return watch }
-                let watch = RootWatch()
-                if state.phase == .stopped {
-                    watch.answer(.failure(SchedulerError(.stopped, "the scheduler has stopped")))
-                } else {
-                    state.watches[id] = watch
-                }
-                return watch
-            }
+            ids.map { state.watch($0, RootWatch()) }
         }
     }
 
-    /// Answers a watch from the store when the task has ended already, or is none that it could be told of.
-    func lookUp(_ id: TaskID, _ watch: RootWatch) async {
+    /// Sees to it that a watch is answered: from the store when the task has ended already, or is none that it could be
+    /// told of.
+    ///
+    /// - Throws: when the store cannot be read for the moment; who asks then is answered.
+    func lookUp(_ id: TaskID, _ watch: RootWatch) async throws(SchedulerError) {
+        perform { $0.watch(id, watch) }.tell(watch)
         if let run = store.run(of: id) { return refuse(id, run, watch) }
         // An outcome that is being written takes the task from the live ones before it shows among the ended. A commit
         // of nothing returns behind it: the watch is then answered, or the outcome is there, or the write failed and
@@ -102,15 +96,16 @@ extension SchedulerCore {
         await withCheckedContinuation { continuation in
             store.enqueue(Transaction(), durability: .buffered) { _ in continuation.resume() }
         }
+        if !watch.isAnswered, let run = store.run(of: id) { return refuse(id, run, watch) }
+        perform { $0.watches[id] = nil }
         if watch.isAnswered { return }
-        if let run = store.run(of: id) { return refuse(id, run, watch) }
         let found = await Task.detached(executorPreference: threads) { [store] () -> Result<EndedTask?, StoreError> in
             do throws(StoreError) { return .success(try store.endedRoot(id)) } catch { return .failure(error) }
         }.value
-        perform { $0.watches[id] = nil }
         switch found {
         case .success(let ended?): watch.answer(.success(ended))
         case .success(nil): watch.answer(.failure(SchedulerError(.unknownTask, "there is no root task \(id)")))
+        case .failure(let error) where error.isTransient: throw SchedulerError(error)
         case .failure(let error): watch.answer(.failure(SchedulerError(error)))
         }
     }
@@ -120,6 +115,21 @@ extension SchedulerCore {
         guard run.parent != .none else { return }
         perform { $0.watches[id] = nil }
         watch.answer(.failure(SchedulerError(.unknownTask, "task \(id) is no root task")))
+    }
+}
+
+extension CoreState {
+    /// Has a watch answered.
+    ///
+    /// - Returns: the one that is told of the task: another one when there is one already.
+    mutating func watch(_ id: TaskID, _ watch: RootWatch) -> RootWatch {
+        if let known = watches[id] { return known }
+        if phase == .stopped {
+            watch.answer(.failure(SchedulerError(.stopped, "the scheduler has stopped")))
+        } else {
+            watches[id] = watch
+        }
+        return watch
     }
 }
 

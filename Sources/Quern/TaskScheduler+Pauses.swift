@@ -21,10 +21,10 @@ extension TaskScheduler {
         try await core.setPause(of: scope, until: nil)
     }
 
-    /// The pauses that hold, in the order of their names.
+    /// The pauses that hold, in the order of their names, those of types under the names that they have today.
     ///
     /// - Complexity: O(pauses).
-    public var pauses: [Pause] { core.storedPauses.filter { $0.end > core.clock.now } }
+    public var pauses: [Pause] { core.pauses }
 }
 
 /// Tasks that do not start for a while.
@@ -65,6 +65,7 @@ extension Pause {
 extension SchedulerCore {
     /// Changes are made in the order in which they are committed.
     func setPause(of scope: LimitScope, until end: Timestamp?) async throws(SchedulerError) {
+        let scope = current(scope)
         let name = Pause.name(of: scope)
         guard name.utf8.count <= Limits.nameBytes else {
             throw SchedulerError(.invalidOptions, "a name of \(name.utf8.count - Pause.prefix.utf8.count) bytes")
@@ -72,6 +73,7 @@ extension SchedulerCore {
         // Refused before anything is durable.
         try update(scope) { _, _ in }
         var transaction = Transaction()
+        for former in storedPauses where former.pause.scope == scope { transaction.set(former.name, to: nil) }
         transaction.set(name, to: end.map { $0.rawValue.littleEndianBytes })
         let filled = transaction
         let result: Result<Void, StoreError> = await withCheckedContinuation { continuation in
@@ -90,24 +92,32 @@ extension SchedulerCore {
         }
     }
 
-    /// All that the store has, those that are over included.
-    var storedPauses: [Pause] {
+    /// The same tasks, whichever of its names their type goes by.
+    private func current(_ scope: LimitScope) -> LimitScope {
+        if case .type(let type) = scope { .type(types.currentName(of: type)) } else { scope }
+    }
+
+    /// All that the store has, those that are over included, and what each is stored as. A type may have several, under
+    /// its former names.
+    private var storedPauses: [(name: String, pause: Pause)] {
         store.values(withPrefix: Pause.prefix).compactMap { name, value in
             guard let scope = Pause.scope(named: name), let end = Int64(littleEndianBytes: value) else { return nil }
-            return Pause(scope: scope, end: Timestamp(milliseconds: end))
+            return (name, Pause(scope: current(scope), end: Timestamp(milliseconds: end)))
         }
     }
 
+    /// The pauses that hold; of several of a type the longest.
+    var pauses: [Pause] {
+        let ends = Dictionary(storedPauses.map { ($0.pause.scope, $0.pause.end) }, uniquingKeysWith: max)
+        return ends.filter { $0.value > clock.now }.map { Pause(scope: $0.key, end: $0.value) }
+            .sorted { Pause.name(of: $0.scope) < Pause.name(of: $1.scope) }
+    }
+
     func recoverPauses() {
+        for pause in pauses { hold(pause.scope, until: pause.end) }
         let now = clock.now
         var transaction = Transaction()
-        for pause in storedPauses {
-            if pause.end > now {
-                hold(pause.scope, until: pause.end)
-            } else {
-                transaction.set(Pause.name(of: pause.scope), to: nil)
-            }
-        }
+        for stored in storedPauses where stored.pause.end <= now { transaction.set(stored.name, to: nil) }
         // Whether these go now or the next time makes no difference.
         if !transaction.isEmpty { store.enqueue(transaction, durability: .buffered) }
     }

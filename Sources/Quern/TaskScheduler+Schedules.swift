@@ -48,15 +48,12 @@ extension TaskScheduler {
             label: core.store.name(of: terms.label) ?? Work.type.name, payload: writer.bytes,
             priority: terms.priority, attributes: terms.attributes, recurrence: recurrence, missed: missed,
             overlaps: overlaps, limit: limit)
-        if core.schedules.withLock({ $0[name]?.definition == definition }) { return }
-        let schedule = Schedule(definition, at: core.clock.now)
-        let source = await Task.detached(executorPreference: core.threads) {
-            () -> Result<TickSource, SchedulerError> in
-            do throws(SchedulerError) {
-                return .success(try TickSource(recurrence, start: Timestamp(milliseconds: schedule.start)))
-            } catch { return .failure(error) }
-        }.value
-        try await core.setSchedule(name, schedule, try source.get())
+        let (known, rests) = core.schedules.withLock { ($0[name], $0.rests(name)) }
+        guard let known, known.definition == definition else {
+            let schedule = Schedule(definition, at: core.clock.now)
+            return try await core.setSchedule(name, schedule, try await core.source(recurrence, start: schedule.start))
+        }
+        if rests { core.wake(name, try await core.source(recurrence, start: known.start)) }
     }
 
     /// Ends a schedule. What it has spawned goes on.

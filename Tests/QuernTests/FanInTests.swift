@@ -129,6 +129,22 @@ struct AggregateTests {
         #expect(folded.withLock { $0 } < 4_000)
     }
 
+    @Test("An aggregate on no thread at all is made on one")
+    func noThreads() async throws {
+        let memo = try await run(SimulatedFileSystem()) { registry in
+            register(&registry) { context in
+                let count = try await context.aggregate(
+                    of: Step.self, into: 0, named: "count", threads: 0, { count, _ in count += 1 },
+                    combine: { $0 += $1 })
+                #expect(count == 20)
+                return try await context.aggregate(of: Step.self, into: Digest()) { $0.add($1) }
+            }
+        } _: {
+            try await $0.submit(Plan(children: 20)).memo()
+        }
+        #expect(memo.completed == 20)
+    }
+
     @Test(
         "After a power loss at any moment the aggregate has each memo once (T4)", arguments: 1...40)
     func powerLoss(seed: UInt64) async throws {

@@ -80,6 +80,36 @@ struct HandleTests {
         }
     }
 
+    @Test("Handles of what has ended, or never was, leave nothing behind, asked or not")
+    func nothingLeft() async throws {
+        let gate = Gate()
+        try await withScheduler {
+            $0.register(
+                StepHandler { step, _ in
+                    if step.number == 1 { await gate.pass() }
+                    return 1
+                })
+        } _: { scheduler in
+            let id = try await scheduler.submit(Step(number: 0)).id
+            try await eventually { !scheduler.core.store.isLive(id) }
+            let ended = (0..<3).map { _ in scheduler.handle(for: id, of: Step.self) }
+            let unknown = scheduler.handle(for: TaskID(1_000_000), of: Step.self)
+            #expect(scheduler.core.read { $0.watches.isEmpty })
+            for handle in ended { #expect(try await handle.memo().value == 1) }
+            await #expect(throws: SchedulerError.self) { try await unknown.memo() }
+            #expect(scheduler.core.read { $0.watches.isEmpty })
+
+            // All of one task are answered, whichever of them was there first.
+            let live = try await scheduler.submit(Step(number: 1)).id
+            let first = scheduler.handle(for: live, of: Step.self)
+            let second = TaskHandle<Step>(id: live, core: scheduler.core, watch: RootWatch())
+            try await scheduler.core.lookUp(live, second.watch)
+            gate.open()
+            #expect(try await first.memo() == second.memo())
+            #expect(second.watch.isAnswered && scheduler.core.read { $0.watches.isEmpty })
+        }
+    }
+
     @Test("A handle of another type gives an error, not bytes read as what they are not")
     func otherType() async throws {
         struct Other: DurableTask {

@@ -215,6 +215,64 @@ struct LimitsTests {
         try await scheduler.close()
     }
 
+    @Test("T16, T17: tasks that a rate holds back start when the clock is set back, too")
+    func clockSetBack() async throws {
+        let journal = Journal()
+        let test = try await TestScheduler {
+            $0.register(StepHandler.noting(in: journal), rate: RateLimit(1, per: .seconds(1)))
+        }
+        for number in 1...3 { _ = try await test.scheduler.submit(Step(number: number)) }
+        await test.runUntilIdle()
+        #expect(journal.count("step") == 1)
+        test.clock.set(Timestamp(milliseconds: test.clock.now.rawValue - 3_600_000))
+        await test.advance(by: .seconds(2))
+        #expect(journal.count("step") == 3)
+        try await test.stop()
+    }
+
+    @Test(
+        "T10, T16: what is asked of a task while its outcome waits to be stored leaves nothing behind",
+        arguments: [true, false])
+    func lateRequest(cancels: Bool) async throws {
+        let (files, gate, other) = (HeldLog(), Gate(), Gate())
+        try await withScheduler(files) {
+            $0.register(
+                StepHandler { step, _ in
+                    await (step.number == 1 ? gate : other).pass()
+                    return 1
+                })
+        } _: { scheduler in
+            let handle = try await scheduler.submit(Step(number: 1))
+            let busy = try await scheduler.submit(Step(number: 2))
+            try await eventually { scheduler.statistics.running == 2 }
+            files.hold()
+            async let request =
+                cancels ? scheduler.cancel(handle.id) : scheduler.setPriority(1, of: handle.id)
+            try await eventually { files.isWaiting }
+            gate.open()
+            try await eventually { scheduler.statistics.running == 1 }
+            files.release()
+            #expect(try await request)
+            #expect(try await handle.outcome().kind == .completed)
+            #expect(scheduler.core.read { $0.dispatcher.priorities.isEmpty && $0.dispatcher.doomed.isEmpty })
+            other.open()
+            _ = try await busy.memo()
+        }
+    }
+
+    @Test("T16: a priority that is stored behind the end of its task is forgotten with the outcome")
+    func latePriority() throws {
+        var dispatcher = dispatcher([TypeFacts()], Dispatcher.Limits(concurrency: 1))
+        dispatcher.spawned(run(1, priority: 128))
+        let worker = try start(&dispatcher).worker
+        let pull = dispatcher.next(for: worker, at: .cooperative, isFirst: true)
+        _ = pull?.claims.claimNext()
+        dispatcher.finished(worker, PullReport(tried: 1, ended: OutcomeCounts(.completed)))
+        dispatcher.prioritized([TaskID(1): 5])
+        dispatcher.settled([TaskID(1)])
+        #expect(dispatcher.priorities.isEmpty)
+    }
+
     @Test("T10: a cancel that comes when the outcome of its task is on its way leaves nothing behind")
     func lateCancel() throws {
         var dispatcher = Dispatcher(facts: [])

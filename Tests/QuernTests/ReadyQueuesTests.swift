@@ -310,6 +310,57 @@ struct ReadyQueuesTests {
         #expect(taken == [3, nil])
     }
 
+    @Test(
+        "T16, T17: a rate holds whatever the clock does: one that is set back neither adds to it nor stops it",
+        arguments: 0..<50)
+    func ratesOfWanderingClocks(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var wall: Int64 = 1_000_000_000
+        var bucket = TokenBucket(RateLimit(10, per: .seconds(1), burst: 5), now: Timestamp(milliseconds: wall))
+        var (passed, lost, taken): (Int64, Int64, Int) = (0, 0, 0)
+        for _ in 0..<3000 {
+            let step = Int64(random.below(200))
+            passed += step
+            wall += step
+            if random.chance(1, in: 30) {
+                wall -= 1300 + Int64(random.below(100_000_000))
+                lost += step
+            }
+            // Calls overtake each other.
+            let now = Timestamp(milliseconds: wall - Int64(random.below(3)))
+            let count = bucket.available(at: now)
+            bucket.take(count, at: now)
+            taken += count
+        }
+        #expect(taken <= 5 + Int(passed) / 100)
+        // Less what came in while the bucket was full, and in the steps in which the clock was set.
+        #expect(taken >= Int(passed - lost) / 100 - 10)
+    }
+
+    @Test("T16, T17: what waits for a rate or rises by waiting does so too when the clock is set back")
+    func clockSetBack() {
+        var queues = ReadyQueues(aging: Aging(interval: .seconds(1)))
+        let limiter = queues.addLimiter()
+        var now = Timestamp(milliseconds: 1_000_000)
+        let bucket = TokenBucket(RateLimit(1, per: .seconds(1)), now: now)
+        queues.update(limiter, now: now) { $0.bucket = bucket }
+        for id in 1...2 as ClosedRange<UInt64> {
+            let entry = ReadyRun(run: .test(id, count: 1, parent: 0), bits: 1)
+            let key = Flow.Key(place: .threads, label: entry.run.label)
+            queues.add(entry, to: key, LimiterSet(type: Int32(limiter)), now: now)
+        }
+        queues.timePassed(until: now)
+        func take() -> Bool { queues.take(at: .threads, now: now, size: { _, _ in 1 }) != nil }
+        let taken = [take(), take()]
+        #expect(taken == [true, false])
+        now = Timestamp(milliseconds: 500_000)
+        queues.clockWasSetBack(to: now)
+        #expect(queues.nextWake.map { $0 <= now.advanced(by: .seconds(1)) } == true)
+        now = now.advanced(by: .seconds(1))
+        queues.timePassed(until: now)
+        #expect(take())
+    }
+
     @Test("T16: a task that waits rises above better ones that came later")
     func agesWaitingTasks() {
         var queues = ReadyQueues(aging: Aging(interval: .seconds(1)))

@@ -167,6 +167,24 @@ struct ShortageTests {
         }
     }
 
+    @Test("S4: a handle that cannot be answered for want of address space is when it is asked again")
+    func handles() async throws {
+        let (files, clock) = (SimulatedFileSystem(), ManualClock())
+        try await withScheduler(Self.configuration(files, clock)) {
+            $0.register(StepHandler())
+        } _: { scheduler in
+            let id = try await scheduler.submit(Step(number: 7)).id
+            try await eventually { !scheduler.core.store.isLive(id) }
+            _ = try await scheduler.core.store.compact()
+            let handle = scheduler.handle(for: id, of: Step.self)
+            files.faults.fail(.map, at: 1, with: .noMemory, .fromThenOn, in: "index-")
+            let error = await #expect(throws: SchedulerError.self) { try await handle.memo() }
+            #expect(error?.cause?.isTransient == true)
+            files.faults = FaultPlan()
+            #expect(try await handle.memo().value == 7)
+        }
+    }
+
     @Test("S4, T16: how a dependency ended is looked up again when there is address space for it")
     func dependencies() async throws {
         let (files, clock) = (SimulatedFileSystem(), ManualClock())

@@ -87,6 +87,35 @@ struct TypeTests {
         }
     }
 
+    @Test(
+        "T16: a pause holds a type under all its names, and either resumes it for good",
+        arguments: [Letter.First.type, Letter.Renamed.type])
+    func pauses(name: TaskType) async throws {
+        let first = try await idleScheduler(files) {
+            $0.register(ClosureHandler(Letter.First.self) { _, _ in throw Trouble("") })
+        }
+        try await first.pause(.type(Letter.First.type))
+        let id = try await first.submit(Letter.First(text: "a")).id
+        try await first.close()
+        for isPaused in [true, false] {
+            let test = try await TestScheduler(files: files) {
+                $0.register(ClosureHandler(Letter.Renamed.self) { task, _ in Letter.First.Memo(text: task.text) })
+            }
+            await test.runUntilIdle()
+            #expect(test.scheduler.core.store.isLive(id) == isPaused)
+            let pauses = [Pause(scope: .type(Letter.Renamed.type), end: Timestamp(milliseconds: .max))]
+            #expect(test.scheduler.pauses == (isPaused ? pauses : []))
+            try await test.scheduler.pause(.type(Letter.Renamed.type))
+            try await test.scheduler.pause(.type(name))
+            #expect(test.scheduler.pauses == pauses)
+            try await test.scheduler.resume(.type(name))
+            #expect(test.scheduler.pauses.isEmpty)
+            await test.runUntilIdle()
+            #expect(!test.scheduler.core.store.isLive(id))
+            try await test.stop()
+        }
+    }
+
     @Test("Keys are taken whatever the version and name that their tasks were submitted with")
     func keysOfOtherVersions() async throws {
         try await leave([Letter.First(text: "a b")]) { $0.text }

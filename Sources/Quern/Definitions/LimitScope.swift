@@ -9,7 +9,7 @@ public enum LimitScope: Hashable, Sendable {
     case everything
     /// The tasks of a ``TaskDomain``.
     case domain(String)
-    /// The tasks of a type: `execute` and `finalize` together.
+    /// The tasks of a type, whichever of its names is given: `execute` and `finalize` together.
     case type(TaskType)
     /// The tasks that were spawned into a group (``TaskOptions/group``), of whatever type.
     case group(String)

@@ -12,3 +12,9 @@ public protocol WallClock: Sendable {
     /// - Throws: `CancellationError` when the Swift task is cancelled.
     func sleep(until deadline: Timestamp) async throws
 }
+
+extension Timestamp {
+    /// Whether a clock was set back to this that had shown another time. Calls that overtake each other are no step
+    /// back: a rate would gain by it each time.
+    func isSetBack(from other: Timestamp) -> Bool { rawValue < other.rawValue.subtractingSaturating(1000) }
+}

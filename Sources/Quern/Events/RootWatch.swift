@@ -8,6 +8,8 @@ final class RootWatch: Sendable {
         var answer: Result<EndedTask, SchedulerError>?
         var waiting: [UInt64: CheckedContinuation<EndedTask, any Error>] = [:]
         var nextNumber: UInt64 = 0
+        /// Those of other handles of the task.
+        var others: [RootWatch] = []
     }
 
     private let state = Mutex(State())
@@ -17,13 +19,24 @@ final class RootWatch: Sendable {
 
     /// Tells all who wait, now and later. The first answer counts.
     func answer(_ answer: Result<EndedTask, SchedulerError>) {
-        let waiting = state.withLock { state in
-            guard state.answer == nil else { return [CheckedContinuation<EndedTask, any Error>]() }
+        let (waiting, others) = state.withLock { state in
+            guard state.answer == nil else { return ([CheckedContinuation<EndedTask, any Error>](), [RootWatch]()) }
             state.answer = answer
-            defer { state.waiting = [:] }
-            return Array(state.waiting.values)
+            defer { (state.waiting, state.others) = ([:], []) }
+            return (Array(state.waiting.values), state.others)
         }
         for continuation in waiting { continuation.resume(with: answer.mapError { $0 as any Error }) }
+        for other in others { other.answer(answer) }
+    }
+
+    /// Passes the answer on to another watch.
+    func tell(_ other: RootWatch) {
+        if other === self { return }
+        let answer = state.withLock { state in
+            if state.answer == nil, !state.others.contains(where: { $0 === other }) { state.others.append(other) }
+            return state.answer
+        }
+        if let answer { other.answer(answer) }
     }
 
     /// Waits for the answer.

@@ -101,7 +101,7 @@ extension FinalizeContext {
     ///
     /// - Parameters:
     ///   - initial: neutral: adding it changes nothing.
-    ///   - threads: how many read and fold at most; one for each processor when nil.
+    ///   - threads: how many read and fold at most, at least 1; one for each processor when nil.
     ///   - update: adds a memo to a result. It runs on several threads, on different results.
     ///   - combine: adds a result to the one of the children before. It must be associative; the order is kept.
     /// - Throws: as the form without `combine`; what `combine` throws.
@@ -119,7 +119,7 @@ extension FinalizeContext {
         let saves = rest.count >= interval
         for part in rest.split(into: max(1, rest.count / max(1, interval))) {
             let fold = try await part.reduce(
-                into: MemoFold(state: initial), columns: .memos, threads: threads,
+                into: MemoFold(state: initial), columns: .memos, threads: threads.map { max(1, $0) },
                 { (fold, block) in try fold.add(block, of: type, labels, in: part, update) },
                 combine: { try $0.append($1, combine) })
             try total.append(fold, combine)

@@ -82,9 +82,18 @@ extension Dispatcher {
         if !deadlines.isEmpty { deadlines.remove(entry.bits, of: entry.run.firstID) }
         guard !doomed.isEmpty || !priorities.isEmpty else { return }
         for index in BitIndexes(entry.bits) {
-            let id = entry.run.id(at: index)
-            if doomed.remove(id) != nil { cancelKinds[id] = nil }
-            priorities[id] = nil
+            forgetRequests(of: entry.run.id(at: index))
         }
+    }
+
+    /// The outcomes of tasks are stored that requests had named. Those may have been stored between the end of a task
+    /// and its outcome, when it was forgotten already.
+    mutating func settled(_ tasks: [TaskID]) {
+        for task in tasks { forgetRequests(of: task) }
+    }
+
+    private mutating func forgetRequests(of task: TaskID) {
+        if doomed.remove(task) != nil { cancelKinds[task] = nil }
+        priorities[task] = nil
     }
 }

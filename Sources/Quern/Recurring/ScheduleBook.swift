@@ -6,7 +6,7 @@ import QuernStore
 struct ScheduleBook: Sendable {
     private struct Entry: Sendable {
         var schedule: Schedule
-        /// Nil while its type is not registered: its ticks are missed.
+        /// Nil while its type or time zone is not known: its ticks are missed.
         var source: TickSource?
         var number: UInt64
     }
@@ -24,15 +24,14 @@ struct ScheduleBook: Sendable {
         var name: String
         /// As it is to be stored together with what is spawned.
         var schedule: Schedule
-        /// As it was, should that fail.
-        var old: Schedule
         var source: TickSource
         var ticks: [Timestamp]
     }
 
     private var entries: [String: Entry] = [:]
-    /// How many changes of a schedule are on their way to the store. It does not tick meanwhile: behind its change a
-    /// note of the tick would bring the old one back.
+    /// How many changes of a schedule are on their way to the store, its ticks among them. It does not tick meanwhile:
+    /// behind its change a note of the tick would bring the old one back, and behind a tick that fails a later one
+    /// would leave that out.
     private var changes: [String: Int] = [:]
     /// Entries of schedules that were replaced are passed over: their numbers are not the current ones.
     private var heap = Heap<Due>()
@@ -41,6 +40,9 @@ struct ScheduleBook: Sendable {
     var nextDue: Timestamp? { heap.min?.time }
 
     subscript(name: String) -> Schedule? { entries[name]?.schedule }
+
+    /// Whether a schedule rests, since its type or time zone is not known.
+    func rests(_ name: String) -> Bool { entries[name].map { $0.source == nil } ?? false }
 
     var all: [(name: String, schedule: Schedule)] {
         entries.map { ($0.key, $0.value.schedule) }.sorted { $0.name < $1.name }
@@ -52,15 +54,24 @@ struct ScheduleBook: Sendable {
     }
 
     /// Adds or replaces a schedule.
-    mutating func set(_ name: String, to schedule: Schedule, _ source: TickSource?, now: Timestamp) {
+    ///
+    /// - Parameter retry: no tick comes before.
+    mutating func set(
+        _ name: String, to schedule: Schedule, _ source: TickSource?, notBefore retry: Timestamp? = nil, now: Timestamp
+    ) {
         nextNumber += 1
         var schedule = schedule
         schedule.correct(now)
         entries[name] = Entry(schedule: schedule, source: source, number: nextNumber)
         if let due = source.flatMap({ schedule.nextDue($0, now: now) }) {
-            heap.insert(Due(time: due, number: nextNumber, name: name))
+            heap.insert(Due(time: max(due, retry ?? due), number: nextNumber, name: name))
         }
         dropStale()
+    }
+
+    /// What a schedule rested for is known.
+    mutating func wake(_ name: String, _ source: TickSource, now: Timestamp) {
+        if rests(name), let schedule = self[name] { set(name, to: schedule, source, now: now) }
     }
 
     mutating func remove(_ name: String) {
@@ -80,9 +91,11 @@ struct ScheduleBook: Sendable {
     }
 
     /// It will never be there: the schedule stays as it is.
-    mutating func abandonChange(of name: String, now: Timestamp) {
+    ///
+    /// - Parameter retry: no tick comes before.
+    mutating func abandonChange(of name: String, notBefore retry: Timestamp? = nil, now: Timestamp) {
         countDown(name)
-        if let entry = entries[name] { set(name, to: entry.schedule, entry.source, now: now) }
+        if let entry = entries[name] { set(name, to: entry.schedule, entry.source, notBefore: retry, now: now) }
     }
 
     private mutating func countDown(_ name: String) {
@@ -102,7 +115,8 @@ struct ScheduleBook: Sendable {
         while let first = heap.min, entries[first.name]?.number != first.number { heap.removeMin() }
     }
 
-    /// What is due by now.
+    /// What is due by now. Each firing is a change of its schedule, to be ended or abandoned; what is left of a long
+    /// list comes then, behind the others.
     ///
     /// - Parameter isBusy: whether the task of an earlier tick of a schedule has not ended.
     mutating func takeDue(at now: Timestamp, isBusy: (String) -> Bool = { _ in false }) -> [Firing] {
@@ -114,12 +128,8 @@ struct ScheduleBook: Sendable {
             else { continue }
             var schedule = entry.schedule
             let ticks = schedule.takeDue(source, isBusy: isBusy(first.name), now: now)
-            let isLeft = schedule.nextDue(source, now: now).map { $0 <= now } ?? false
-            set(first.name, to: schedule, source, now: now)
-            firings.append(
-                Firing(name: first.name, schedule: schedule, old: entry.schedule, source: source, ticks: ticks))
-            // The rest of a long list comes with the next look, behind the others.
-            if isLeft { break }
+            beginChange(of: first.name)
+            firings.append(Firing(name: first.name, schedule: schedule, source: source, ticks: ticks))
         }
         return firings
     }

@@ -37,6 +37,14 @@ extension SchedulerCore {
         do { try result.get() } catch { throw SchedulerError(error) }
     }
 
+    /// Has a schedule tick that rested since its time zone was not known.
+    func wake(_ name: String, _ source: TickSource) {
+        schedules.withLock { book in
+            book.wake(name, source, now: clock.now)
+            noteNextTick(book)
+        }
+    }
+
     /// The clock was turned back: what was to come late may be due soon.
     func lookAtSchedulesAgain() {
         schedules.withLock { book in
@@ -62,11 +70,12 @@ extension SchedulerCore {
                 let transaction: Transaction
                 do { transaction = try spawns(of: firing) } catch {
                     logger.error("schedule \"\(firing.name)\" spawned nothing: \(error)")
+                    book.endChange(of: firing.name, to: firing.schedule, firing.source, now: clock.now)
                     continue
                 }
                 perform { $0.dispatcher.questionsUnderWay += 1 }
                 store.enqueue(transaction) { [weak self] result in
-                    if case .failure(let error) = result { self?.tickFailed(firing, error) }
+                    self?.settle(firing, result.map { _ in })
                     self?.perform { $0.dispatcher.questionsUnderWay -= 1 }
                 }
             }
@@ -95,16 +104,22 @@ extension SchedulerCore {
     }
 
     /// What was not stored is due again, unless the store refuses it or is at its end.
-    private func tickFailed(_ firing: ScheduleBook.Firing, _ error: StoreError) {
-        let isRefused = error.code == .tooLarge || error.code == .rejected
-        guard error.isTransient || isRefused else { return storeFailed(error) }
-        logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
-        if isRefused { return }
+    private func settle(_ firing: ScheduleBook.Firing, _ result: Result<Void, StoreError>) {
+        var retry: Timestamp?
+        if case .failure(let error) = result {
+            let isRefused = error.code == .tooLarge || error.code == .rejected
+            // A closed store says so at once, while the caller has the schedules in hand.
+            guard error.isTransient || isRefused else { return storeFailed(error) }
+            logger.error("a tick cannot be stored of schedule \"\(firing.name)\": \(error)")
+            if !isRefused { retry = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay)) }
+        }
         schedules.withLock { book in
-            guard book[firing.name] == firing.schedule else { return }
-            book.set(firing.name, to: firing.old, firing.source, now: clock.now)
-            let later = Timestamp(milliseconds: clock.now.rawValue.addingSaturating(Self.retryDelay))
-            perform { $0.nextTick = later }
+            if let retry {
+                book.abandonChange(of: firing.name, notBefore: retry, now: clock.now)
+            } else {
+                book.endChange(of: firing.name, to: firing.schedule, firing.source, now: clock.now)
+            }
+            noteNextTick(book)
         }
     }
 
@@ -119,33 +134,39 @@ extension SchedulerCore {
         store.names.first { $0.name == definition.label }.flatMap { types.runner(of: $0.label) == nil ? nil : $0.label }
     }
 
-    /// Blocking: reads the rules of the time zone. Nil when the schedule's type or time zone is not known here.
-    private func source(of schedule: Schedule) -> TickSource? {
-        guard label(of: schedule.definition) != nil else { return nil }
-        return try? TickSource(schedule.definition.recurrence, start: Timestamp(milliseconds: schedule.start))
+    /// Reads the rules of the time zone, on a thread that may block.
+    func source(_ recurrence: Recurrence, start: Int64) async throws(SchedulerError) -> TickSource {
+        let result = await Task.detached(executorPreference: threads) { [timeZoneFiles] in
+            Result { () throws(SchedulerError) in
+                try TickSource(recurrence, start: Timestamp(milliseconds: start), timeZoneFiles)
+            }
+        }.value
+        return try result.get()
     }
 
     /// Takes over the schedules that the store has.
-    func recoverSchedules() async {
-        let values = store.values(withPrefix: Self.schedulePrefix)
-        guard !values.isEmpty else { return }
-        await Task.detached(executorPreference: threads) { [self] in
-            schedules.withLock { book in
-                for (name, value) in values {
-                    let name = String(name.dropFirst(Self.schedulePrefix.count))
-                    guard let schedule = try? Schedule(encoded: value) else {
-                        logger.error("schedule \"\(name)\" is in a form that this version does not know; it rests")
-                        continue
-                    }
-                    let source = source(of: schedule)
-                    if source == nil {
-                        logger.warning("schedule \"\(name)\" rests: its type or time zone is not known here")
-                    }
-                    book.set(name, to: schedule, source, now: clock.now)
+    ///
+    /// - Throws: when a time zone may be read later.
+    func recoverSchedules() async throws(StoreError) {
+        for (name, value) in store.values(withPrefix: Self.schedulePrefix) {
+            let name = String(name.dropFirst(Self.schedulePrefix.count))
+            guard let schedule = try? Schedule(encoded: value) else {
+                logger.error("schedule \"\(name)\" is in a form that this version does not know; it rests")
+                continue
+            }
+            var source: TickSource?
+            if label(of: schedule.definition) != nil {
+                do { source = try await self.source(schedule.definition.recurrence, start: schedule.start) } catch {
+                    if let cause = transientCause(of: error) { throw cause }
                 }
+            }
+            if source == nil { logger.warning("schedule \"\(name)\" rests: its type or time zone is not known here") }
+            let found = source
+            schedules.withLock { book in
+                book.set(name, to: schedule, found, now: clock.now)
                 noteNextTick(book)
             }
-        }.value
+        }
     }
 }
 
@@ -178,9 +199,9 @@ extension Schedule {
 
 extension TickSource {
     /// Blocking: reads the rules of the recurrence's time zone.
-    init(_ recurrence: Recurrence, start: Timestamp) throws(SchedulerError) {
+    init(_ recurrence: Recurrence, start: Timestamp, _ files: any FileSystem) throws(SchedulerError) {
         var zone = TimeZoneRules.utc
-        if case .cron(_, let name) = recurrence.rule { zone = try TimeZoneRules(named: name) }
+        if case .cron(_, let name) = recurrence.rule { zone = try TimeZoneRules(named: name, fileSystem: files) }
         self.init(recurrence, zone: zone, start: start)
     }
 }

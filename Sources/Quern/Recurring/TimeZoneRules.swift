@@ -40,7 +40,8 @@ public struct TimeZoneRules: Sendable, Equatable {
 extension TimeZoneRules {
     /// The zone of a name as it stands in the system's database, such as `"Europe/Berlin"`.
     ///
-    /// - Throws: ``SchedulerError`` with `unknownTimeZone` when there is no such file, or no usable one.
+    /// - Throws: ``SchedulerError`` with `unknownTimeZone` when there is no such file, or no usable one; with a cause
+    ///   that `isTransient` when there is no descriptor to read it with.
     /// - Complexity: reads a file of a few kilobytes; blocking.
     public init(
         named name: String, in directory: FilePath = "/usr/share/zoneinfo",
@@ -65,7 +66,13 @@ extension TimeZoneRules {
             var bytes = [UInt8](repeating: 0, count: size)
             let count = try bytes.withUnsafeMutableBytes { buffer in try file.read(into: buffer, at: 0) }
             try self.init(name: name, bytes: Array(bytes.prefix(count)))
-        } catch { throw unknown("\(error)") }
+        } catch {
+            let cause = (error as? FileError).map { StoreError("a time zone cannot be read", $0) }
+            if let cause, cause.isTransient {
+                throw SchedulerError(.store, "time zone \"\(name)\" cannot be read for the moment", cause: cause)
+            }
+            throw unknown("\(error)")
+        }
     }
 
     init(name: String, bytes: [UInt8]) throws(TimeZoneFileError) {

@@ -78,10 +78,11 @@ struct CoreState {
     mutating func setTime(_ now: Timestamp) {
         let earliest = dispatcher.now.rawValue.subtractingSaturating(Schedule.smallestCorrection)
         if now.rawValue < earliest { wasTurnedBack = true }
-        // Calls that overtake each other are no step back.
-        if nextReading != nil, now.rawValue < dispatcher.now.rawValue.subtractingSaturating(1000) { nextReading = now }
+        let isSetBack = now.isSetBack(from: dispatcher.now)
+        if isSetBack, nextReading != nil { nextReading = now }
         dispatcher.stallEnd = dispatcher.stallEnd.map { min($0, stallLimit(from: now)) }
         dispatcher.now = now
+        if isSetBack { dispatcher.queues.clockWasSetBack(to: now) }
     }
 
     // MARK: - Stalls

@@ -88,6 +88,7 @@ extension SchedulerCore {
             }
             if !changes.cancels.isEmpty { state.dispatcher.cancel(changes.cancels) }
             state.dispatcher.prioritized(changes.priorities)
+            state.dispatcher.settled(changes.settled)
             if !changes.endedWatched.isEmpty { state.dispatcher.dependenciesEnded(changes.endedWatched) }
             for status in changes.touched { state.dispatcher.touched(status) }
             let answers = changes.endedRoots.compactMap { ended in
@@ -148,6 +149,7 @@ extension SchedulerCore {
         let live = store.liveTasks()
         // Before the first commit, which may have retention begin.
         try retainTrees(live)
+        try await recoverSchedules()
         let crashes = Dispatcher.crashCounts(of: live)
         let firstStarts = try await firstStarts(live)
         if !crashes.isEmpty {
@@ -170,7 +172,6 @@ extension SchedulerCore {
             logger.warning("no handler for tasks in the store, which are kept and not run: \(types)")
         }
         recoverPauses()
-        await recoverSchedules()
     }
 
     private func judge(_ crashes: [TaskID: UInt8], live: LiveTasks) -> Transaction {

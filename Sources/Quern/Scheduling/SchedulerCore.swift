@@ -14,6 +14,7 @@ final class SchedulerCore: CommitObserver {
     let keySecret: TaskKey.Secret
     let clock: any WallClock
     let logger: Logger
+    let timeZoneFiles: any FileSystem
     let cancelHookLimit: Duration
     /// What the configuration says.
     let concurrency: Int
@@ -42,6 +43,7 @@ final class SchedulerCore: CommitObserver {
         keySecret = store.keySecret
         clock = configuration.clock
         logger = configuration.logger
+        timeZoneFiles = configuration.timeZoneFiles
         cancelHookLimit = configuration.cancelHookLimit
         crashLimit = configuration.crashLimit
         concurrency = configuration.isSequential ? 1 : Self.places(configuration.concurrency)

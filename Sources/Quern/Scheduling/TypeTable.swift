@@ -24,10 +24,13 @@ struct TypeTable: Sendable {
     /// By the Swift type. Few enough that a walk is faster than hashing.
     private var works: [(type: ObjectIdentifier, entry: Int)] = []
     private var entriesByName: [TaskType: Int] = [:]
+    /// Of former names.
+    private var entriesByAlias: [TaskType: Int] = [:]
 
     mutating func add(_ entry: Entry, for work: any DurableTask.Type) {
         works.append((ObjectIdentifier(work), entries.count))
         entriesByName[entry.type] = entries.count
+        for alias in work.aliases { entriesByAlias[alias] = entries.count }
         entries.append(entry)
     }
 
@@ -49,8 +52,15 @@ struct TypeTable: Sendable {
     /// The type of a label, also when nobody handles it.
     func type(of label: Label) -> TaskType { runner(of: label)?.type ?? "unknown" }
 
-    /// Of a type that is registered under this name today.
-    func label(named type: TaskType) -> Label? { entriesByName[type].map { entries[$0].labels.current } }
+    /// Of a type that is registered under this name, or was named so before.
+    func label(named type: TaskType) -> Label? { entry(named: type)?.labels.current }
+
+    /// The name that a type has today; the one it is asked by when nobody handles it.
+    func currentName(of type: TaskType) -> TaskType { entry(named: type)?.type ?? type }
+
+    private func entry(named type: TaskType) -> Entry? {
+        (entriesByName[type] ?? entriesByAlias[type]).map { entries[$0] }
+    }
 
     /// All labels of a type.
     func labels(ofAny type: any DurableTask.Type) throws(SchedulerError) -> [Label] {

@@ -18,6 +18,8 @@ public struct CommitChanges: Sendable {
     public var cancels: [TaskID: OutcomeKind] = [:]
     /// The live tasks that got another priority.
     public var priorities: [TaskID: UInt8] = [:]
+    /// The tasks that ended of those that were to be cancelled or got another priority, in this batch or before.
+    public var settled: [TaskID] = []
     /// The tasks of ``MemoStore/watch(_:)`` that ended, and how.
     public var endedWatched: [TaskID: OutcomeKind] = [:]
     /// The root tasks that ended.

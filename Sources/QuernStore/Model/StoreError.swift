@@ -81,7 +81,7 @@ extension StoreError: CustomStringConvertible {
 
 extension StoreError {
     /// The error that a failed file call means.
-    init(_ message: String, _ cause: FileError) {
+    package init(_ message: String, _ cause: FileError) {
         if cause.isLockLost {
             self.init(.lockLost, "\(message): \(FileError.lockLost)", file: cause.path, cause: cause)
         } else {

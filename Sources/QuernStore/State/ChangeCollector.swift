@@ -10,6 +10,7 @@ struct ChangeCollector {
     private var endedWatched: [TaskID: OutcomeKind] = [:]
     private var cancels: [TaskID: OutcomeKind] = [:]
     private var priorities: [TaskID: UInt8] = [:]
+    private var settled: [TaskID] = []
     private var touched: Set<TaskID> = []
     private var lastTouched = TaskID.none
     private var roots: [EndedTask] = []
@@ -32,6 +33,11 @@ struct ChangeCollector {
     mutating func cancelled(_ task: TaskID, as kind: OutcomeKind) { cancels[task] = kind }
 
     mutating func prioritized(_ task: TaskID, _ priority: UInt8) { priorities[task] = priority }
+
+    /// A task ended of which there was something to tell.
+    mutating func settled(_ task: TaskID, _ detail: LiveTasks.Detail) {
+        if detail.cancelRequested || detail.priority != nil { settled.append(task) }
+    }
 
     mutating func touch(_ task: TaskID) {
         // Most batches are about one parent.
@@ -70,6 +76,7 @@ struct ChangeCollector {
         changes.endedWatched = endedWatched
         if !cancels.isEmpty { changes.cancels = cancels.filter { state.live.contains($0.key) } }
         if !priorities.isEmpty { changes.priorities = priorities.filter { state.live.contains($0.key) } }
+        changes.settled = settled
         changes.endedRoots = roots
         changes.touched = touched.sorted().compactMap { state.parents.status(of: $0) }
         return changes

@@ -212,7 +212,7 @@ struct StoreState: Sendable {
             if let ended, ended.isLast { attributes.remove(ended.run) }
             keys.remove(task)
             slots.remove(task)
-            if !details.isEmpty { details.removeValue(forKey: task) }
+            if !details.isEmpty, let detail = details.removeValue(forKey: task) { changes.settled(task, detail) }
             if parents.contains(task) { endedParents.append(task) }
         }
         if let misfit { throw DecodingFailure("an outcome of \(misfit), no live child of \(block.parent)") }

@@ -123,6 +123,70 @@ struct SchedulerScheduleTests {
         try await third.stop()
     }
 
+    /// A time zone file of the first version that says one hour east of Greenwich.
+    private static let zone: [UInt8] =
+        Array("TZif".utf8) + Array(repeating: 0, count: 35) + [1, 0, 0, 0, 4] + [0, 0, 14, 16, 0, 0]
+        + Array("CET\0".utf8)
+
+    private func zoned(
+        _ files: SimulatedFileSystem, _ zones: SimulatedFileSystem, _ now: Timestamp, _ ticks: Ticks
+    ) async throws -> TestScheduler {
+        try await TestScheduler(
+            files: files, now: now, configure: { $0.timeZoneFiles = zones }, { $0.register(handler(ticks)) })
+    }
+
+    @Test("S4, T16: a process short of descriptors says so when a time zone is to be read, and loses no schedule")
+    func zoneWithoutDescriptor() async throws {
+        let (ticks, zones, midnight) = (Ticks(), SimulatedFileSystem(), Timestamp(milliseconds: 0))
+        try zones.place(Self.zone, at: "/usr/share/zoneinfo/Test/Zone")
+        var short = FaultPlan()
+        short.fail(.open, at: 1, with: .tooManyOpenFiles, .fromThenOn)
+        let daily = try Recurrence.cron("0 3 * * *", timeZone: "Test/Zone")
+        let first = try await zoned(SimulatedFileSystem(), zones, midnight, ticks)
+        zones.faults = short
+        let refused = await #expect(throws: SchedulerError.self) {
+            try await first.scheduler.schedule("s", Step(number: 1), daily)
+        }
+        #expect(refused?.cause?.isTransient == true && first.scheduler.schedules.isEmpty)
+        zones.faults = FaultPlan()
+        try await first.scheduler.schedule("s", Step(number: 1), daily)
+        try await first.stop()
+
+        zones.faults = short
+        let error = await #expect(throws: SchedulerError.self) { try await zoned(first.files, zones, midnight, ticks) }
+        #expect(error?.cause?.isTransient == true)
+        zones.faults = FaultPlan()
+        let second = try await zoned(first.files, zones, midnight, ticks)
+        await second.advance(by: .seconds(86_400))
+        #expect(ticks.all == [2 * 3_600_000])
+        try await second.stop()
+    }
+
+    @Test("T16: a schedule whose time zone was not known goes on at the same call when it is")
+    func zoneComesLater() async throws {
+        let (ticks, zones, midnight) = (Ticks(), SimulatedFileSystem(), Timestamp(milliseconds: 0))
+        try zones.place(Self.zone, at: "/usr/share/zoneinfo/Test/Zone")
+        let daily = try Recurrence.cron("0 3 * * *", timeZone: "Test/Zone")
+        let first = try await zoned(SimulatedFileSystem(), zones, midnight, ticks)
+        try await first.scheduler.schedule("s", Step(number: 1), daily)
+        try await first.stop()
+
+        try zones.remove("/usr/share/zoneinfo/Test/Zone")
+        let second = try await zoned(first.files, zones, midnight, ticks)
+        await second.advance(by: .seconds(86_400))
+        #expect(second.scheduler.schedules.map(\.nextDue) == [nil])
+        let error = await #expect(throws: SchedulerError.self) {
+            try await second.scheduler.schedule("s", Step(number: 1), daily)
+        }
+        #expect(error?.code == .unknownTimeZone && ticks.all.isEmpty)
+        try zones.place(Self.zone, at: "/usr/share/zoneinfo/Test/Zone")
+        try await second.scheduler.schedule("s", Step(number: 1), daily)
+        await second.runUntilIdle()
+        // What it was late for counts as missed, not as never due.
+        #expect(ticks.all == [2 * 3_600_000])
+        try await second.stop()
+    }
+
     @Test("Bad schedules are refused with a typed error")
     func refused() async throws {
         let test = try await TestScheduler { $0.register(StepHandler()) }

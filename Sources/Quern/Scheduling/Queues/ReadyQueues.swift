@@ -143,6 +143,15 @@ extension ReadyQueues {
         rebuild(.place(.threads), now: now)
         for limiter in limiters.indices { rebuild(.limiter(limiter), now: now) }
     }
+
+    /// Else what waits for a time span would wait until the clock shows again what it showed. O(limiters).
+    mutating func clockWasSetBack(to now: Timestamp) {
+        agedAt = min(agedAt, now)
+        for limiter in limiters.indices where !parked[limiter].isEmpty {
+            limiters[limiter].wakesAt = nil
+            unpark(limiter, most: limiters[limiter].available(at: now), now: now)
+        }
+    }
 }
 
 // MARK: - In and out

@@ -5,7 +5,7 @@ import QuernStore
 ///
 /// The usual token bucket: it fills at a steady rate up to the burst, and what starts takes tokens out. Who takes more
 /// than there are leaves a debt, which is to be filled first. Time is given with each call; a clock that was set back
-/// only stops the filling until it has caught up.
+/// neither adds nor takes anything, and it fills on from there.
 struct TokenBucket: Sendable, Equatable {
     struct Filling: Sendable, Equatable {
         /// Tokens that come in each period.
@@ -73,6 +73,7 @@ struct TokenBucket: Sendable, Equatable {
     }
 
     private mutating func fill(at now: Timestamp) {
+        if now.isSetBack(from: filledAt) { filledAt = now }
         guard now > filledAt else { return }
         let (elapsed, overflow) = now.rawValue.subtractingReportingOverflow(filledAt.rawValue)
         let full = (capacity - credit) / filling.count + 1
