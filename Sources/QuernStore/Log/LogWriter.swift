@@ -149,8 +149,8 @@ struct LogWriter {
         vouchedUpTo = durableUpTo
     }
 
-    /// Where a batch passes what was written before, zeros follow it: to overwrite them later takes a sync half the time
-    /// of growing the file. They are asked for once a stretch, whatever comes of it.
+    /// Where a batch passes what was written before, zeros follow it: to overwrite them later takes a sync half the
+    /// time of growing the file. They are asked for once a stretch, whatever comes of it.
     private mutating func reserve(behind end: UInt64) {
         guard end > reservedUpTo, reserveBytes > 0, output.count <= Self.largestReservingBatch else { return }
         // A segment that is finished needs none.
@@ -170,8 +170,8 @@ struct LogWriter {
     private(set) var failedVouches = 0
 
     /// Says in the log how far it is on disk: in an empty frame, or where none may follow, in the header of a new
-    /// segment. The frame is not synced: without it, recovery only knows less. When it cannot be written, the next thing
-    /// that is begins a segment.
+    /// segment. The frame is not synced: without it, recovery only knows less. When it cannot be written, what is
+    /// written next begins a segment.
     ///
     /// - Throws: why no segment could be begun, as ``append(_:firstID:firstSequence:)`` does.
     mutating func vouch(firstID: UInt64, firstSequence: UInt64) throws(FileError) {
