@@ -147,6 +147,9 @@ public final class MemoStore: Sendable {
         }
     }
 
+    /// Whether an error is of this store, as far as it tells a file.
+    package func concerns(_ error: StoreError) -> Bool { error.file?.starts(with: shared.files.directory) ?? true }
+
     /// Whether somebody is told of each batch.
     package var isObserved: Bool { shared.currentObserver != nil }
 

@@ -142,6 +142,23 @@ struct ShortageTests {
         }
     }
 
+    @Test("T15: what another store lacks, which a handler uses, is a failed attempt, and holds up nobody")
+    func otherStores() async throws {
+        let (files, others) = (SimulatedFileSystem(), SimulatedFileSystem())
+        let other = try await MemoStore.open(at: "/other", fileSystem: others)
+        others.faults.fail(.write, at: 1, with: .noSpace, .fromThenOn, in: "log-")
+        try await withScheduler(Self.configuration(files, ManualClock())) {
+            $0.register(
+                StepHandler { _, _ in Int64(try await other.label(for: "a").rawValue) },
+                retry: .constant(.zero, attempts: 2))
+        } _: { scheduler in
+            let outcome = try await scheduler.submit(Step(number: 7)).outcome()
+            #expect(outcome.kind.isFailure && outcome.attempts == 2)
+            #expect(!scheduler.core.read { $0.hasReportedStall })
+        }
+        try await other.close()
+    }
+
     @Test("S4, T4: a finalize that cannot read its children for want of address space is called again, uncounted")
     func childrenOfFinalize() async throws {
         let (files, clock, journal) = (SimulatedFileSystem(), ManualClock(), Journal())

@@ -50,7 +50,9 @@ public struct FinalizeContext: Sendable {
     /// The time now, from the scheduler's clock.
     public var now: Timestamp { core.clock.now }
 
-    /// Whether the task was cancelled or the scheduler is stopping at once.
+    /// Whether the task was cancelled, the scheduler is stopping at once, or room is to be made for a better task. To
+    /// throw `CancellationError` then has `finalize` called anew later, unless the task was cancelled itself; what is
+    /// returned is the outcome all the same.
     public var isCancelled: Bool { Task.isCancelled }
 
     /// The scheduler's logger, with the task's id.

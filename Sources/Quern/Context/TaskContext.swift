@@ -26,8 +26,10 @@ public struct TaskContext: Sendable {
     /// The time now, from the scheduler's clock.
     public var now: Timestamp { core.clock.now }
 
-    /// Whether the task was cancelled or the scheduler is stopping at once. A handler that returns soon after is
-    /// kind to others; what it returns or throws then makes no difference to a cancelled task.
+    /// Whether the task was cancelled, the scheduler is stopping at once, or room is to be made for a better task. A
+    /// handler that soon throws `CancellationError` is kind to others: a task that was not cancelled itself is then
+    /// started anew later, the attempt not counted. What a handler returns is the outcome all the same, so it must not
+    /// return less than the whole. To a task that was cancelled neither makes a difference.
     public var isCancelled: Bool { Task.isCancelled }
 
     /// The scheduler's logger, with the task's id.

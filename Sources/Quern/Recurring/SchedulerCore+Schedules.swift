@@ -157,7 +157,7 @@ extension SchedulerCore {
             var source: TickSource?
             if label(of: schedule.definition) != nil {
                 do { source = try await self.source(schedule.definition.recurrence, start: schedule.start) } catch {
-                    if let cause = transientCause(of: error) { throw cause }
+                    if let cause = error.cause, cause.isTransient { throw cause }
                 }
             }
             if source == nil { logger.warning("schedule \"\(name)\" rests: its type or time zone is not known here") }

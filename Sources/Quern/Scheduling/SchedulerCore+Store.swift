@@ -47,10 +47,10 @@ extension SchedulerCore {
     }
 
     /// Why a handler could not go on, when the store could not take what it did, or give what it reads, and soon may:
-    /// no fault of the task's.
+    /// no fault of the task's. What another store lacks, which a handler uses too, is a failure of the task as any.
     func transientCause(of error: any Error) -> StoreError? {
         let cause = error as? StoreError ?? (error as? SchedulerError)?.cause
-        return cause.flatMap { $0.isTransient ? $0 : nil }
+        return cause.flatMap { $0.isTransient && store.concerns($0) ? $0 : nil }
     }
 
     /// Gives out no work for a while, because there is no space for what comes of it.
