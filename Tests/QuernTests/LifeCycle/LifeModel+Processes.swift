@@ -100,11 +100,21 @@ extension LifeModel {
         try await reopen(await process.kill(keeping: sweep?.policy ?? random.pick(policies)))
     }
 
+    /// Until a process lives on: where each one ends by itself, none ever will.
+    mutating func recoverWhileOver() async throws {
+        var deaths = 0
+        while process.isOver {
+            deaths += 1
+            if deaths > 20 { throw Trouble("one process after the other ends") }
+            try await recover()
+        }
+    }
+
     /// Everything ends, once nothing holds it back: first without the rare type, then with it.
     mutating func finish() async throws {
         for knowsRare in [false, true] {
             log.append("finish")
-            while process.isOver { try await recover() }
+            try await recoverWhileOver()
             process.files.faults = FaultPlan()
             process.stage.die(inCalls: nil)
             if let error = await process.stop(cancelled: false) {

@@ -164,7 +164,7 @@ struct LifeModel {
         _ phase: FaultTally.Phase = .running, _ body: (inout LifeModel) async throws -> Void
     ) async throws {
         // The machine may have stopped in the last moment of the step before.
-        while process.isOver { try await recover() }
+        try await recoverWhileOver()
         self.phase = phase
         do { try await body(&self) } catch {
             guard isForgiven(error) else { throw error }
