@@ -39,7 +39,8 @@ final class IndexSegmentCheck: Sendable {
         self.directory = directory
         self.lastChecksum = lastChecksum
         self.context = context
-        let size = max(0, directory.blocksEnd - FileHeader.size)
+        // A checkpoint may say any length. One byte behind the file's end is missed as well as many.
+        let size = max(0, min(directory.blocksEnd, directory.file.size + 1) - FileHeader.size)
         state = Mutex(State(parts: Array(repeating: nil, count: max(1, (size + Self.partSize - 1) / Self.partSize))))
     }
 
