@@ -62,7 +62,7 @@ import Testing
         let store = try await MemoStore.labelled(at: "/store", configuration: configuration, fileSystem: files)
         for _ in 0..<100 { try await store.append(.spawning(3)) }
         let runs = store.liveTasks().runs.map(\.run)
-        let counting = OpenFiles(files)
+        let counting = SlowFiles(files)
         let bodies = LogBodies(
             files: StoreFiles(
                 directory: "/store", fileSystem: counting, identity: store.shared.files.identity, epoch: 1, lock: nil),
@@ -75,53 +75,9 @@ import Testing
             }
         }
         #expect(runs.count == 100)
-        #expect((2...40).contains(counting.mostOpen), "\(counting.mostOpen) are open")
+        #expect((2...40).contains(counting.peak), "\(counting.peak) are open")
         try await store.close()
     }
-}
-
-/// Files that are counted while they are open.
-private final class OpenFiles: FileSystem {
-    private let files: any FileSystem
-    private let counts = Mutex((open: 0, most: 0))
-
-    init(_ files: any FileSystem) { self.files = files }
-
-    var mostOpen: Int { counts.withLock { $0.most } }
-
-    private final class CountedFile: StoreFile {
-        private let file: any StoreFile
-        private let owner: OpenFiles
-
-        init(_ file: any StoreFile, _ owner: OpenFiles) {
-            (self.file, self.owner) = (file, owner)
-            owner.counts.withLock { $0 = ($0.open + 1, max($0.most, $0.open + 1)) }
-        }
-
-        deinit { owner.counts.withLock { $0.open -= 1 } }
-
-        var path: FilePath { file.path }
-        func size() throws(FileError) -> Int { try file.size() }
-        func map(length: Int) throws(FileError) -> FileMapping { try file.map(length: length) }
-        func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(FileError) -> Int {
-            try file.read(into: buffer, at: offset)
-        }
-        func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
-            try file.write(bytes, at: offset)
-        }
-        func synchronize() throws(FileError) { try file.synchronize() }
-    }
-
-    func open(_ path: FilePath, _ mode: FileOpenMode) throws(FileError) -> any StoreFile {
-        CountedFile(try files.open(path, mode), self)
-    }
-    func openDirectory(_ path: FilePath) throws(FileError) -> any DirectoryHandle { try files.openDirectory(path) }
-    func synchronizeDirectory(_ path: FilePath) throws(FileError) { try files.synchronizeDirectory(path) }
-    func list(_ directory: FilePath) throws(FileError) -> [String] { try files.list(directory) }
-    func createDirectory(_ path: FilePath) throws(FileError) { try files.createDirectory(path) }
-    func rename(_ source: FilePath, to target: FilePath) throws(FileError) { try files.rename(source, to: target) }
-    func remove(_ path: FilePath) throws(FileError) { try files.remove(path) }
-    func lock(_ path: FilePath) throws(FileError) -> any FileLock { try files.lock(path) }
 }
 
 private func exchange(_ value: inout Bool, _ new: Bool) -> Bool {

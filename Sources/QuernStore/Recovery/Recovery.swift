@@ -27,12 +27,8 @@ struct Recovery {
     }
 
     func run() throws(StoreError) -> Result {
-        do throws(StoreError) { return try attempt() } catch {
-            // With the space that the store holds back. Some file systems need it even to write a byte anew.
-            let reserve = directory.appending(StoreFiles.reserveName)
-            guard error.code == .noSpace, (try? fileSystem.remove(reserve)) != nil else { throw error }
-            return try attempt()
-        }
+        // Some file systems need space even to write a byte anew.
+        try SpaceReserve.givingBack(in: directory, fileSystem) { () throws(StoreError) in try attempt() }
     }
 
     private func attempt() throws(StoreError) -> Result {

@@ -37,6 +37,19 @@ struct SpaceReserve: Sendable {
         isSynced = held == 0
     }
 
+    /// Runs `body`, and when that finds no space, once more with what a store that is not open holds back. Who opens it
+    /// next holds it again.
+    static func givingBack<Value, Failure: Error>(
+        in directory: FilePath, _ fileSystem: any FileSystem, _ body: () throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        do throws(Failure) { return try body() } catch {
+            guard (error as? StoreError)?.code == .noSpace,
+                (try? fileSystem.remove(directory.appending(StoreFiles.reserveName))) != nil
+            else { throw error }
+            return try body()
+        }
+    }
+
     /// Gives the space back to the file system. False when there is none to give.
     mutating func release() -> Bool {
         guard held > 0, remove() else { return false }

@@ -48,12 +48,7 @@ package struct CompactionInPlace {
         _ = try StoreLoader(directory: directory, fileSystem: fileSystem, access: .readOnly).readManifest()
         let lock = try MemoStore.acquireLock(directory, fileSystem)
         defer { lock.release() }
-        do { return try run(holding: lock, progress) } catch let error as StoreError {
-            // With the space that the store holds back for this; the next writer holds it again.
-            let reserve = directory.appending(StoreFiles.reserveName)
-            guard error.code == .noSpace, (try? fileSystem.remove(reserve)) != nil else { throw error }
-            return try run(holding: lock, progress)
-        }
+        return try SpaceReserve.givingBack(in: directory, fileSystem) { try run(holding: lock, progress) }
     }
 
     private func run(
