@@ -130,7 +130,7 @@ simulate: prerequisites ## Live SEEDS lives (default 10,000) on disks that fail 
 	@export QUERN_SIMULATIONS="$(or $(SEEDS),$${QUERN_SEED:+1})"; \
 	export QUERN_SIMULATIONS="$${QUERN_SIMULATIONS:-10000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
-	    --filter 'SimulationTests|FaultSweepTests'
+	    --filter $(if $(QUERN_SEED),SimulationTests,'SimulationTests|FaultSweepTests')
 
 mutants: prerequisites ## Break promises on purpose and let the simulator find each (SEEDS=n, ARGS='skipped-sync')
 	@Tests/Mutants/run "$$PWD/$(MUTANTS)" $(ARGS)
@@ -144,7 +144,7 @@ sanitize: prerequisites ## Run the tests under the address sanitizer and the thr
 	    --sanitize=thread -Xswiftc -DQUERN_THREAD_SANITIZER \
 	    -Xswiftc -disable-upcoming-feature -Xswiftc MemberImportVisibility --scratch-path $(THREAD) $(ARGS)
 
-flips: prerequisites ## Flip each byte of the golden stores, one at a time: an error or the right data
+flips: prerequisites ## Flip each byte of three golden stores, one at a time: an error or the right data
 	@QUERN_EVERY_BYTE=1 swift test --disable-xctest --configuration release --scratch-path $(SOAK) \
 	    -Xswiftc -enable-testing --filter GoldenFlipTests
 

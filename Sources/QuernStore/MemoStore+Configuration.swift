@@ -50,6 +50,9 @@ extension MemoStore {
             try SystemThread.start(body)
         }
 
+        /// What a new store is told from others by; nil for a random number. Of it all checksums and key hashes are made.
+        var identity: StoreIdentity?
+
         /// Tails of at least this many bytes are replayed by several threads.
         var parallelReplayBytes = 256 << 10
 

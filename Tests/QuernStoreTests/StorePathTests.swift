@@ -93,11 +93,36 @@ import Testing
             #expect(symlink(outside.string, inside.string) == 0)
             let before = try Self.bytes(outside)
             let failures = await Self.failures(at: path)
+            let salvaged = try? OfflineStore.read(at: path)
             #expect(try Self.bytes(outside) == before, "\(name)")
-            // Of a checkpoint and its mirror one is enough.
-            guard let kind = StoreFiles.parse(name)?.kind, kind != .mirror, kind != .checkpoint else { continue }
-            #expect(failures.contains { $0?.cause?.errno == .tooManySymbolicLinkLevels }, "\(name)")
+            // Of a checkpoint and its mirror one is enough, and a new RESERVE takes the place of the old one.
+            let kind = StoreFiles.parse(name)?.kind
+            guard kind != .mirror, kind != .checkpoint, name != StoreFiles.reserveName else { continue }
+            #expect(failures.contains { $0?.cause?.errno == .tooManySymbolicLinkLevels }, "\(name): \(failures)")
+            // Nobody but a writer needs the lock.
+            let isUnread = salvaged?.raw.files.contains { $0.name == name && $0.obstacle != nil } ?? false
+            #expect(isUnread || name == StoreFiles.lockName, "\(name)")
         }
+    }
+
+    @Test("A link that has the name of a file to be written is removed, and what it leads to stays as it is")
+    func linksInTheWay() async throws {
+        let directory = try TemporaryDirectory()
+        let path = try await Self.fill(directory)
+        let outside = directory.path.appending("outside")
+        _ = try PosixFileSystem().open(outside, .createNew)
+        let next = try StoreLoader(directory: path, fileSystem: PosixFileSystem(), access: .readOnly).readManifest()
+            .checkpointNumber + 1
+        for (kind, number) in [(FileHeader.Kind.checkpoint, next), (.mirror, next), (.index, 2), (.index, 3)] {
+            let link = path.appending(StoreFiles.name(kind, number))
+            if (try? link.stat()) == nil { #expect(symlink(outside.string, link.string) == 0) }
+        }
+        let store = try await MemoStore.open(at: path)
+        try await store.append(.spawning(4, under: 1))
+        try await store.compact()
+        try await store.close()
+        #expect(try Self.bytes(outside).isEmpty)
+        #expect(try StoreInspection(of: path).liveTasks == 9)
     }
 
     /// - Returns: where the store is, with files of every kind.
@@ -166,15 +191,57 @@ import Testing
         }
     }
 
-    @Test("A directory that may not be read is an error that says so", .enabled(if: getuid() != 0))
-    func unreadable() async throws {
-        let directory = try TemporaryDirectory()
-        let path = directory.path.appending("store")
-        try await MemoStore.open(at: path).close()
-        #expect(chmod(path.string, 0) == 0)
-        defer { chmod(path.string, 0o700) }
-        for failure in await Self.failures(at: path) {
-            #expect(failure?.code == .inputOutput && failure?.cause?.errno == .permissionDenied)
+    /// What somebody who owns nothing of a store gets: who opens it to write, and who reads it.
+    private static func strangerFailures(at path: FilePath) async -> (writer: StoreError?, reader: StoreError?) {
+        await withCheckedContinuation { continuation in
+            Thread {
+                // Of this thread alone. Who runs the tests is a stranger already, or may become one.
+                if geteuid() == 0 { becomeNobody() }
+                var failures: (writer: StoreError?, reader: StoreError?)
+                do throws(StoreError) { try MemoStore.openBlocking(at: path).closeBlocking() } catch {
+                    failures.writer = error
+                }
+                do throws(StoreError) { _ = try MemoReader.openBlocking(at: path) } catch { failures.reader = error }
+                continuation.resume(returning: failures)
+            }
+            .start()
         }
+    }
+
+    /// The user whose rights this thread has to files, as Linux knows it; nil where it cannot be chosen.
+    private static let setUser = dlsym(dlopen(nil, RTLD_NOW), "setfsuid").map {
+        unsafeBitCast($0, to: (@convention(c) (UInt32) -> Int32).self)
+    }
+
+    private static func becomeNobody() { _ = setUser?(65534) }
+
+    private static let canBeStranger = geteuid() != 0 || setUser != nil
+
+    @Test(
+        "Without the permission for a directory or its files opening is an error that says so",
+        .enabled(if: canBeStranger), arguments: [0o000, 0o444] as [UInt32])
+    func unreadable(mode: UInt32) async throws {
+        let directory = try TemporaryDirectory()
+        #expect(chmod(directory.path.string, 0o755) == 0)
+        let path = try await Self.fill(directory)
+        defer { chmod(path.string, 0o700) }
+        #expect(chmod(path.string, mode) == 0)
+        let failures = await Self.strangerFailures(at: path)
+        for failure in [failures.writer, failures.reader] {
+            #expect(failure?.code == .inputOutput && failure?.cause?.errno == .permissionDenied, "\(failures)")
+        }
+    }
+
+    @Test("Who may read a store's files and not write them has a reader, and no writer", .enabled(if: canBeStranger))
+    func readOnly() async throws {
+        let directory = try TemporaryDirectory()
+        #expect(chmod(directory.path.string, 0o755) == 0)
+        let path = try await Self.fill(directory)
+        defer { chmod(path.string, 0o700) }
+        for name in try PosixFileSystem().list(path) { #expect(chmod(path.appending(name).string, 0o444) == 0) }
+        #expect(chmod(path.string, 0o555) == 0)
+        let failures = await Self.strangerFailures(at: path)
+        #expect(failures.writer?.cause?.errno == .permissionDenied && failures.reader == nil, "\(failures)")
+        #expect(try StoreInspection(of: path).liveTasks == 5)
     }
 }

@@ -29,8 +29,12 @@ public enum Limits {
     static let blockRows = 4096
     /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
     static let number: UInt64 = 1 << 60
+    /// The same in a store that is opened to be written: it cannot come to the end of ``number`` any more.
+    static let writableNumber: UInt64 = number / 2
     /// Numbers of log and index segments in a checkpoint: as many more can follow before they overflow.
     static let segments: UInt32 = 1 << 31
+    /// The same in a store that is opened to be written.
+    static let writableSegments: UInt32 = segments / 2
     /// The length of a file.
     static let fileBytes: UInt64 = 1 << 48
     /// Entries in an index segment's directory.

@@ -82,6 +82,21 @@ package struct FrameWalk {
         return .gap(try skip())
     }
 
+    /// How far the frames behind a place say that the file was on disk when they were written. Their headers alone say
+    /// so, wherever they stand: a frame need not be whole, as ``SegmentScan`` has it, too.
+    func durableLength(behind offset: Int) throws(FileError) -> UInt64 {
+        var ahead = self
+        ahead.position = (offset + 8) & ~7
+        var length: UInt64 = 0
+        var isZeros = true
+        while ahead.position <= ahead.limit - FrameHeader.size {
+            if let header = try ahead.anyHeader(at: ahead.position) { length = max(length, header.durableUpTo) }
+            ahead.position += 8
+            ahead.passOtherBytes(&isZeros)
+        }
+        return length
+    }
+
     /// The stored body of the frame that the last step gave.
     func withStored<Value, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value

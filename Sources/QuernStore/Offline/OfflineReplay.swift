@@ -116,14 +116,14 @@ struct OfflineReplay {
             case .frame(let frame) where frame.isIntact && frame.header.isOfLog:
                 accept(frame, file)
             case .frame(let frame):
-                durableUpTo = durableUpTo ?? vouched(behind: walk)
+                durableUpTo = durableUpTo ?? vouched(behind: frame.offset, walk)
                 guard frame.header.offset < durableUpTo ?? 0 else { return endTorn(file, frame.offset..<file.size) }
                 lose(
                     file, at: frame.offset,
                     frame.isIntact ? "a frame that no log has" : "wrong checksum of a frame's body",
                     bytes: frame.length)
             case .gap(let gap):
-                durableUpTo = durableUpTo ?? vouched(behind: walk)
+                durableUpTo = durableUpTo ?? vouched(behind: gap.range.lowerBound, walk)
                 guard gap.range.lowerBound < durableUpTo ?? 0 else {
                     if gap.isZeros, gap.range.upperBound >= file.size { return endTorn(file, nil) }
                     return endTorn(file, gap.range.lowerBound..<file.size)
@@ -135,14 +135,9 @@ struct OfflineReplay {
         if knownEnd == nil { endTorn(file, first.offset..<file.size) } else { dropParts(file) }
     }
 
-    /// How far frames further on say that the file was on disk.
-    private func vouched(behind walk: FrameWalk) -> UInt64 {
-        var ahead = walk
-        var durableUpTo: UInt64 = 0
-        while let step = try? ahead.step() {
-            if case .frame(let header) = step { durableUpTo = max(durableUpTo, header.durableUpTo) }
-        }
-        return durableUpTo
+    /// How far frames further on say that the file was on disk; what cannot be read says nothing.
+    private func vouched(behind offset: Int, _ walk: FrameWalk) -> UInt64 {
+        (try? walk.durableLength(behind: offset)) ?? 0
     }
 
     private mutating func next(_ walk: inout FrameWalk, _ file: RawFile) -> FrameWalk.Item? {
@@ -267,10 +262,11 @@ struct OfflineReplay {
         var block = ChildBlock()
         var buffer: [UInt8] = []
         try OutcomeBlockReader.decode(fields, columns: .stored, scratch: &buffer, into: &block)
+        try block.checkNumbers()
         var rows = block.outcomeBlock()
         rows.root = state.parents.root(of: rows.parent) ?? rows.parent
         keep(rows)
-        state.nextSequence = max(state.nextSequence, block.lastSequence + 1)
+        state.nextSequence = max(state.nextSequence, rows.rows[rows.rows.count - 1].sequence + 1)
     }
 }
 

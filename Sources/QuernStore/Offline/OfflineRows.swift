@@ -188,6 +188,7 @@ struct OfflineRows {
             } catch { throw .decoding(error.reason) }
             (block.hasFacts, block.hasAttachments) = (true, true)
         }
+        do throws(DecodingFailure) { try block.checkNumbers() } catch { throw .decoding(error.reason) }
     }
 
     // MARK: Rows
@@ -247,6 +248,17 @@ struct OfflineRows {
         block.withValue(at: index) { value in value.withUnsafeBytes { rows.append(row, value: $0) } }
         block.withAttachment(at: index) { bytes in
             bytes.withUnsafeBytes { rows.attachments.append($0, of: row.sequence) }
+        }
+    }
+}
+
+extension ChildBlock {
+    /// Checks that all ids and commit positions, which must have been read, are such as a store gives out: right
+    /// checksums do not say so, and who counts on from them must not overflow.
+    func checkNumbers() throws(DecodingFailure) {
+        let numbers = 1...Limits.number
+        guard rows.allSatisfy({ numbers.contains($0.outcome.task) && numbers.contains($0.outcome.sequence) }) else {
+            throw DecodingFailure("a number that nobody has")
         }
     }
 }

@@ -39,6 +39,7 @@ package struct OfflineStore: Sendable {
         var position: LogPosition
         var sealed: [Checkpoint.Sealed]
         var open: Checkpoint.Open?
+        var nextIndexNumber: UInt32
     }
 
     /// What may be missing in a checkpoint that is damaged.

@@ -117,6 +117,9 @@ struct OfflineStoreReader {
             return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
         }
         store.state = decoder.state
+        // A number that no store comes to says nothing; that it is wrong is told below.
+        if store.state.nextID > Limits.number { store.state.nextID = 1 }
+        if store.state.nextSequence > Limits.number { store.state.nextSequence = 1 }
         // Also where the base record says less: what the log spawns then has ids that are taken.
         store.state.nextID = max(store.state.nextID, store.state.live.endID)
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
@@ -127,7 +130,8 @@ struct OfflineStoreReader {
         } catch {
             damage(file.name, error.reason, "a writer refuses the store")
         }
-        store.base = OfflineStore.Base(position: position, sealed: decoder.sealed, open: decoder.open)
+        store.base = OfflineStore.Base(
+            position: position, sealed: decoder.sealed, open: decoder.open, nextIndexNumber: decoder.nextIndexNumber)
     }
 
     private var damageCount: Int { store.findings.count { $0.severity == .damage } }

@@ -9,7 +9,7 @@ struct CheckpointDecoder {
     private(set) var position: LogPosition?
     private(set) var sealed: [Checkpoint.Sealed] = []
     private(set) var open: Checkpoint.Open?
-    private var nextIndexNumber: UInt32 = 1
+    private(set) var nextIndexNumber: UInt32 = 1
 
     static func decode(
         _ frames: CheckpointFrames, checksum: UInt32

@@ -68,7 +68,9 @@ struct Recovery {
                 try fileSystem.remove(directory.appending(name))
             }
         }
-        let files = StoreFiles(directory: directory, fileSystem: fileSystem, identity: .random(), epoch: 1, lock: lock)
+        let files = StoreFiles(
+            directory: directory, fileSystem: fileSystem, identity: configuration.identity ?? .random(), epoch: 1,
+            lock: lock)
         var state = StoreState()
         state.blockSizes = configuration.blockSizes
         let index = MemoIndex()
@@ -120,9 +122,13 @@ struct Recovery {
         state.dropStages()
         // Who commits begins a segment: with one behind the checkpoint's, somebody did and never closed.
         report.wasClean = manifest.isClean && tails.count == 1 && report.replayedFrames == 0
-        guard let last = tails.last, let file = last.file, last.number < .max else {
-            throw StoreError(.damaged, "the log is missing or has no number left", file: directory)
+        guard let last = tails.last, let file = last.file else {
+            throw StoreError(.damaged, "the log is missing", file: directory)
         }
+        let given = GivenNumbers(
+            manifest: manifest, epoch: epoch - 1, state: state, newestLog: last.number,
+            nextIndex: checkpoint.nextIndexNumber)
+        if let reason = given.exhaustion { throw StoreError(.damaged, reason, file: directory) }
         try removeLeftovers(names, index: index, manifest: manifest)
         let vouched = min(max(last.start.offset, durable), last.scan.end.offset)
         try rewrite(last, of: file, from: vouched)

@@ -107,4 +107,113 @@ struct FuzzFindingsTests {
         changes.withUnsafeBytes { Forgery.apply($0, to: &store) }
         #expect(ForgedStoreCheck.complaint(try store.placed()) == nil)
     }
+
+    // MARK: Numbers at their end
+
+    enum Counter: CaseIterable {
+        case openings, manifests, tasks, outcomes, indexSegments
+    }
+
+    private func counted(_ counter: Counter, _ value: UInt64) throws -> SimulatedFileSystem {
+        var store = try ForgedStoreTests.golden("closed")
+        let manifest = try #require(store.files.firstIndex { $0.header.kind == .manifest })
+        let checkpoint = try #require(store.files.firstIndex { $0.header.kind == .checkpoint })
+        func base(_ bytes: some Sequence<UInt8>, at place: Int) {
+            for (byte, value) in bytes.enumerated() {
+                store.files[checkpoint].frames[0].body[LogRecord.prefixSize + place + byte] = value
+            }
+        }
+        func bytes(_ value: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+        switch counter {
+        case .openings: store.files[manifest].header.epoch = value
+        case .manifests: store.files[manifest].header.number = value
+        case .tasks: base(bytes(value), at: 0)
+        case .outcomes: base(bytes(value), at: 8)
+        case .indexSegments: base(bytes(UInt32(clamping: value)), at: 32)
+        }
+        return try store.placed()
+    }
+
+    /// Seeds 3359146303 and others of `ForgedStoreTests`: a writer gave out the next number, and who opened the store
+    /// after it refused that.
+    @Test("A store whose numbers come to their end is read, and no writer begins with it", arguments: Counter.allCases)
+    func exhausted(counter: Counter) throws {
+        let limit = counter == .indexSegments ? UInt64(Limits.writableSegments) : Limits.writableNumber
+        let disk = try counted(counter, limit + 1)
+        _ = try MemoReader.openBlocking(at: ForgedStore.directory, fileSystem: disk)
+        let found = try StoreVerifier.verify(at: ForgedStore.directory, fileSystem: disk, options: .init(threads: 1))
+        #expect(found.findings.contains { $0.severity == .damage && $0.what.contains("than a writer can go on from") })
+        let error = #expect(throws: StoreError.self) {
+            try MemoStore.openBlocking(at: ForgedStore.directory, configuration: .init(), fileSystem: disk)
+        }
+        #expect(error?.code == .damaged && error?.message.contains("than a writer can go on from") ?? false)
+        #expect(ForgedStoreCheck.complaint(disk) == nil)
+    }
+
+    /// `ForgedStoreTests`: a trap in the repair, which leaves ids out for what may be missing.
+    @Test("A next id or position behind all numbers says nothing", arguments: [Counter.tasks, .outcomes])
+    func behindAllNumbers(counter: Counter) throws {
+        let disk = try counted(counter, .max)
+        let found = try StoreVerifier.verify(at: ForgedStore.directory, fileSystem: disk, options: .init(threads: 1))
+        #expect(found.isDamaged, "\(found.findings)")
+        #expect(ForgedStoreCheck.complaint(disk) == nil)
+    }
+
+    @Test("A row with a number that nobody has is lost, and counted on by nobody", arguments: [true, false])
+    func rowsBehindAllNumbers(isSequence: Bool) throws {
+        var store = try ForgedStoreTests.golden("killed")
+        // A parent that nobody knows, so that the rows are strays.
+        var block = OutcomeBlock(parent: TaskID(Limits.number))
+        block.rows.append(
+            OutcomeRow(
+                task: isSequence ? 1 : .max, sequence: isSequence ? .max : 1 << 40, startedAt: 1, endedAt: 2, label: 1,
+                attempts: 1, valueLength: 0, kind: .completed))
+        var body = ByteWriter()
+        var scratch = OutcomeBlockScratch()
+        LogRecord.append(LogRecord.Kind.outcomes.rawValue, to: &body) {
+            OutcomeBlockCodec.encode(block, compress: false, scratch: &scratch, into: &$0)
+        }
+        let log = try #require(store.files.lastIndex { $0.header.kind == .log && !$0.frames.isEmpty })
+        store.files[log].frames[store.files[log].frames.count - 1].body += body.bytes
+        let disk = try store.placed()
+        let found = try StoreVerifier.verify(at: ForgedStore.directory, fileSystem: disk, options: .init(threads: 1))
+        #expect(found.isDamaged, "\(found.findings)")
+        #expect(ForgedStoreCheck.complaint(disk) == nil)
+    }
+
+    // MARK: What vouches
+
+    /// Seed 3457036611 of `ForgedStoreTests`: it was whole, and nobody could open it.
+    @Test("A frame that is cut short vouches for what is before it (F12)")
+    func vouchesCutShort() throws {
+        var store = try ForgedStoreTests.golden("killed")
+        let log = try #require(store.files.lastIndex { $0.header.kind == .log && $0.frames.count > 2 })
+        let last = store.files[log].frames.count - 1
+        let place = { (store: ForgedStore, frame: Int) in
+            var file = store.files[log]
+            file.frames.removeSubrange(frame...)
+            return file.encoded().end
+        }
+        store.files[log].frames[last].header.durableUpTo = UInt64(place(store, last))
+        let name = store.files[log].name
+        store.damages = [
+            (name, .cut(at: place(store, last) + FrameHeader.size)),
+            (name, .flip(at: place(store, last - 1) + FrameHeader.size, bits: 1)),
+        ]
+        let disk = try store.placed()
+        let found = try StoreVerifier.verify(at: ForgedStore.directory, fileSystem: disk, options: .init(threads: 1))
+        #expect(found.isDamaged, "\(found.findings)")
+        #expect(ForgedStoreCheck.complaint(disk) == nil)
+    }
+
+    /// `ForgedStoreTests`: gigabytes.
+    @Test("How long a checkpoint says that an open segment is takes no memory (F35)")
+    func lengthOfAnOpenSegment() throws {
+        let disk = try ForgedStoreTests.golden("killed").placed()
+        let store = try OfflineStore.read(at: ForgedStore.directory, fileSystem: disk)
+        let file = try #require(store.raw.files(.index).first)
+        let directory = IndexDirectory(file, blocksEnd: Int(Limits.fileBytes), entries: [])
+        let check = IndexSegmentCheck(directory, lastChecksum: nil, VerifyContext(store))
+        #expect(check.partCount == 1)
+    }
 }

@@ -10,21 +10,22 @@ import Testing
 @Suite("Everything that can go wrong in a small piece of work (T1 to T17, S3 to S7)", .timeLimit(.minutes(600)))
 struct FaultSweepTests {
     private static let isWhole = LifeSeeds.text("QUERN_SIMULATIONS") != nil
-    private static let seed = LifeSeeds.text("QUERN_SEED").flatMap { UInt64($0) } ?? 1
+    private static let seed =
+        LifeSeeds.text("QUERN_SEED").flatMap { UInt64($0) } ?? (isWhole ? 1 : .random(in: 0...UInt64(UInt32.max)))
 
-    /// Of how many changes that were not synced each subset is left; `QUERN_UNSYNCED=16` is all there are, which takes
-    /// 270,000 lives.
+    /// Of how many changes that were not synced each subset is left: of the first ones with the others lost, and of the
+    /// last ones with those before them lost. `QUERN_UNSYNCED=16` is all there are, which takes 270,000 lives.
     private static let mostUnsynced = LifeSeeds.text("QUERN_UNSYNCED").flatMap { Int($0) } ?? (isWhole ? 8 : 3)
 
-    /// In the suite a life in so many, others on each day that the seed changes.
+    /// In the suite a life in so many, others each time.
     private static func isTaken(_ place: Int, oneIn share: Int) -> Bool {
         isWhole || place % share == Int(seed) % share
     }
 
-    private static let tally = FaultTally()
-
-    private func live(_ sweep: FaultSweep, _ name: String) async -> LifeModel.SweptLife? {
-        do { return try await LifeModel.live(sweep, seed: Self.seed, Self.tally) } catch {
+    private func live(
+        _ sweep: FaultSweep, _ name: String, _ tally: FaultTally = FaultTally()
+    ) async -> LifeModel.SweptLife? {
+        do { return try await LifeModel.live(sweep, seed: Self.seed, tally) } catch {
             Issue.record("\(name), QUERN_SEED=\(Self.seed): \(error)")
             return nil
         }
@@ -34,17 +35,23 @@ struct FaultSweepTests {
         "The nth call fails, for every n, once and from then on",
         arguments: [Errno.ioError, .noSpace, .tooManyOpenFiles], [FaultPlan.Repetition.once, .fromThenOn])
     func failingCalls(errno: Errno, repetition: FaultPlan.Repetition) async {
+        let tally = FaultTally()
         var count = 0
         for ordinal in 1... {
             guard Self.isTaken(ordinal, oneIn: 40) else { continue }
             let faults = FaultPlan.failing(nil, at: ordinal, with: errno, repetition)
             let sweep = FaultSweep(faults, isShortage: errno == .noSpace)
-            guard let life = await live(sweep, "call \(ordinal) fails with \(errno), \(repetition)") else { return }
+            let name = "call \(ordinal) fails with \(errno), \(repetition)"
+            guard let life = await live(sweep, name, tally) else { return }
             if !life.hasFailed { break }
             count += 1
         }
         #expect(count > (Self.isWhole ? 200 : 4))
-        if Self.isWhole { print("sweep: \(count) calls fail with \(errno), \(repetition)") }
+        guard Self.isWhole else { return }
+        print("sweep: \(count) calls fail with \(errno), \(repetition)")
+        guard repetition == .once else { return }
+        print(tally.table)
+        #expect(tally.unreached == [])
     }
 
     @Test("The power goes at the nth changing call, for every n, and leaves each subset of what was not synced")
@@ -52,27 +59,33 @@ struct FaultSweepTests {
         var (places, lives, largest) = (0, 0, 0)
         for ordinal in 0... {
             guard Self.isTaken(ordinal, oneIn: 40) else { continue }
-            var bits: UInt64 = 0
-            var subsets: UInt64 = 1
-            while bits < subsets {
+            var subsets: [UInt64] = [0]
+            var next = 0
+            while next < subsets.count {
+                let bits = subsets[next]
                 let sweep = FaultSweep(.crashing(afterCall: ordinal), policy: .subset(bits))
                 guard let life = await live(sweep, "power lost at call \(ordinal), subset \(bits)") else { return }
                 if !life.hasFailed { break }
+                if next == 0 { subsets = Self.subsets(of: life.unsyncedAtCrash) }
                 largest = max(largest, life.unsyncedAtCrash)
-                // Of more than that the first ones, each alone and with each other.
-                subsets = 1 << UInt64(min(life.unsyncedAtCrash, Self.mostUnsynced))
-                bits += 1
+                next += 1
                 lives += 1
             }
-            if bits == 0 { break }
+            if next == 0 { break }
             places += 1
         }
         #expect(places > (Self.isWhole ? 100 : 2))
         if Self.isWhole {
             print(
-                "sweep: \(places) places of a power loss, each subset of up to \(min(largest, Self.mostUnsynced))",
-                "unsynced changes of \(largest), \(lives) lives")
+                "sweep: \(places) places of a power loss, each subset of the first and the last",
+                "\(min(largest, Self.mostUnsynced)) unsynced changes of up to \(largest), \(lives) lives")
         }
+    }
+
+    private static func subsets(of changes: Int) -> [UInt64] {
+        let first = 0..<(1 << UInt64(min(changes, mostUnsynced)) as UInt64)
+        let skipped = UInt64(max(0, changes - mostUnsynced))
+        return Array(first) + (skipped == 0 ? [] : first.dropFirst().map { $0 << skipped })
     }
 
     @Test(

@@ -55,12 +55,12 @@ final class FaultTally: Sendable {
         }
     }
 
-    /// The kinds of calls that some phase made this often, and of which none failed in it.
-    func unreached(madeAtLeast least: Int) -> [String] {
+    /// The kinds of calls that some phase made, and of which none failed in it.
+    var unreached: [String] {
         counts.withLock { counts in
             Phase.allCases.flatMap { phase in
                 FileCall.allCases.filter { call in
-                    counts.made[phase]?[call] ?? 0 >= least && counts.fired[phase]?[call] ?? 0 == 0
+                    counts.made[phase]?[call] ?? 0 > 0 && counts.fired[phase]?[call] ?? 0 == 0
                 }
                 .map { "\($0.rawValue) while \(phase.rawValue)" }
             }

@@ -109,6 +109,7 @@ struct LifeModel {
         // A thread of its own waits for that, as long as no seed says.
         store.vouchDelay = nil
         store.startThread = { $0() }
+        store.identity = StoreIdentity(high: seed, low: 1)
         configuration.scheduler.store = store
         var reference = LifeReference()
         reference.isExact = !runsBeside

@@ -9,8 +9,8 @@ import QuernStore
     import Darwin
 #endif
 
-/// The seeds that a suite of lives runs, as the environment asks: `QUERN_SEED` replays one, a variable of the suite's
-/// says how many to run from a seed at random.
+/// The seeds that a suite of lives runs, from one at random: a variable of the suite's says how many, and `QUERN_SEED`
+/// replays one.
 struct LifeSeeds {
     static let steps = Array(0..<60)
 
@@ -27,14 +27,14 @@ struct LifeSeeds {
         self.name = name
         isLong = wanted != nil
         count = wanted ?? (seed == nil ? usual : 1)
-        first = seed ?? (isLong ? .random(in: 0...UInt64(UInt32.max)) : 1)
+        first = seed ?? .random(in: 0...UInt64(UInt32.max))
     }
 
     static func text(_ variable: String) -> String? { getenv(variable).map { String(cString: $0) } }
 
     /// Runs them, as many at a time as there are processors.
     func run(_ body: @escaping @Sendable (UInt64) async -> Void) async {
-        if isLong { print("\(name): \(count) lives of \(Self.steps.count) steps, QUERN_SEED=\(first)") }
+        print("\(name): \(count) lives of \(Self.steps.count) steps, QUERN_SEED=\(first)")
         await withTaskGroup(of: Void.self) { group in
             var started = 0
             func startNext() {

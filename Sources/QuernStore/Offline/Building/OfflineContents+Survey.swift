@@ -29,8 +29,8 @@ extension OfflineContents {
             store.state.nextID = max(store.state.nextID, entry.run.firstID.rawValue + UInt64(entry.run.count))
         }
         if store.mayMissIDs {
-            store.state.nextID = min(store.state.nextID + Self.idsOfABatch, Limits.number)
-            store.state.nextSequence = min(store.state.nextSequence + Self.idsOfABatch, Limits.number)
+            store.state.nextID += Self.idsOfABatch
+            store.state.nextSequence += Self.idsOfABatch
         }
         listWhatCheckpointsAloneSay()
     }

@@ -37,7 +37,9 @@ struct StoreBuilding {
     }
 
     private static func check(_ head: StoreHead) throws(StoreError) {
-        guard (1...Limits.number).contains(head.nextID), (1...Limits.number).contains(head.nextSequence) else {
+        // What is built can be opened to be written.
+        let numbers = 1...Limits.writableNumber
+        guard numbers.contains(head.nextID), numbers.contains(head.nextSequence) else {
             throw rejected("next id \(head.nextID), next position \(head.nextSequence)")
         }
         guard head.names.allSatisfy({ (1...Limits.nameBytes).contains($0.utf8.count) }) else {

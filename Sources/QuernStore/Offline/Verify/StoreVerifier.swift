@@ -60,6 +60,7 @@ package struct StoreVerifier {
             // What is missing was told where it is missing.
             if !context.findings.contains(where: { $0.severity == .damage }) { live.run() }
         }
+        GivenNumbersCheck.run(context)
         MirrorCheck.run(context)
         LeftoverCheck.run(context)
         let (rows, blocks) = context.totals
