@@ -111,7 +111,8 @@ import Testing
         let path = try await Self.fill(directory)
         let outside = directory.path.appending("outside")
         _ = try PosixFileSystem().open(outside, .createNew)
-        let next = try StoreLoader(directory: path, fileSystem: PosixFileSystem(), access: .readOnly).readManifest()
+        let next =
+            try StoreLoader(directory: path, fileSystem: PosixFileSystem(), access: .readOnly).readManifest()
             .checkpointNumber + 1
         for (kind, number) in [(FileHeader.Kind.checkpoint, next), (.mirror, next), (.index, 2), (.index, 3)] {
             let link = path.appending(StoreFiles.name(kind, number))

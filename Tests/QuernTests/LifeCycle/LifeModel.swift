@@ -6,7 +6,8 @@ import QuernTesting
 @testable import QuernStore
 
 /// One life of a store: processes that come and go, what is asked of their schedulers, and the reference beside. The
-/// seed fixes all of it, but for one seed in four, whose handlers run side by side; with faults it fixes all.
+/// seed fixes all of it but what commits share a batch; without faults one seed in four has handlers that run side by
+/// side.
 struct LifeModel {
     /// What a step does: a case, its weight, and its function in `take`.
     enum Operation: CaseIterable {
