@@ -34,7 +34,7 @@ private struct Redrive {
 
     /// - Returns: the hand-over.
     consuming func run() throws -> [UInt8] {
-        let remains = try context.core.remains(of: ended)
+        let remains = try context.core.store.remains(of: ended)
         guard let handover = remains.handover else {
             throw PermanentError(reason: "cannot be redriven", detail: "task \(ended.task) has no hand-over")
         }

@@ -46,13 +46,13 @@ struct Resubmissions {
         let ended = RedrivenTask(task: id, parent: .none, sequence: row.sequence)
         let next = redrives ? remains.next(after: ended) : nil
         if redrives, next == nil { throw refusal("task \(id) did not get to its children: nothing of it can be kept") }
-        let trees = try next.map(core.trees(of:)) ?? []
+        let trees = try next.map(core.store.trees(of:)) ?? []
         core.store.pin(trees)
         do {
             if let next {
                 // Behind drops that were under way: have they all stayed?
                 try core.store.appendBlocking(Transaction())
-                _ = try core.trees(of: next)
+                _ = try core.store.trees(of: next)
             }
             var transaction = Transaction()
             try add(id, row.sequence, row.label, remains, redriving: next, to: &transaction)
@@ -60,10 +60,10 @@ struct Resubmissions {
                 throw refusal("task \(id) has the key of another one")
             }
             if !trees.isEmpty {
-                core.perform { $0.redrivenTrees[new] = trees }
+                core.perform { $0.neededTrees[new] = trees.map(TreePin.root) }
                 // It may have ended before anybody could be told so.
                 if !core.store.isLive(new) {
-                    core.store.unpin(core.perform { $0.redrivenTrees.removeValue(forKey: new) ?? [] })
+                    core.store.unpin(core.perform { $0.releaseTrees([new]) })
                 }
             }
             return new

@@ -9,6 +9,7 @@ struct FollowUp {
     private var changesNote = false
     private var overdue: [TaskID] = []
     private var questions: [TaskDependency] = []
+    private var needs: [Dispatcher.Effects.Need] = []
     private var timer: (due: Timestamp, number: UInt64)?
     private var oldTimer: Task<Void, Never>?
     private var startsTicking = false
@@ -25,6 +26,7 @@ struct FollowUp {
         changesNote = effects.changesNote
         overdue = effects.overdue
         questions = effects.questions
+        needs = effects.needs
         for start in effects.starts {
             let entry = CoreState.WorkerEntry()
             state.workers[start.worker] = entry
@@ -57,6 +59,8 @@ struct FollowUp {
     }
 
     func carryOut(_ core: SchedulerCore) {
+        // Before anybody looks for it.
+        if !needs.isEmpty { core.retainTrees(needs) }
         for task in cancellations { task.cancel() }
         oldTimer?.cancel()
         if let timer { core.startTimer(due: timer.due, number: timer.number) }
