@@ -68,7 +68,10 @@ private struct Redrive {
 
     private mutating func renew(_ remains: TaskRemains, _ id: TaskID, _ sequence: UInt64) throws -> [UInt8] {
         let child = RedrivenTask(task: id, parent: ended.task, sequence: sequence)
-        if let next = remains.next(after: child) { return try TaskRemains.renewed(remains.attributes, redriving: next) }
+        if let next = remains.next(after: child) {
+            let kept = try context.core.store.completedChildren(keptOf: next)
+            return try TaskRemains.renewed(remains.attributes, redriving: next, keeping: kept)
+        }
         if known.old != remains.attributes {
             known = (remains.attributes, try TaskRemains.renewed(remains.attributes, redriving: nil))
         }

@@ -24,8 +24,11 @@ extension TaskRemains {
 
     /// Attributes for a new run, which begins at once: what the old one waited for is over.
     ///
+    /// - Parameter kept: how many children that completed it keeps of what it redrives.
     /// - Throws: `PermanentError` when they were written in a form that this version does not know.
-    static func renewed(_ attributes: [UInt8], redriving ended: RedrivenTask?) throws(PermanentError) -> [UInt8] {
+    static func renewed(
+        _ attributes: [UInt8], redriving ended: RedrivenTask?, keeping kept: UInt64 = 0
+    ) throws(PermanentError) -> [UInt8] {
         if attributes.isEmpty, ended == nil { return [] }
         do {
             var renewed = try TaskAttributes(decoding: attributes)
@@ -35,6 +38,7 @@ extension TaskRemains {
             renewed.onDependencyFailure = .fail
             renewed.onDependencyCancel = nil
             renewed.redrives = ended
+            renewed.kept = kept
             return try renewed.encoded()
         } catch { throw PermanentError(reason: "options cannot be taken over", detail: "\(error)") }
     }
@@ -88,5 +92,18 @@ extension MemoStore {
             next = try remains(of: current).redrives
         }
         return trees
+    }
+
+    /// How many children that completed a task keeps which redrives `ended`, all that it redrives by that among them.
+    ///
+    /// - Complexity: O(log blocks) for each. Blocking.
+    func completedChildren(keptOf ended: RedrivenTask) throws -> UInt64 {
+        var count: UInt64 = 0
+        var next: RedrivenTask? = ended
+        while let current = next {
+            count += try children(of: current.task).counts.completed
+            next = try remains(of: current).redrives
+        }
+        return count
     }
 }

@@ -54,8 +54,9 @@ struct Resubmissions {
                 try core.store.appendBlocking(Transaction())
                 _ = try core.store.trees(of: next)
             }
+            let kept = try next.map(core.store.completedChildren(keptOf:)) ?? 0
             var transaction = Transaction()
-            try add(id, row.sequence, row.label, remains, redriving: next, to: &transaction)
+            try add(id, row.sequence, row.label, remains, redriving: next, keeping: kept, to: &transaction)
             guard case .inserted(let new) = try core.store.appendBlocking(transaction).disposition(of: 0) else {
                 throw refusal("task \(id) has the key of another one")
             }
@@ -148,9 +149,9 @@ struct Resubmissions {
     /// The new task and the mark of the old one commit together.
     private func add(
         _ id: TaskID, _ sequence: UInt64, _ label: Label, _ remains: TaskRemains, redriving ended: RedrivenTask?,
-        to transaction: inout Transaction
+        keeping kept: UInt64 = 0, to transaction: inout Transaction
     ) throws {
-        let attributes = try TaskRemains.renewed(remains.attributes, redriving: ended)
+        let attributes = try TaskRemains.renewed(remains.attributes, redriving: ended, keeping: kept)
         transaction.spawn(
             under: .none, label: label, priority: remains.priority, attributes: attributes, key: remains.key,
             onDuplicate: .reject, at: core.clock.now

@@ -116,6 +116,9 @@ struct Dispatcher {
     var doomed: Set<TaskID> = []
     /// The outcomes of doomed tasks that are not to end as cancelled.
     var cancelKinds: [TaskID: OutcomeKind] = [:]
+    /// How many children that completed live tasks keep of those that they redrive.
+    var keptChildren: [TaskID: UInt64] = [:]
+
     /// Tasks that got another priority than they were spawned with, as long as they have no outcome.
     var priorities: [TaskID: UInt8] = [:]
     /// Doomed tasks that may still be in a queue, and parents that fail, whose children may: one pass for all takes
@@ -212,6 +215,8 @@ extension Dispatcher {
             deadlines.add(entry.bits, of: entry.run.firstID, due: due)
         }
         return attributes
+        // Each has its own: it is of a run of one.
+        if attributes.kept > 0 { keptChildren[entry.run.firstID] = attributes.kept }
     }
 
     /// Puts tasks where they belong now.
