@@ -82,7 +82,7 @@ extension SchedulerCore {
     func startWorker(_ start: Dispatcher.Effects.Start, _ buffer: PullBuffer) {
         // Detached: who happens to cause the start passes on neither priority nor task-local values.
         let task = Task.detached(executorPreference: start.place == .threads ? threads : nil) {
-            await self.work(start, buffer)
+            await EventHub.$ofHandler.withValue(ObjectIdentifier(self.events)) { await self.work(start, buffer) }
         }
         let isCancelled = perform { state in
             guard case .starting(let isCancelled) = state.workers[start.worker]?.handle else { return false }

@@ -114,6 +114,7 @@ extension SchedulerCore {
         }
         guard isFirst else { return }
         logger.error("the store failed, the scheduler stops: \(error)")
+        events.endInHandlers()
         answerAll(SchedulerError(error))
     }
 
