@@ -80,6 +80,7 @@ extension SchedulerCore {
             state.dispatcher.stop(immediately: immediately)
             state.abandonStalled()
         }
+        events.endInHandlers()
     }
 
     /// Waits until the scheduler was stopped and nothing runs any more.

@@ -62,35 +62,60 @@ extension MemoStore {
         _ policy: RetentionPolicy, now: Timestamp
     ) throws(StoreError) -> RetentionReport {
         var report = RetentionReport()
-        try retryingDrop { (generation) throws(StoreError) in
-            var walk = try RetentionWalk(policy, now: now, in: shared)
-            while let found = try walk.next() {
-                var transaction = Transaction()
-                for tree in found.trees { transaction.drop(tree, generation: generation) }
-                try appendBlocking(transaction)
-                report += found.report
+        var isOutdated = true
+        while isOutdated {
+            try retryingDrop { (generation) throws(StoreError) in
+                var walk = try RetentionWalk(policy, now: now, in: shared)
+                isOutdated = false
+                while !isOutdated, let found = try walk.next() {
+                    var transaction = Transaction()
+                    for tree in found.trees { transaction.drop(tree, generation: generation, heedsPins: true) }
+                    do throws(StoreError) { try appendBlocking(transaction) } catch {
+                        guard error.code == .rejected, isAnyPinned(found.trees) else { throw error }
+                        isOutdated = true
+                        continue
+                    }
+                    report += found.report
+                }
             }
         }
         return report
     }
 
-    /// Has retention leave the trees of these ended root tasks alone, until ``unpin(_:)`` or the store is closed. Who
-    /// drops one by its id is not held back, nor is a drop that the writer has begun to write: what is appended after
-    /// this returns is behind that.
+    private func isAnyPinned(_ trees: [DroppedTree]) -> Bool {
+        shared.committed.withLock { committed in trees.contains { committed.state.pins.contains(root: $0.root) } }
+    }
+
+    /// Has retention leave the trees of these root tasks alone, until ``unpin(_:)`` or the store is closed. Who drops
+    /// one by its id is not held back, nor is a drop that the writer has begun to write: what is appended after this
+    /// returns is behind that, and so is what follows the batch that a ``CommitObserver`` is being told of.
     package func pin(_ roots: some Sequence<TaskID>) {
+        let roots = Array(roots)
         shared.committed.withLock { committed in
-            for root in roots { committed.pinned[root, default: 0] += 1 }
-            committed.state.dropped.outdateLookUps()
+            for root in roots { committed.state.pins.pin(root: root) }
         }
     }
 
     /// Takes one ``pin(_:)`` of each back.
-    package func unpin(_ roots: some Sequence<TaskID>) {
+    package func unpin(_ roots: some Sequence<TaskID>) { unpin(roots.map(TreePin.root)) }
+
+    /// Has retention leave alone the trees that tasks are in, live or ended, as ``pin(_:)`` does.
+    ///
+    /// - Parameter tasks: each with its parent.
+    /// - Returns: what takes it back, one for each.
+    /// - Complexity: O(tasks x log live parents). Reads no file.
+    package func pinTrees(of tasks: some Sequence<(task: TaskID, parent: TaskID)>) -> [TreePin] {
+        let tasks = Array(tasks)
+        return shared.committed.withLock { committed in
+            tasks.map { committed.pinTree(of: $0.task, under: $0.parent) }
+        }
+    }
+
+    /// Takes one ``pinTrees(of:)`` of each back.
+    package func unpin(_ pins: some Sequence<TreePin>) {
+        let pins = Array(pins)
         shared.committed.withLock { committed in
-            for root in roots {
-                guard let count = committed.pinned[root] else { continue }
-                committed.pinned[root] = count > 1 ? count - 1 : nil
-            }
+            for pin in pins { committed.state.pins.unpin(pin) }
         }
     }
 

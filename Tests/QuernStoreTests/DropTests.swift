@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernTesting
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -146,6 +147,61 @@ struct DropTests {
         #expect(try store.children(of: .none).count == 1)
         store.unpin(roots)
         #expect(try await store.applyRetention(policy, now: now).trees == 1)
+        try await store.close()
+    }
+
+    @Test("A tree is pinned by a task in it, whichever of its parents have ended, and also when retention had found it")
+    func pinsByTask() async throws {
+        let files = SimulatedFileSystem()
+        let store = try await MemoStore.labelled(at: "/store", configuration: .exactLog, fileSystem: files)
+        let root = try await store.append(.spawning(1)).spawned[0].lowerBound
+        let parent = try await store.append(.spawning(1, under: root)).spawned[0].lowerBound
+        let child = try await store.append(.spawning(1, under: parent)).spawned[0].lowerBound
+        let pair = (task: TaskID(child), parent: TaskID(parent))
+        let early = store.pinTrees(of: [pair])
+        #expect(early == [.root(TaskID(root))])
+        try await store.append(.ending([child], under: parent))
+        try await store.append(.ending([parent], under: root))
+        try await store.append(.ending([root], under: 0))
+        let policy = RetentionPolicy(count: 0)
+        let now = Timestamp(milliseconds: 1)
+        #expect(try await store.applyRetention(policy, now: now).trees == 0)
+        store.unpin(early)
+        let found = try RetentionWalk.transaction(policy, now: now, in: store.shared)
+        #expect(found.notes.count == 1)
+        let late = store.pinTrees(of: [pair, pair])
+        #expect(late == [.endedParent(TaskID(parent)), .endedParent(TaskID(parent))])
+        #expect(await store.failure(of: found)?.code == .rejected)
+        store.unpin(late.prefix(1))
+        #expect(try await store.applyRetention(policy, now: now).trees == 0)
+        try await store.compact()
+        #expect(try await store.applyRetention(policy, now: now).trees == 0)
+        store.unpin(late.suffix(1))
+        #expect(try await store.applyRetention(policy, now: now).trees == 1)
+        try await store.close()
+    }
+
+    @Test("The end of the last task of a run that has attributes is told, and of no other run")
+    func endedRuns() async throws {
+        final class Observer: CommitObserver {
+            let ended = Mutex<[TaskID]>([])
+            func storeDidCommit(_ changes: CommitChanges) { ended.withLock { $0 += changes.endedRuns } }
+            func storeDidFail(_ error: StoreError) {}
+        }
+        let store = try await MemoStore.labelled(at: "/store", fileSystem: SimulatedFileSystem())
+        let observer = Observer()
+        #expect(store.setFirstObserver(observer))
+        let plain = try await store.append(.spawning(2)).spawned[0].map { $0 }
+        var transaction = Transaction()
+        for _ in 0..<2 {
+            transaction.spawn(under: .none, label: Label(rawValue: 1), attributes: [7], at: Timestamp(milliseconds: 0))
+            { _ in }
+        }
+        let run = try await store.append(transaction).spawned[0].map { $0 }
+        try await store.append(.ending(plain + run.prefix(1), under: 0))
+        #expect(observer.ended.withLock { $0.isEmpty })
+        try await store.append(.ending(run.suffix(1), under: 0))
+        #expect(observer.ended.withLock { $0 } == [TaskID(run[0])])
         try await store.close()
     }
 

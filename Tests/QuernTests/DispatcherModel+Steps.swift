@@ -75,11 +75,9 @@ extension DispatcherModel {
         finished(pull)
         recordIO(of: pull, &final)
         dispatcher.finished(id, final)
-        if worker.isCancelled {
-            dispatcher.retire(at: worker.place)
-            workers[id] = nil
-        } else {
-            try self.pull(&worker, id)
+        try self.pull(&worker, id)
+        if worker.isCancelled, worker.pull != nil {
+            throw ModelError(description: "a worker whose Swift task is cancelled got another pull")
         }
     }
 

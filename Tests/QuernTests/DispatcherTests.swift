@@ -167,6 +167,37 @@ struct DispatcherTests {
         #expect(bits(dispatcher.next(for: first[0].worker, at: .cooperative)).nonzeroBitCount == 53)
     }
 
+    @Test("A worker whose handler is cancelled starts nothing else, however late its Swift task hears of it (T10)")
+    func cancelledWorker() throws {
+        var dispatcher = dispatcher(concurrency: 1)
+        dispatcher.sizes.costs[0] = 10
+        dispatcher.spawned(.test(1, count: 8, parent: 0))
+        let worker = dispatcher.takeEffects().starts[0].worker
+        var given = dispatcher.next(for: worker, at: .cooperative, isFirst: true)
+        let pull = try #require(given)
+        #expect(bits(pull) == 0xff && pull.claims.claimNext() == 0 && pull.claims.claimNext() == 1)
+        // It is with its second task: of the first one nothing is left to cancel.
+        dispatcher.cancel([TaskID(1)])
+        var effects = dispatcher.takeEffects()
+        #expect(effects.cancellations.isEmpty && !pull.claims.isInterrupted)
+        #expect(pull.claims.remaining == 0b1111_1100)
+        dispatcher.cancel([TaskID(2), TaskID(8)])
+        effects = dispatcher.takeEffects()
+        #expect(effects.cancellations == [worker] && pull.claims.isInterrupted)
+        // Nobody starts them, also who had looked before whether the pull is interrupted.
+        #expect(pull.claims.remaining == 0 && dispatcher.queues.count == 5)
+        dispatcher.finished(worker, PullReport(cancelled: 0b10, tried: 2, ended: OutcomeCounts(.completed)))
+        given = dispatcher.next(for: worker, at: .cooperative)
+        #expect(given == nil)
+        let next = dispatcher.takeEffects().starts[0].worker
+        #expect(next != worker)
+        given = dispatcher.next(for: next, at: .cooperative, isFirst: true)
+        guard case .cancel? = given?.work else { throw Trouble("no cancel") }
+        dispatcher.finished(next, PullReport(ended: OutcomeCounts(.cancelled, count: 2)))
+        given = dispatcher.next(for: next, at: .cooperative)
+        #expect(bits(given) == 0b0111_1100)
+    }
+
     @Test("Parents that fail one after the other share a pass over the queues, and none of their tasks starts (T8, T9)")
     func sharedSweeps() {
         var dispatcher = dispatcher(concurrency: 1)

@@ -104,6 +104,65 @@ struct EventTests {
         #expect(told == 10)
     }
 
+    private static func count(_ events: TaskEvents) async -> Int64 {
+        var count: Int64 = 0
+        for await _ in events { count += 1 }
+        return count
+    }
+
+    @Test("A handler that reads events to their end does not keep an orderly stop waiting, others hear its end (T17)")
+    func readingHandlers() async throws {
+        let journal = Journal()
+        let holder = Mutex<TaskScheduler?>(nil)
+        var others: TaskEvents?
+        try await withScheduler {
+            $0.register(
+                StepHandler { step, _ in
+                    guard let events = holder.withLock({ $0 })?.events() else { return 0 }
+                    journal.note("reads")
+                    // By itself, or in a Swift task of its own.
+                    if step.number == 0 { return await Self.count(events) }
+                    return await Task { await Self.count(events) }.value
+                })
+        } _: { scheduler in
+            holder.withLock { $0 = scheduler }
+            others = scheduler.events()
+            for number in 0..<2 { _ = try await scheduler.submit(Step(number: number)) }
+            try await journal.wait(for: "reads", count: 2)
+        }
+        var ends = 0
+        for await event in try #require(others) where event.kind == .ended(.completed) { ends += 1 }
+        #expect(ends == 2)
+        // Who begins to read then gets the end at once.
+        for await event in try #require(holder.withLock { $0 }).events() { Issue.record("\(event)") }
+    }
+
+    @Test("A handler that waits for an event of another scheduler goes on while its own stops")
+    func otherScheduler() async throws {
+        let journal = Journal()
+        let outcome = Mutex<OutcomeKind?>(nil)
+        let other = try await TestScheduler { $0.register(StepHandler()) }
+        try await withScheduler {
+            $0.register(
+                StepHandler { _, _ in
+                    let events = other.scheduler.events()
+                    journal.note("reads")
+                    for await event in events {
+                        if case .ended(let kind) = event.kind { outcome.withLock { $0 = kind } }
+                    }
+                    return 0
+                })
+        } _: { scheduler in
+            _ = try await scheduler.submit(Step(number: 0))
+            try await journal.wait(for: "reads")
+            scheduler.triggerGracefulShutdown()
+            _ = try await other.scheduler.submit(Step(number: 1)).memo()
+            await other.runUntilIdle()
+            try await other.stop()
+        }
+        #expect(outcome.withLock { $0 } == .completed)
+    }
+
     @Test("Who has stopped listening is forgotten")
     func unsubscribe() async throws {
         let test = try await TestScheduler { $0.register(StepHandler()) }

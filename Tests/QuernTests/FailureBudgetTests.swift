@@ -79,4 +79,62 @@ struct FailureBudgetTests {
         }
         try await second.stop()
     }
+
+    /// A scheduler for plans of a hundred steps, of which those fail that `faults` says.
+    private func make(
+        _ faults: Faults, share: Double, files: SimulatedFileSystem = SimulatedFileSystem()
+    ) async throws -> TestScheduler {
+        try await TestScheduler(files: files) {
+            $0.register(
+                StepHandler { step, _ in
+                    try faults.check(step.number)
+                    return 1
+                })
+            $0.register(PlanHandler(), onChildFailure: .budget(share: share))
+        }
+    }
+
+    @Test("A redriven tree is judged by all of its children, those that it keeps too, whatever crashes (T12a)")
+    func redriven() async throws {
+        let faults = Faults([1, 2, 3])
+        var test = try await make(faults, share: 0.03)
+        var id = try await test.scheduler.submit(Plan(children: 100)).id
+        await test.runUntilIdle()
+        #expect(try await test.scheduler.handle(for: id, of: Plan.self).memo().failures == 3)
+        // Two of three that run again, and then one of two.
+        for failures in [2, 1] {
+            faults.set(Set(1...failures))
+            try await test.scheduler.pause(.type(Step.type))
+            id = try await test.scheduler.redrive(id)
+            await test.runUntilIdle()
+            let files = test.files.crash(keeping: .dropAll)
+            try await test.stop()
+            test = try await make(faults, share: 0.03, files: files)
+            try await test.scheduler.resume(.type(Step.type))
+            await test.runUntilIdle()
+            let outcome = try await test.scheduler.handle(for: id, of: Plan.self).outcome()
+            #expect(outcome.kind == .completed, "\(failures) of 100")
+            #expect(try outcome.result.get().completed == 100 - UInt64(failures))
+            #expect(test.scheduler.core.read { $0.dispatcher.keptChildren.isEmpty })
+        }
+        try await test.stop()
+    }
+
+    @Test("A redriven tree that exceeds its budget again says of how many children, and the last redrive may succeed")
+    func redrivenInVain() async throws {
+        let faults = Faults([90, 91, 92])
+        let test = try await make(faults, share: 0.02)
+        var id = try await test.scheduler.submit(Plan(children: 100)).id
+        for failing in [[90, 91, 92], [91, 92]] {
+            await test.runUntilIdle()
+            let outcome = try await test.scheduler.handle(for: id, of: Plan.self).outcome()
+            guard case .failure(.ended(.failed, let failure)) = outcome.result else { throw Trouble("\(outcome)") }
+            #expect(failure.reason == "failure budget exceeded")
+            #expect(failure.detail.hasPrefix("3 of 100 children failed"))
+            faults.set(Set(failing))
+            id = try await test.scheduler.redrive(id)
+        }
+        #expect(try await test.scheduler.handle(for: id, of: Plan.self).memo().completed == 98)
+        try await test.stop()
+    }
 }

@@ -53,6 +53,22 @@ struct ParentResolutionTests {
         #expect(ParentResolution.decide(status, policy: row.policy, isCancelled: false) == row.expected)
     }
 
+    @Test("A share counts against the children that a redriven tree keeps, too")
+    func keptChildren() {
+        var status = ParentStatus(id: TaskID(4))
+        status.phase = TaskPhase.children
+        status.counts.failed = 1
+        for (kept, expected) in [(0, ParentResolution.endFailed), (98, .endFailed), (99, .finalize)] {
+            let resolution = ParentResolution.decide(
+                status, policy: .budget(share: 0.01), isCancelled: false, kept: UInt64(kept))
+            #expect(resolution == expected, "\(kept)")
+        }
+        status.liveChildren = 1
+        let policy = ChildFailurePolicy.budget(share: 0.01)
+        #expect(ParentResolution.decide(status, policy: policy, isCancelled: false, kept: 97) == .cancelChildren)
+        #expect(ParentResolution.decide(status, policy: policy, isCancelled: false, kept: 98) == .wait)
+    }
+
     @Test("Only failures count as failures; a cancelled or superseded child does not fail its parent")
     func whichOutcomesCount() {
         for kind in OutcomeKind.allCases {

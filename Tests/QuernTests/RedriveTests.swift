@@ -227,6 +227,37 @@ struct RedriveTests {
         try await test.stop()
     }
 
+    @Test("An aggregate of a redriven tree folds what runs again, that of the old one what is kept, finalize both")
+    func aggregates() async throws {
+        let faults = Faults([3, 5])
+        let sum = Aggregate(of: Step.self, into: Int64(0)) { $0 += $1.value }
+        let whole = Mutex<[Int64]>([])
+        let test = try await TestScheduler {
+            $0.register(
+                StepHandler { step, _ in
+                    try faults.check(step.number)
+                    return Int64(step.number)
+                })
+            $0.register(
+                PlanHandler(onFinalize: { context in
+                    let value = try await context.value(of: sum)
+                    whole.withLock { $0.append(value) }
+                }), onChildFailure: .tolerate)
+            $0.maintain(sum, under: Plan.self)
+        }
+        let old = try await test.scheduler.submit(Plan(children: 8))
+        await test.runUntilIdle()
+        #expect(try await old.value(of: sum) == 20)
+        faults.set([])
+        let new = try await test.scheduler.redrive(old.id)
+        await test.runUntilIdle()
+        #expect(try await test.scheduler.value(of: sum, under: new) == 8)
+        #expect(try await test.scheduler.handle(for: new, of: Plan.self).value(of: sum) == 8)
+        #expect(try await old.value(of: sum) == 20)
+        #expect(whole.withLock { $0 } == [20, 28])
+        try await test.stop()
+    }
+
     @Test("Retention leaves a tree alone while it is redriven, after a restart too; one that is dropped fails it")
     func retention() async throws {
         let world = World(.tolerate, seed: 1)

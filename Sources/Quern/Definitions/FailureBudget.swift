@@ -6,7 +6,8 @@ public struct FailureBudget: Sendable, Equatable {
     /// So many failures are borne; nil for any number.
     public var count: UInt64?
     /// This share of the children, 0 to 1, may fail; nil for all of them. It counts against all children that are
-    /// known, those that have not ended among them, but those that were cancelled or superseded.
+    /// known, those that have not ended and those that a redriven tree keeps among them, but those that were cancelled
+    /// or superseded.
     public var share: Double?
     /// The share is not looked at while fewer children are known.
     public var minimum: UInt64

@@ -54,6 +54,7 @@ extension TaskAttributes {
             let task = TaskID(try value.variable())
             let parent = TaskID(try value.variable())
             redrives = RedrivenTask(task: task, parent: parent, sequence: try value.variable())
+        case Tag.kept: kept = try value.variable()
         case Tag.retry: retry = try RetryPolicy(decoding: &value)
         case Tag.backward:
             let before = self

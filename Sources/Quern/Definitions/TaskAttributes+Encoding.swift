@@ -55,6 +55,7 @@ extension TaskAttributes {
                 $0.append(variable: redrives.sequence)
             }
         }
+        if kept > 0 { field(Tag.kept, &writer) { $0.append(variable: kept) } }
         if let retry { field(Tag.retry, &writer) { retry.encode(into: &$0) } }
         if !backward.isEmpty {
             field(Tag.backward, &writer) {

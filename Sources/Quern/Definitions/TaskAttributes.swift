@@ -15,6 +15,7 @@ import QuernStore
 /// | 8 | time to live: basis, 1 byte; milliseconds |
 /// | 10 | dependencies: policies, 1 byte; for each the ids of task and parent |
 /// | 12 | of the ended task that this one redrives: its id, its parent's, the commit position of its outcome |
+/// | 13 | of the children that it keeps of that one, how many completed |
 /// | 14 | retry: attempts, first delay and cap in nanoseconds, jitter, growth, 1 byte, factor |
 /// | 16 | dependencies of a task of a graph: policies, 1 byte; for each how far its id is below that of the run |
 ///
@@ -48,6 +49,8 @@ struct TaskAttributes: Sendable, Equatable {
     var onDependencyCancel: DependencyPolicy?
     /// The ended task whose failed children this one runs again.
     var redrives: RedrivenTask?
+    /// How many children that completed it keeps of that one.
+    var kept: UInt64 = 0
     var retry: RetryPolicy?
     var expectedIO: IOEstimate?
 
@@ -104,6 +107,7 @@ struct TaskAttributes: Sendable, Equatable {
         static let timeToLive: UInt64 = 8
         static let dependencies: UInt64 = 10
         static let redrives: UInt64 = 12
+        static let kept: UInt64 = 13
         static let retry: UInt64 = 14
         static let backward: UInt64 = 16
     }

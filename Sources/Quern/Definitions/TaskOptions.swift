@@ -34,8 +34,8 @@ public struct TaskOptions: Sendable, Equatable {
     public var timeToLive: TimeToLive?
     /// What must have ended before the task starts: some hundred tasks at most, since all options together have 4 KiB.
     ///
-    /// A task that was dropped with its tree by the time that somebody asks how it ended counts as failed: keep trees
-    /// as long as others wait for them. See also ``TaskGraph``.
+    /// Retention leaves the tree of a dependency alone from the commit of the task to its end. A dependency that was
+    /// dropped before that, or by its id, counts as failed. See also ``TaskGraph``.
     public var dependencies: [TaskDependency]
     /// What is to happen when one of those ended in failure (``OutcomeKind/isFailure``); ``DependencyPolicy/fail`` by
     /// default.

@@ -34,7 +34,7 @@ private struct Redrive {
 
     /// - Returns: the hand-over.
     consuming func run() throws -> [UInt8] {
-        let remains = try context.core.remains(of: ended)
+        let remains = try context.core.store.remains(of: ended)
         guard let handover = remains.handover else {
             throw PermanentError(reason: "cannot be redriven", detail: "task \(ended.task) has no hand-over")
         }
@@ -68,7 +68,10 @@ private struct Redrive {
 
     private mutating func renew(_ remains: TaskRemains, _ id: TaskID, _ sequence: UInt64) throws -> [UInt8] {
         let child = RedrivenTask(task: id, parent: ended.task, sequence: sequence)
-        if let next = remains.next(after: child) { return try TaskRemains.renewed(remains.attributes, redriving: next) }
+        if let next = remains.next(after: child) {
+            let kept = try context.core.store.completedChildren(keptOf: next)
+            return try TaskRemains.renewed(remains.attributes, redriving: next, keeping: kept)
+        }
         if known.old != remains.attributes {
             known = (remains.attributes, try TaskRemains.renewed(remains.attributes, redriving: nil))
         }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Logging
 import QuernStore
 
 /// An ended task whose failed children another one runs again (T12a), and where its outcome is.
@@ -25,8 +24,11 @@ extension TaskRemains {
 
     /// Attributes for a new run, which begins at once: what the old one waited for is over.
     ///
+    /// - Parameter kept: how many children that completed it keeps of what it redrives.
     /// - Throws: `PermanentError` when they were written in a form that this version does not know.
-    static func renewed(_ attributes: [UInt8], redriving ended: RedrivenTask?) throws(PermanentError) -> [UInt8] {
+    static func renewed(
+        _ attributes: [UInt8], redriving ended: RedrivenTask?, keeping kept: UInt64 = 0
+    ) throws(PermanentError) -> [UInt8] {
         if attributes.isEmpty, ended == nil { return [] }
         do {
             var renewed = try TaskAttributes(decoding: attributes)
@@ -36,6 +38,7 @@ extension TaskRemains {
             renewed.onDependencyFailure = .fail
             renewed.onDependencyCancel = nil
             renewed.redrives = ended
+            renewed.kept = kept
             return try renewed.encoded()
         } catch { throw PermanentError(reason: "options cannot be taken over", detail: "\(error)") }
     }
@@ -45,22 +48,11 @@ extension SchedulerCore {
     /// The ended task that the tasks of a run redrive.
     func redriven(by run: SpawnRun) -> RedrivenTask? { attributes(of: run)?.redrives }
 
-    /// Blocking, O(log blocks).
-    ///
-    /// - Throws: `StoreError`; `PermanentError` when its tree was dropped.
-    func remains(of ended: RedrivenTask) throws -> TaskRemains {
-        let bytes = try store.attachment(of: ended.task, under: ended.parent, endedAt: ended.sequence)
-        guard let remains = bytes.flatMap(TaskRemains.init(decoding:)) else {
-            throw PermanentError(reason: "redriven tree is gone", detail: "task \(ended.task)")
-        }
-        return remains
-    }
-
     /// A parent's children, and before them those of the task that it redrives that do not run again.
     func withEarlier(_ children: ChildSnapshot, of parent: WaitingParent) throws -> ChildSnapshot {
         guard let ended = redriven(by: parent.run) else { return children }
         // Said as to a handler, for whom they are read.
-        do { return try withEarlier(children, of: ended, try remains(of: ended)) } catch let error as StoreError {
+        do { return try withEarlier(children, of: ended, try store.remains(of: ended)) } catch let error as StoreError {
             throw SchedulerError(error)
         }
     }
@@ -70,15 +62,26 @@ extension SchedulerCore {
     ) throws -> ChildSnapshot {
         var earlier = try store.children(of: ended.task)
         if let before = remains.redrives {
-            earlier = try withEarlier(earlier, of: before, try self.remains(of: before))
+            earlier = try withEarlier(earlier, of: before, try store.remains(of: before))
         }
         guard let all = children.preceded(by: earlier, leavingOut: remains.rerunKinds) else {
             throw PermanentError(reason: "redriven tree is out of order", detail: "task \(ended.task)")
         }
         return all
     }
+}
 
-    // MARK: - Retention
+extension MemoStore {
+    /// Blocking, O(log blocks).
+    ///
+    /// - Throws: `StoreError`; `PermanentError` when its tree was dropped.
+    func remains(of ended: RedrivenTask) throws -> TaskRemains {
+        let bytes = try attachment(of: ended.task, under: ended.parent, endedAt: ended.sequence)
+        guard let remains = bytes.flatMap(TaskRemains.init(decoding:)) else {
+            throw PermanentError(reason: "redriven tree is gone", detail: "task \(ended.task)")
+        }
+        return remains
+    }
 
     /// The roots of all trees that a task which redrives `ended` needs.
     func trees(of ended: RedrivenTask) throws -> [TaskID] {
@@ -91,42 +94,16 @@ extension SchedulerCore {
         return trees
     }
 
-    /// Has retention leave alone what live root tasks redrive.
+    /// How many children that completed a task keeps which redrives `ended`, all that it redrives by that among them.
     ///
-    /// - Throws: when what they need may be read later. Of what is lost for good the tree itself is left alone.
-    func retainTrees(_ live: LiveTasks) throws(StoreError) {
-        if live.attributes.isEmpty { return }
-        for entry in live.runs where entry.run.parent == .none {
-            guard let bytes = live.attributes[entry.run.firstID],
-                let ended = (try? TaskAttributes(decoding: bytes))?.redrives
-            else { continue }
-            let trees: [TaskID]
-            do { trees = try self.trees(of: ended) } catch {
-                if let error = error as? StoreError, error.isTransient { throw error }
-                logger.warning("what task \(entry.run.firstID) redrives cannot be read: \(error)")
-                trees = [ended.task]
-            }
-            store.pin(trees)
-            perform { $0.redrivenTrees[entry.run.firstID] = trees }
+    /// - Complexity: O(log blocks) for each. Blocking.
+    func completedChildren(keptOf ended: RedrivenTask) throws -> UInt64 {
+        var count: UInt64 = 0
+        var next: RedrivenTask? = ended
+        while let current = next {
+            count += try children(of: current.task).counts.completed
+            next = try remains(of: current).redrives
         }
-    }
-}
-
-extension SchedulerCore {
-    /// Releases what was retained for root tasks that ended before the dispatcher heard of anything.
-    func releaseEndedTrees() {
-        let ended = read { $0.redrivenTrees.keys.filter { !store.isLive($0) } }
-        if ended.isEmpty { return }
-        store.unpin(perform { state in ended.flatMap { state.redrivenTrees.removeValue(forKey: $0) ?? [] } })
-    }
-}
-
-extension CoreState {
-    /// Root tasks have ended.
-    ///
-    /// - Returns: the trees that they redrove, which are subject to retention again.
-    mutating func releaseTrees(_ ended: [EndedTask]) -> [TaskID] {
-        if redrivenTrees.isEmpty { return [] }
-        return ended.flatMap { redrivenTrees.removeValue(forKey: $0.id) ?? [] }
+        return count
     }
 }

@@ -46,24 +46,25 @@ struct Resubmissions {
         let ended = RedrivenTask(task: id, parent: .none, sequence: row.sequence)
         let next = redrives ? remains.next(after: ended) : nil
         if redrives, next == nil { throw refusal("task \(id) did not get to its children: nothing of it can be kept") }
-        let trees = try next.map(core.trees(of:)) ?? []
+        let trees = try next.map(core.store.trees(of:)) ?? []
         core.store.pin(trees)
         do {
             if let next {
                 // Behind drops that were under way: have they all stayed?
                 try core.store.appendBlocking(Transaction())
-                _ = try core.trees(of: next)
+                _ = try core.store.trees(of: next)
             }
+            let kept = try next.map(core.store.completedChildren(keptOf:)) ?? 0
             var transaction = Transaction()
-            try add(id, row.sequence, row.label, remains, redriving: next, to: &transaction)
+            try add(id, row.sequence, row.label, remains, redriving: next, keeping: kept, to: &transaction)
             guard case .inserted(let new) = try core.store.appendBlocking(transaction).disposition(of: 0) else {
                 throw refusal("task \(id) has the key of another one")
             }
             if !trees.isEmpty {
-                core.perform { $0.redrivenTrees[new] = trees }
+                core.perform { $0.neededTrees[new] = trees.map(TreePin.root) }
                 // It may have ended before anybody could be told so.
                 if !core.store.isLive(new) {
-                    core.store.unpin(core.perform { $0.redrivenTrees.removeValue(forKey: new) ?? [] })
+                    core.store.unpin(core.perform { $0.releaseTrees([new]) })
                 }
             }
             return new
@@ -148,9 +149,9 @@ struct Resubmissions {
     /// The new task and the mark of the old one commit together.
     private func add(
         _ id: TaskID, _ sequence: UInt64, _ label: Label, _ remains: TaskRemains, redriving ended: RedrivenTask?,
-        to transaction: inout Transaction
+        keeping kept: UInt64 = 0, to transaction: inout Transaction
     ) throws {
-        let attributes = try TaskRemains.renewed(remains.attributes, redriving: ended)
+        let attributes = try TaskRemains.renewed(remains.attributes, redriving: ended, keeping: kept)
         transaction.spawn(
             under: .none, label: label, priority: remains.priority, attributes: attributes, key: remains.key,
             onDuplicate: .reject, at: core.clock.now

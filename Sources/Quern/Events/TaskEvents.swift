@@ -7,6 +7,11 @@
 ///
 /// There is one iterator; a second one shares its events. Listening ends when the sequence and its iterators are gone,
 /// or the Swift task that waits for an event is cancelled.
+///
+/// For a handler of the scheduler, and for the Swift tasks that it starts, the sequence ends as soon as the scheduler
+/// begins to stop, behind what has happened by then: the scheduler waits for its handlers, and one that reads to the
+/// end would wait for the scheduler. Everyone else hears of what happens until it has stopped, the ends of the last
+/// handlers too.
 public struct TaskEvents: AsyncSequence, Sendable {
     public typealias Element = TaskEvent
     public typealias Failure = Never
@@ -28,7 +33,8 @@ public struct TaskEvents: AsyncSequence, Sendable {
 
         fileprivate init(_ subscription: Subscription) { self.subscription = subscription }
 
-        /// The next event; nil when the scheduler has stopped or the Swift task is cancelled.
+        /// The next event; nil when the scheduler has stopped, or stops and a handler asks, or the Swift task is
+        /// cancelled.
         public mutating func next() async -> TaskEvent? { await subscription.reader.next() }
     }
 
@@ -45,7 +51,8 @@ extension TaskScheduler {
     /// ```
     ///
     /// Ends and retries are told once they are durable. Events are not: those of a process that died are lost, and
-    /// whoever needs each child reads the children.
+    /// whoever needs each child reads the children. In a handler they end when the scheduler begins to stop: see
+    /// ``TaskEvents``.
     ///
     /// - Parameters:
     ///   - types: the types to hear of; nil for all.

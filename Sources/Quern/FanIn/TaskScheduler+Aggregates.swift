@@ -26,6 +26,12 @@ extension TaskScheduler {
     /// let soFar = try await scheduler.value(of: CatalogScanner.totals, under: scan.id)
     /// ```
     ///
+    /// The children of a task are those that have its id as their parent. One that redrives another task has only those
+    /// that it runs again; what it keeps is under the task that it redrives, as long as that tree is. Their values have
+    /// no child twice, and all together what ``FinalizeContext/value(of:)`` has, which folds both. It is so because a
+    /// task that has ended does not say what it redrove, and retention may drop that: a value with the kept children
+    /// would lose them when the task ends.
+    ///
     /// Calls for one parent wait for each other. When many children were folded, the value is saved while the parent
     /// has no outcome, so that a restart need not begin again.
     ///
@@ -41,7 +47,8 @@ extension TaskScheduler {
 }
 
 extension TaskHandle {
-    /// The value of an aggregate over the task's children: see ``TaskScheduler/value(of:under:)``.
+    /// The value of an aggregate over the task's children, of a redriven tree those that run again: see
+    /// ``TaskScheduler/value(of:under:)``.
     public func value<Child: DurableTask, State: Codable & Sendable>(
         of aggregate: Aggregate<Child, State>
     ) async throws -> State {
@@ -50,7 +57,8 @@ extension TaskHandle {
 }
 
 extension FinalizeContext {
-    /// The value of an aggregate over all children, of which only those are folded that were not before.
+    /// The value of an aggregate over all children, of which only those are folded that were not before: of a redriven
+    /// tree also the children that it keeps.
     ///
     /// - Throws: as ``TaskScheduler/value(of:under:)``.
     public func value<Child: DurableTask, State: Codable & Sendable>(

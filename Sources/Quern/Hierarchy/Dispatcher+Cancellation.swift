@@ -64,13 +64,23 @@ extension Dispatcher {
                 let wanted = isBelow ? entry.bits : entry.bits & mask.bits(of: entry.run)
                 guard wanted != 0 else { continue }
                 if let taken = withdraw(wanted, from: worker) { enqueueCancel(taken) }
-                if wanted & flight.pull.claims.running != 0 { interrupt(worker) }
+                if wanted & lastStarted(by: worker) == 0 { continue }
+                // Nobody else's task is to be cut short: so that is not the next one by then, none may be started.
+                takeBack(.max, from: worker)
+                if wanted & lastStarted(by: worker) != 0 { interrupt(worker) }
             case .finalize(let parent):
                 let isBelow = reachesBelow && isDoomed(below: parent.run.parent)
                 if isBelow || isDoomed(parent.id, parent: parent.run.parent) { interrupt(worker) }
             case .failParent, .cancel: break
             }
         }
+    }
+
+    /// The task that a worker executes, or had executed last, as a bit. A pull's tasks are started in their order.
+    private func lastStarted(by worker: WorkerID) -> UInt64 {
+        guard let pull = inFlight[worker]?.pull, case .execute(let entry) = pull.work else { return 0 }
+        let started = entry.bits & ~pull.claims.remaining
+        return started == 0 ? 0 : 1 << UInt64(63 - started.leadingZeroBitCount)
     }
 
     // MARK: - Sweeps
@@ -185,9 +195,11 @@ extension Dispatcher {
         delayed = Heap(kept)
     }
 
-    /// Has a worker's handler cancelled; its worker ends after it.
+    /// Has a worker's handler cancelled; its worker ends after it, so that nobody else's handler is cancelled when the
+    /// Swift task hears of it late. Of what the worker executes nothing may be unstarted.
     mutating func interrupt(_ worker: WorkerID) {
         inFlight[worker]?.pull.claims.interrupt()
+        inFlight[worker]?.isCancelled = true
         effects.cancellations.append(worker)
     }
 
@@ -232,7 +244,7 @@ extension Dispatcher {
         isRunning = false
         for (worker, flight) in inFlight {
             flight.pull.claims.interrupt()
-            if immediately { effects.cancellations.append(worker) }
+            if immediately { interrupt(worker) }
         }
     }
 }

@@ -12,7 +12,8 @@ extension Dispatcher {
         waiting[status.id] = parent
         // Without a handler nobody knows what failures of children mean: they are borne until there is one.
         let policy = facts(of: parent.run.label)?.policy ?? .tolerate
-        switch ParentResolution.decide(status, policy: policy, isCancelled: isCancelled) {
+        let kept = keptChildren[status.id] ?? 0
+        switch ParentResolution.decide(status, policy: policy, isCancelled: isCancelled, kept: kept) {
         case .wait: break
         case .finalize: decide(parent, fails: false)
         case .endFailed: decide(parent, fails: true)
@@ -80,6 +81,7 @@ extension Dispatcher {
     mutating func ended(_ entry: ReadyRun) {
         if entry.group != 0 { limiters.groups.count(-entry.count, in: entry.group) }
         if !deadlines.isEmpty { deadlines.remove(entry.bits, of: entry.run.firstID) }
+        if !keptChildren.isEmpty, entry.bits != 0 { keptChildren[entry.run.firstID] = nil }
         guard !doomed.isEmpty || !priorities.isEmpty else { return }
         for index in BitIndexes(entry.bits) {
             forgetRequests(of: entry.run.id(at: index))

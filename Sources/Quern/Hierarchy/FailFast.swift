@@ -34,7 +34,9 @@ struct FailFast {
         {
             return execution
         }
-        let failure = try core.failureOfChildren(of: parent.id, parent.run.label, first: parent.firstFailure)
+        let kept = core.read { $0.dispatcher.keptChildren[parent.id] ?? 0 }
+        let failure = try core.failureOfChildren(
+            of: parent.id, parent.run.label, first: parent.firstFailure, kept: kept)
         return FailedExecution(kind: .failed, attempts: parent.attempts + 1, failure: failure)
     }
 }
@@ -42,14 +44,18 @@ struct FailFast {
 extension SchedulerCore {
     /// Why a parent fails that children failed for. Blocking.
     ///
-    /// - Parameter first: the first child that failed, when it is known.
-    func failureOfChildren(of parent: TaskID, _ label: Label, first: TaskID) throws(StoreError) -> FailureInfo {
+    /// - Parameters:
+    ///   - first: the first child that failed, when it is known.
+    ///   - kept: its children that are below the task that it redrives.
+    func failureOfChildren(
+        of parent: TaskID, _ label: Label, first: TaskID, kept: UInt64 = 0
+    ) throws(StoreError) -> FailureInfo {
         let children = try store.children(of: parent)
         let described = try describeFailure(first, of: children)
         guard case .within? = types.runner(of: label)?.facts.policy else {
             return FailureInfo(reason: "child failed", detail: described)
         }
-        let counts = "\(children.counts.failures) of \(children.counts.total) children failed, the first of them"
+        let counts = "\(children.counts.failures) of \(children.counts.total + kept) children failed, the first of them"
         return FailureInfo(reason: "failure budget exceeded", detail: "\(counts) \(described)")
     }
 

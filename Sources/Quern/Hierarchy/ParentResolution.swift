@@ -19,13 +19,16 @@ enum ParentResolution: Equatable {
 
     /// - Parameters:
     ///   - isCancelled: whether the parent is to be cancelled, by request or with one of its own parents.
+    ///   - kept: children that completed before, below the task that the parent redrives: it has them, too.
     /// - Complexity: O(1), however many children there are.
     static func decide(
-        _ status: ParentStatus, policy: ChildFailurePolicy, isCancelled: Bool
+        _ status: ParentStatus, policy: ChildFailurePolicy, isCancelled: Bool, kept: UInt64 = 0
     ) -> ParentResolution {
         let isCancelled = isCancelled || status.cancelRequested
+        var counts = status.counts
+        counts.completed += kept
         let isFailing =
-            status.phase == TaskPhase.failed || policy.isFailed(status.counts, liveChildren: status.liveChildren)
+            status.phase == TaskPhase.failed || policy.isFailed(counts, liveChildren: status.liveChildren)
         if status.liveChildren > 0 { return isCancelled || isFailing ? .cancelChildren : .wait }
         if status.phase == TaskPhase.executing { return .wait }
         if isCancelled { return .endCancelled }

@@ -46,8 +46,8 @@ struct CoreState {
     var failure: StoreError?
     var workers: [Dispatcher.WorkerID: WorkerEntry] = [:]
     var watches: [TaskID: RootWatch] = [:]
-    /// The ended trees that retention must leave to live root tasks that redrive them.
-    var redrivenTrees: [TaskID: [TaskID]] = [:]
+    /// The trees that retention must leave to live tasks, by the first id of their run.
+    var neededTrees: [TaskID: [TreePin]] = [:]
     /// Resumed when the scheduler stops and nothing runs any more.
     var stopWaiter: CheckedContinuation<Void, Never>?
     /// Resumed when nothing is left to do for now, or the scheduler does not run.

@@ -11,6 +11,12 @@ extension Dispatcher {
             var place: HandlerPlace
         }
 
+        /// Of tasks that came together.
+        struct Need: Sendable {
+            var run: SpawnRun
+            var dependencies: [TaskDependency]
+        }
+
         /// Workers to start.
         var starts: [Start] = []
         /// Workers whose Swift task is to be cancelled.
@@ -21,6 +27,8 @@ extension Dispatcher {
         var overdue: [TaskID] = []
         /// Tasks whose ends the dispatcher wants to hear of.
         var questions: [TaskDependency] = []
+        /// What tasks depend on that have come, for which it is to be kept.
+        var needs: [Need] = []
     }
 
     /// When ``timePassed()`` is to be called.

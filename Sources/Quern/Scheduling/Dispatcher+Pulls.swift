@@ -10,6 +10,10 @@ extension Dispatcher {
     /// Cancels go first, since they are quick and somebody waits; then fail-fast parents; then what the queues say.
     mutating func next(for worker: WorkerID, at place: HandlerPlace, isFirst: Bool = false) -> Pull? {
         if isFirst { self[place].starting -= 1 }
+        if !cancelledWorkers.isEmpty, cancelledWorkers.remove(worker) != nil {
+            self[place].workers -= 1
+            return nil
+        }
         sweepIfDue()
         if !isFirst, yieldsToOtherLane(place) {
             self[place].workers -= 1
@@ -28,9 +32,6 @@ extension Dispatcher {
         flight.pull.isNoted = !flight.noted.isEmpty
         return flight.pull
     }
-
-    /// A worker ends although there may be work.
-    mutating func retire(at place: HandlerPlace) { self[place].workers -= 1 }
 
     /// When all workers are busy, the lanes share them evenly, unless one has better work. A worker that has just
     /// started does one pull first.
@@ -129,6 +130,7 @@ extension Dispatcher {
     /// A worker's pull is over and its transaction, if any, went to the store.
     mutating func finished(_ worker: WorkerID, _ report: PullReport) {
         guard let flight = inFlight.removeValue(forKey: worker) else { return }
+        if flight.isCancelled { cancelledWorkers.insert(worker) }
         var report = report
         let unstarted = flight.pull.claims.takeBack(.max)
         if let charge = flight.pull.charge {

@@ -85,6 +85,8 @@ struct Dispatcher {
         var noted: [TaskID] = []
         /// Whether it was told to give way.
         var isPreempted = false
+        /// Whether the worker's Swift task is cancelled, or will be.
+        var isCancelled = false
     }
 
     var limits: Limits
@@ -108,9 +110,14 @@ struct Dispatcher {
     /// On threads.
     var fails: Deque<WaitingParent> = []
     var inFlight: [WorkerID: InFlight] = [:]
+    /// Workers whose Swift task is cancelled on behalf of their last pull, perhaps only in a moment: they get no other.
+    var cancelledWorkers: Set<WorkerID> = []
     var waiting: [TaskID: WaitingParent] = [:]
     /// Parents whose `execute` has not committed: each has its place elsewhere, too, unless it is to be cancelled.
     var early: [TaskID: EarlyParent] = [:]
+
+    /// How many children that completed live tasks keep of those that they redrive.
+    var keptChildren: [TaskID: UInt64] = [:]
 
     /// Tasks that are to be cancelled with all below them, as long as they have no outcome.
     var doomed: Set<TaskID> = []
@@ -208,6 +215,8 @@ extension Dispatcher {
         }
         if let expected = attributes.expectedIO { entry.ioBytes = expected.total }
         entry.isTimedByAttempt = attributes.attemptLimit != nil
+        // Each has its own: it is of a run of one.
+        if attributes.kept > 0 { keptChildren[entry.run.firstID] = attributes.kept }
         if let due = attributes.deadline(ofSpawnAt: entry.run.submittedAt) {
             deadlines.add(entry.bits, of: entry.run.firstID, due: due)
         }

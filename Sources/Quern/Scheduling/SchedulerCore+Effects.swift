@@ -9,6 +9,7 @@ struct FollowUp {
     private var changesNote = false
     private var overdue: [TaskID] = []
     private var questions: [TaskDependency] = []
+    private var needs: [Dispatcher.Effects.Need] = []
     private var timer: (due: Timestamp, number: UInt64)?
     private var oldTimer: Task<Void, Never>?
     private var startsTicking = false
@@ -25,6 +26,7 @@ struct FollowUp {
         changesNote = effects.changesNote
         overdue = effects.overdue
         questions = effects.questions
+        needs = effects.needs
         for start in effects.starts {
             let entry = CoreState.WorkerEntry()
             state.workers[start.worker] = entry
@@ -57,6 +59,8 @@ struct FollowUp {
     }
 
     func carryOut(_ core: SchedulerCore) {
+        // Before anybody looks for it.
+        if !needs.isEmpty { core.retainTrees(needs) }
         for task in cancellations { task.cancel() }
         oldTimer?.cancel()
         if let timer { core.startTimer(due: timer.due, number: timer.number) }
@@ -78,7 +82,7 @@ extension SchedulerCore {
     func startWorker(_ start: Dispatcher.Effects.Start, _ buffer: PullBuffer) {
         // Detached: who happens to cause the start passes on neither priority nor task-local values.
         let task = Task.detached(executorPreference: start.place == .threads ? threads : nil) {
-            await self.work(start, buffer)
+            await EventHub.$ofHandler.withValue(ObjectIdentifier(self.events)) { await self.work(start, buffer) }
         }
         let isCancelled = perform { state in
             guard case .starting(let isCancelled) = state.workers[start.worker]?.handle else { return false }

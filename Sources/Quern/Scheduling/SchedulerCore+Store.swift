@@ -80,7 +80,7 @@ extension SchedulerCore {
     func storeDidCommit(_ changes: CommitChanges) {
         // Before a worker can start them.
         if events.isObserved { tellSpawns(changes) }
-        let (answers, released) = perform { state -> ([(RootWatch, EndedTask)], [TaskID]) in
+        let (answers, released) = perform { state -> ([(RootWatch, EndedTask)], [TreePin]) in
             guard state.isRecovered else { return ([], []) }
             for run in changes.spawned {
                 state.dispatcher.spawned(
@@ -94,7 +94,7 @@ extension SchedulerCore {
             let answers = changes.endedRoots.compactMap { ended in
                 state.watches.removeValue(forKey: ended.id).map { ($0, ended) }
             }
-            return (answers, state.releaseTrees(changes.endedRoots))
+            return (answers, state.releaseTrees(changes.endedRuns))
         }
         for (watch, ended) in answers { watch.answer(.success(ended)) }
         if !released.isEmpty { store.unpin(released) }
@@ -114,6 +114,7 @@ extension SchedulerCore {
         }
         guard isFirst else { return }
         logger.error("the store failed, the scheduler stops: \(error)")
+        events.endInHandlers()
         answerAll(SchedulerError(error))
     }
 
@@ -161,7 +162,7 @@ extension SchedulerCore {
         }
         let isChanged = try await expireOverdue(live, firstStarts)
         let current = crashes.isEmpty && !isChanged ? live : store.liveTasks()
-        releaseEndedTrees()
+        releaseTrees(besidesThoseOf: current)
         let held = perform { state in
             state.dispatcher.recover(current, firstStarts: firstStarts, wasClean: store.recovery.wasClean)
             state.isRecovered = true

@@ -106,7 +106,8 @@ final class SchedulerCore: CommitObserver {
 
     // MARK: - Workers
 
-    /// The life of a worker: pull after pull in one Swift task, until there is nothing to do or it is cancelled.
+    /// The life of a worker: pull after pull in one Swift task, until there is nothing to do or a handler was
+    /// cancelled.
     func work(_ start: Dispatcher.Effects.Start, _ buffer: PullBuffer) async {
         let worker = Worker(id: start.worker, place: start.place, core: self, buffer: buffer)
         var pull = perform { $0.dispatcher.next(for: start.worker, at: start.place, isFirst: true) }
@@ -127,14 +128,11 @@ final class SchedulerCore: CommitObserver {
                 publishBehindCommits(told)
             }
             observe(current, report)
-            // A Swift task stays cancelled, so that the next pull needs another.
-            let isCancelled = Task.isCancelled
             let final = report
+            // A Swift task stays cancelled, so that the next pull needs another: the dispatcher knows.
             pull = perform { state in
                 state.dispatcher.finished(worker.id, final)
-                if !isCancelled { return state.dispatcher.next(for: worker.id, at: worker.place) }
-                state.dispatcher.retire(at: worker.place)
-                return nil
+                return state.dispatcher.next(for: worker.id, at: worker.place)
             }
         }
         perform { $0.workers[worker.id] = nil }

@@ -14,11 +14,12 @@ struct RetentionWalk {
 
         init(_ shared: StoreShared) throws(StoreError) {
             self = try shared.lookUpBesideDamage {
-                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none), Set($0.pinned.keys))
+                (IndexContents($0, setAside: []), $0.state.live, $0.childPlaces(of: .none), $0.state.pins)
             } _: { (found, setAside) throws(StoreError) in
-                var (contents, live, places, pinned) = found
+                var (contents, live, places, pins) = found
                 contents.setAside = setAside
                 let (roots, damage) = try places.snapshot(shared.files.identity, beside: setAside)
+                let pinned = try pins.allRoots(contents)
                 return View(roots: roots, damage: damage, contents: contents, live: live, pinned: pinned)
             }
         }
@@ -110,7 +111,7 @@ struct RetentionWalk {
         var walk = try RetentionWalk(policy, now: now, in: shared)
         var transaction = Transaction()
         while transaction.notes.count < Self.dropsAtOnce, let found = try walk.next() {
-            for tree in found.trees { transaction.drop(tree, generation: generation) }
+            for tree in found.trees { transaction.drop(tree, generation: generation, heedsPins: true) }
         }
         return transaction
     }

@@ -148,8 +148,8 @@ struct Batch: Sendable {
                 try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
                 continue
             case .set, .define, .commitStage, .abortStage, .relocateSpawn, .relocateKept: continue
-            case .drop(let tree, let generation):
-                guard generation == state.dropped.generation else {
+            case .drop(let tree, let generation, let heedsPins):
+                guard generation == state.dropped.generation, !heedsPins || !state.pins.contains(root: tree.root) else {
                     throw StoreError(.rejected, "trees were reclaimed or pinned while root \(tree.root) was looked up")
                 }
                 continue

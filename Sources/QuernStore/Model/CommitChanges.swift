@@ -24,6 +24,8 @@ public struct CommitChanges: Sendable {
     public var endedWatched: [TaskID: OutcomeKind] = [:]
     /// The root tasks that ended.
     public var endedRoots: [EndedTask] = []
+    /// The runs that were spawned with attributes and of which the last task ended, by ``SpawnRun/firstID``.
+    public var endedRuns: [TaskID] = []
 }
 
 /// A parent's durable state: what "ready for finalize" is derived from (T3, T9).

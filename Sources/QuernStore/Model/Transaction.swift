@@ -86,7 +86,7 @@ public struct Transaction: Sendable {
         /// Writes what is in a slot once more, unless it is no longer at its old place.
         case relocateKept(TaskID, slot: UInt8, from: LogPlace, value: [UInt8])
         /// Drops a tree whose root's row was found when trees had been forgotten `generation` times.
-        case drop(DroppedTree, generation: UInt64)
+        case drop(DroppedTree, generation: UInt64, heedsPins: Bool)
     }
 
     var spawnGroups: [SpawnGroup] = []
@@ -269,8 +269,17 @@ public struct Transaction: Sendable {
     }
 
     /// Drops a tree whose root's row is known to be there.
-    mutating func drop(_ tree: DroppedTree, generation: UInt64) {
-        notes.append(.drop(tree, generation: generation))
+    ///
+    /// - Parameter heedsPins: whether it is refused when the tree is pinned by then.
+    mutating func drop(_ tree: DroppedTree, generation: UInt64, heedsPins: Bool = false) {
+        notes.append(.drop(tree, generation: generation, heedsPins: heedsPins))
+    }
+
+    /// Takes out the drops of what was pinned since they were looked up.
+    mutating func leaveOutPinned(_ pins: Pins) {
+        notes.removeAll { note in
+            if case .drop(let tree, _, true) = note { pins.contains(root: tree.root) } else { false }
+        }
     }
 
     /// Gives a name a label, unless it has one.

@@ -6,8 +6,11 @@ extension OfflineStore {
     ///
     /// Memory: 40 bytes for each ended tree.
     ///
+    /// - Parameter kept: roots of trees that it leaves alone.
     /// - Throws: ``StoreError/Code/damaged`` when not all root tasks can be read.
-    package func retention(_ policy: RetentionPolicy, now: Timestamp) throws(StoreError) -> RetentionReport {
+    package func retention(
+        _ policy: RetentionPolicy, now: Timestamp, leavingAlone kept: Set<TaskID> = []
+    ) throws(StoreError) -> RetentionReport {
         var sizes: [UInt64: (children: UInt64, bytes: Int)] = [:]
         var bytes = 0
         forEachEntry { entry in
@@ -29,7 +32,9 @@ extension OfflineStore {
             }
             for index in 0..<block.count {
                 let size = sizes[block.id(at: index).rawValue] ?? (0, 0)
-                guard plan.drops(endedAt: block.endedAt(at: index), bytes: size.bytes) else { continue }
+                guard !kept.contains(block.id(at: index)),
+                    plan.drops(endedAt: block.endedAt(at: index), bytes: size.bytes)
+                else { continue }
                 report.trees += 1
                 report.children += 1 + size.children
                 report.bytes += size.bytes

@@ -101,7 +101,7 @@ extension OfflineStore {
     }
 
     /// The root of the tree of a task that has or had children; nil when it is not known.
-    private func root(ofParent task: TaskID) -> TaskID? {
+    package func root(ofParent task: TaskID) -> TaskID? {
         state.parents.root(of: task) ?? blocks(of: task).first.map { TaskID($0.entry.root) }
     }
 

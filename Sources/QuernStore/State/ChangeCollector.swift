@@ -14,6 +14,7 @@ struct ChangeCollector {
     private var touched: Set<TaskID> = []
     private var lastTouched = TaskID.none
     private var roots: [EndedTask] = []
+    private var endedRuns: [TaskID] = []
 
     init(watched: Set<TaskID> = []) { self.watched = watched }
 
@@ -29,6 +30,8 @@ struct ChangeCollector {
         if absent != 0 { self.absent[run.firstID] = absent }
         if !attributes.isEmpty { self.attributes[run.firstID] = attributes }
     }
+
+    mutating func endedRun(_ firstID: TaskID) { endedRuns.append(firstID) }
 
     mutating func cancelled(_ task: TaskID, as kind: OutcomeKind) { cancels[task] = kind }
 
@@ -78,6 +81,7 @@ struct ChangeCollector {
         if !priorities.isEmpty { changes.priorities = priorities.filter { state.live.contains($0.key) } }
         changes.settled = settled
         changes.endedRoots = roots
+        changes.endedRuns = endedRuns
         changes.touched = touched.sorted().compactMap { state.parents.status(of: $0) }
         return changes
     }

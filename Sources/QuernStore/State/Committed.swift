@@ -9,8 +9,6 @@ struct Committed: Sendable {
     var tailBlocks: [TaskID: [BlockExtent]] = [:]
     /// Live tasks whose ends somebody waits for. Not durable.
     var watched: Set<TaskID> = []
-    /// Ended root tasks that retention leaves alone, and how often each was pinned. Not durable.
-    var pinned: [TaskID: Int] = [:]
 
     /// Everything without an outcome. O(live).
     func liveTasks() -> LiveTasks {
@@ -49,6 +47,18 @@ struct Committed: Sendable {
             if state.live.contains(task) { watched.insert(task) } else { others.append(task) }
         }
         return others
+    }
+
+    /// Pins the tree that a task is in, as far as that can be told without reading a file.
+    mutating func pinTree(of task: TaskID, under parent: TaskID) -> TreePin {
+        if parent == .none || state.parents.contains(parent) {
+            let root = parent == .none ? task : state.parents.root(of: parent) ?? parent
+            state.pins.pin(root: root)
+            return .root(root)
+        }
+        // Who has looked up what to drop did not know that.
+        if state.pins.pin(endedParent: parent) { state.dropped.outdateLookUps() }
+        return .endedParent(parent)
     }
 
     /// Where a parent's ended children are. O(blocks in memory that are ready or small); reads no file.

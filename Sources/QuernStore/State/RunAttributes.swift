@@ -24,8 +24,11 @@ struct RunAttributes: Sendable {
     }
 
     /// No task of the run is live any more.
-    mutating func remove(_ firstID: TaskID) {
-        guard !runs.isEmpty, let attributes = runs.removeValue(forKey: firstID) else { return }
+    ///
+    /// - Returns: whether it had any.
+    mutating func remove(_ firstID: TaskID) -> Bool {
+        guard !runs.isEmpty, let attributes = runs.removeValue(forKey: firstID) else { return false }
         bytes -= attributes.footprint
+        return true
     }
 }

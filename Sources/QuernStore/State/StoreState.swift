@@ -34,6 +34,8 @@ struct StoreState: Sendable {
     var endedSize = 0
     /// Trees that were dropped and are not reclaimed yet.
     var dropped = DroppedTrees()
+    /// What retention leaves alone.
+    var pins = Pins()
     /// Blocks that are ready for an index segment, in order.
     var fullBlocks: [OutcomeBlock] = []
     /// Parents that ended in the frame being applied.
@@ -209,7 +211,7 @@ struct StoreState: Sendable {
             let task = TaskID(row.task)
             let ended = live.end(task)
             if ended?.parent != block.parent { misfit = task }
-            if let ended, ended.isLast { attributes.remove(ended.run) }
+            if let ended, ended.isLast, attributes.remove(ended.run) { changes.endedRun(ended.run) }
             keys.remove(task)
             slots.remove(task)
             if !details.isEmpty, let detail = details.removeValue(forKey: task) { changes.settled(task, detail) }

@@ -98,7 +98,14 @@ extension StoreWriter {
                 try RetentionWalk.transaction(retention.policy, now: retention.now(), in: shared)
             }
         } finish: { writer, result in
-            writer.commit(result)
+            // What was pinned meanwhile keeps nothing else from being dropped.
+            let pins = shared.committed.withLock { $0.state.pins }
+            writer.commit(
+                result.map { found in
+                    var transaction = found
+                    transaction.leaveOutPinned(pins)
+                    return transaction
+                })
         }
     }
 

@@ -9,7 +9,8 @@ struct Prune: ToolCommand {
     static let configuration = CommandConfiguration(
         abstract: "Drop whole trees of tasks that have ended, the oldest first.",
         discussion: """
-            Drops until the store keeps to each bound that is given. A tree with a live root task is never dropped. \
+            Drops until the store keeps to each bound that is given. A tree with a live root task is never dropped, \
+            nor one that live tasks depend on or redrive. \
             It takes the writer's lock; with --dry-run it only reads, also a store in use, and takes some 40 bytes of \
             memory for each ended tree. What was dropped is reclaimed by quern compact, or by the service's own \
             compaction. On a full disk both use the space that the store holds back for them, if any.
@@ -41,7 +42,10 @@ struct Prune: ToolCommand {
     func run(into output: inout Output) throws {
         let policy = RetentionPolicy(age: olderThan?.duration, count: keepCount, bytes: keepBytes)
         let now = SystemWallClock().now
-        if dryRun { return try write(try store.read(&output).retention(policy, now: now), to: &output) }
+        if dryRun {
+            let store = try store.read(&output)
+            return try write(try store.retention(policy, now: now, leavingAlone: store.neededTrees), to: &output)
+        }
         let unclosed = try Self.drop(policy, at: store.path, now: now) { report in
             try write(report, to: &output)
             try output.flush()
@@ -65,7 +69,11 @@ struct Prune: ToolCommand {
         // Nothing but the drops is committed.
         configuration.logReserveBytes = 0
         let open = try MemoStore.openBlocking(at: path, configuration: configuration, fileSystem: files)
-        do { try report(try open.applyRetentionBlocking(policy, now: now)) } catch {
+        do {
+            // Nothing that the service's tasks need once it runs again.
+            _ = try open.pinNeededTrees(of: open.liveTasks()) { _, _ in }
+            try report(try open.applyRetentionBlocking(policy, now: now))
+        } catch {
             try? open.closeBlocking()
             throw error
         }

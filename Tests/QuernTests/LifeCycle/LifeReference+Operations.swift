@@ -35,10 +35,15 @@ extension LifeReference {
     mutating func dropped(allBut left: Set<TaskID>, most: Int) {
         mayHaveDropped = false
         var needed: Set<TaskID> = []
-        for id in live { needed.formUnion(redriven(by: id)) }
+        for id in live {
+            needed.formUnion(redriven(by: id))
+            for dependency in tasks[id]?.dependencies ?? [] { needed.formUnion(lineage(dependency).suffix(1)) }
+        }
         let kept = roots.map(\.id).filter { tasks[$0]?.isDropped != true }
         let gone = kept.filter { !left.contains($0) }
-        for id in gone where needed.contains(id) { report("\(describe(id)) was dropped, and is redriven") }
+        for id in gone where needed.contains(id) {
+            report("\(describe(id)) was dropped, and is redriven or waited for")
+        }
         if left.subtracting(needed).count > most { report("\(left.count) trees are left, not \(most)") }
         let above = Set(gone)
         for id in tasks.keys where !above.isDisjoint(with: lineage(id)) { tasks[id]?.isDropped = true }

@@ -3,6 +3,7 @@ import QuernTesting
 import SystemPackage
 import Testing
 
+@testable import Quern
 @testable import QuernStore
 @testable import QuernTool
 
@@ -63,6 +64,35 @@ struct CopyTests {
                 "dropped 1 trees with 1 ended tasks, which take 0 B of index"
             ])
         #expect(try store.run("children", "0", "--json").lines.isEmpty)
+    }
+
+    @Test("T12: what live tasks depend on or redrive is dropped neither by a prune nor, so says a dry run, would be")
+    func pruneBesideLiveTasks() throws {
+        let store = try ToolStore.make()
+        let open = try MemoStore.openBlocking(at: store.path)
+        let note = try open.labelBlocking(for: "note")
+        var cursor = try open.children(of: .none).makeCursor()
+        var block = ChildBlock()
+        #expect(try cursor.next(into: &block))
+        #expect((0..<block.count).map { block.id(at: $0) } == [TaskID(205), TaskID(206)])
+        var depends = TaskAttributes()
+        depends.dependencies = [TaskDependency(TaskID(205))]
+        var redrives = TaskAttributes()
+        redrives.redrives = RedrivenTask(task: TaskID(206), parent: .none, sequence: block.sequence(at: 1))
+        var transaction = Transaction()
+        for attributes in [depends, redrives] {
+            transaction.spawn(
+                under: .none, label: note, attributes: try attributes.encoded(), at: ToolStore.submitted
+            ) { _ in }
+        }
+        try open.appendBlocking(transaction)
+        try open.closeBlocking()
+        let expected = #""trees":0,"tasks":0,"bytes":0}"#
+        for arguments in [["--dry-run"], []] {
+            let result = try ToolStore.run(["prune", store.path.string, "--keep-count", "0", "--json"] + arguments)
+            #expect(result.lines == [#"{"dry_run":\#(!arguments.isEmpty),"# + expected])
+        }
+        #expect(try store.run("children", "0", "--json").lines.count == 2)
     }
 
     @Test("S4: on a full disk trees are dropped as long as there is room to say so, and that is told", arguments: 0..<8)

@@ -22,6 +22,7 @@ extension Dispatcher {
     // MARK: - Dependencies
 
     private mutating func block(_ entry: ReadyRun, _ attributes: TaskAttributes, on wanted: [TaskDependency]) {
+        effects.needs.append(Effects.Need(run: entry.run, dependencies: wanted))
         let tasks = DependencyTable.Waiting(entry, attributes)
         var wanted = wanted
         let unreachable = dependencies.unreachable(wanted, under: entry.run.parent) { parent(of: $0) }

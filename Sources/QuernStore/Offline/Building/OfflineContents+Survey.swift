@@ -122,7 +122,7 @@ extension StoreState {
     /// A task that was taken for live has an outcome.
     fileprivate mutating func forget(_ task: TaskID) {
         guard let ended = live.end(task) else { return }
-        if ended.isLast { attributes.remove(ended.run) }
+        if ended.isLast { _ = attributes.remove(ended.run) }
         keys.remove(task)
         slots.remove(task)
         details.removeValue(forKey: task)
