@@ -50,7 +50,7 @@ extension MemoStore {
             try SystemThread.start(body)
         }
 
-        /// What a new store is told from others by; nil for a random number. Of it all checksums and key hashes are made.
+        /// What a new store is told from others by; nil for a random number. All checksums and key hashes mix it in.
         var identity: StoreIdentity?
 
         /// Tails of at least this many bytes are replayed by several threads.

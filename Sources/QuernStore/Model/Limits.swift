@@ -29,6 +29,8 @@ public enum Limits {
     static let blockRows = 4096
     /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
     static let number: UInt64 = 1 << 60
+    /// What the next id and the next sequence can be: none has the number zero.
+    static let given: ClosedRange<UInt64> = 1...number
     /// The same in a store that is opened to be written: it cannot come to the end of ``number`` any more.
     static let writableNumber: UInt64 = number / 2
     /// Numbers of log and index segments in a checkpoint: as many more can follow before they overflow.

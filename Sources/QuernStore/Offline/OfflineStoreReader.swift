@@ -118,8 +118,8 @@ struct OfflineStoreReader {
         }
         store.state = decoder.state
         // A number that no store comes to says nothing; that it is wrong is told below.
-        if store.state.nextID > Limits.number { store.state.nextID = 1 }
-        if store.state.nextSequence > Limits.number { store.state.nextSequence = 1 }
+        if !Limits.given.contains(store.state.nextID) { store.state.nextID = 1 }
+        if !Limits.given.contains(store.state.nextSequence) { store.state.nextSequence = 1 }
         // Also where the base record says less: what the log spawns then has ids that are taken.
         store.state.nextID = max(store.state.nextID, store.state.live.endID)
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }

@@ -28,8 +28,9 @@ struct CheckpointDecoder {
 
     /// Checks what no record can check by itself.
     func check(_ position: LogPosition) throws(DecodingFailure) {
-        guard state.nextID <= Limits.number, state.nextSequence <= Limits.number, position.segment <= Limits.segments,
-            nextIndexNumber <= Limits.segments, (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
+        guard Limits.given.contains(state.nextID), Limits.given.contains(state.nextSequence),
+            position.segment <= Limits.segments, nextIndexNumber <= Limits.segments,
+            (UInt64(FileHeader.size)...Limits.fileBytes).contains(position.offset)
         else { throw DecodingFailure("base record") }
         // A number that is given out again would replace its segment.
         guard max(sealed.map(\.number).max() ?? 0, open?.number ?? 0) < nextIndexNumber else {

@@ -15,6 +15,8 @@ struct FaultSweep {
     /// Of the files that a crash left, while they are opened the first time.
     var reopening: FaultPlan?
 
+    /// Whether the faults are in force: from the end of the first opening on, until everything comes to its end.
+    fileprivate(set) var isOn = false
     /// How many unsynced changes there were at the first crash.
     private(set) var unsyncedAtCrash: Int?
     /// What the machine died on while it opened what a crash left.
@@ -27,6 +29,11 @@ struct FaultSweep {
         self.isShortage = isShortage
         self.policy = policy
         self.reopening = reopening
+    }
+
+    /// Whether the place where something goes wrong has yet to come, so that any call that is made may be it.
+    func isAhead(on files: SimulatedFileSystem) -> Bool {
+        isOn && unsyncedAtCrash == nil && files.faultsFired == 0 && !files.isStopped
     }
 
     mutating func noteCrash(_ files: SimulatedFileSystem) {
@@ -50,10 +57,10 @@ extension LifeModel {
 
     /// Lives the small work, and lets everything come to its end on a disk that is whole again.
     static func live(_ sweep: FaultSweep, seed: UInt64, _ tally: FaultTally) async throws -> SweptLife {
-        var model = try await LifeModel(seed: seed, tally: tally)
-        model.sweep = sweep
+        var model = try await LifeModel(seed: seed, tally: tally, sweep: sweep)
         let files = model.process.files
         files.faults = sweep.faults
+        model.sweep?.isOn = true
         model.hasLastingFault = !sweep.isShortage
         model.world.with { $0.mayHaveLost = !sweep.isShortage }
         do {
@@ -62,6 +69,7 @@ extension LifeModel {
                 try await model.take(operation, number)
             }
             model.isFinishing = true
+            model.sweep?.isOn = false
             let hasFailed = files.faultsFired > 0 || files.isStopped
             try await model.finish()
             return SweptLife(

@@ -43,19 +43,23 @@ final class FaultTally: Sendable {
     }
 
     /// Adds the calls that were made and that failed since then, and whether the machine stopped.
-    func add(_ files: SimulatedFileSystem, since before: Reading, in phase: Phase) {
+    ///
+    /// - Parameter couldFail: whether it was meant that any of them might; those of other times do not count as made.
+    func add(_ files: SimulatedFileSystem, since before: Reading, in phase: Phase, couldFail: Bool) {
         let now = files.reading()
         counts.withLock { counts in
             for call in FileCall.allCases {
                 let (fired, made) = (now.fired[call, default: 0], now.made[call, default: 0])
                 counts.fired[phase, default: [:]][call, default: 0] += fired - before.fired[call, default: 0]
-                counts.made[phase, default: [:]][call, default: 0] += made - before.made[call, default: 0]
+                if couldFail {
+                    counts.made[phase, default: [:]][call, default: 0] += made - before.made[call, default: 0]
+                }
             }
             if now.hasStopped, !before.hasStopped { counts.stops[phase, default: 0] += 1 }
         }
     }
 
-    /// The kinds of calls that some phase made, and of which none failed in it.
+    /// The kinds of calls that some phase made where they could fail, and of which none failed in it.
     var unreached: [String] {
         counts.withLock { counts in
             Phase.allCases.flatMap { phase in

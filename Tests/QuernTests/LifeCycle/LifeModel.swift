@@ -84,9 +84,10 @@ struct LifeModel {
     /// Whether a fault was planned in this process that may end it: not only one of space, descriptors or memory.
     var hasLastingFault = false
 
-    init(seed: UInt64, tally: FaultTally? = nil) async throws {
+    init(seed: UInt64, tally: FaultTally? = nil, sweep: FaultSweep? = nil) async throws {
         self.seed = seed
         self.tally = tally
+        self.sweep = sweep
         random = SeededGenerator(seed: seed)
         writer = ScriptWriter(seed: seed ^ 0x5EED)
         let runsBeside = tally == nil && seed % 4 == 3
@@ -184,7 +185,8 @@ struct LifeModel {
 
     /// Counts what went wrong since the last time, and goes on with these files.
     mutating func count(_ phase: FaultTally.Phase, then files: SimulatedFileSystem) {
-        tally?.add(counted.files, since: counted.reading, in: phase)
+        let couldFail = sweep?.isAhead(on: counted.files) ?? true
+        tally?.add(counted.files, since: counted.reading, in: phase, couldFail: couldFail)
         counted = (files, files.reading())
     }
 
