@@ -5,7 +5,8 @@ import Testing
 
 @testable import QuernStore
 
-/// A crash after each call that changes a file, with every kind of remains (S3, S6, F15).
+/// A crash after each call that changes a file, with every kind of remains (S3, S6, F15); in the suite after a share of
+/// them (see `FaultPlaces`).
 @Suite struct CrashTests {
     /// The share of the crash points that one parameterized case takes, so that both cores have work.
     static let shares = 2
@@ -28,16 +29,18 @@ import Testing
         "S6: so it is when checkpoints are written while others commit",
         arguments: [Workload.Checkpoints.later, .beside], 0..<shares)
     func keepsWhatWasAcknowledgedBesideCheckpoints(_ checkpoints: Workload.Checkpoints, share: Int) async throws {
-        let count = try await Self.crashEverywhere(.everything, share, checkpoints)
+        let count = try await Self.crashEverywhere(.everything, share, checkpoints, oneIn: 4)
         #expect(count > 100, "the workload made \(count) changing calls")
     }
 
     static func crashEverywhere(
-        _ kind: Workload.Kind, _ share: Int, _ checkpoints: Workload.Checkpoints = .inPlace
+        _ kind: Workload.Kind, _ share: Int, _ checkpoints: Workload.Checkpoints = .inPlace, oneIn places: Int = 2
     ) async throws -> Int {
         let expected = try await Workload.facts(kind)
         var count = share
         while true {
+            defer { count += Self.shares }
+            guard FaultPlaces.takes(count / Self.shares, oneIn: places) else { continue }
             let (crashed, completed) = try await Self.crashed(afterCall: count, kind, checkpoints)
             guard let completed else { return count }
             for (index, policy) in Self.policies(count).enumerated() {
@@ -47,7 +50,6 @@ import Testing
                 let facts = try await Self.check(image, completed, expected, place)
                 if let facts, index == count / shares % 3 { try await Self.goesOn(copy, after: facts, place) }
             }
-            count += Self.shares
         }
     }
 

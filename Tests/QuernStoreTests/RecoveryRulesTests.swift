@@ -244,6 +244,27 @@ import Testing
         #expect(try files.list(Self.directory) == before)
     }
 
+    /// A service that was killed while it created its store was reported to have lost a manifest, by `make crash-loop`.
+    @Test("S6: a creation that was cut short anywhere leaves no store or a whole one, to readers and tools as well")
+    func creationCutShort() async throws {
+        for count in 0... {
+            let files = SimulatedFileSystem()
+            files.faults = .crashing(afterCall: count)
+            let store = try? await MemoStore.open(at: Self.directory, fileSystem: files)
+            try? await store?.close()
+            let isWhole = !files.isStopped
+            for policy in [CrashPolicy.keepAll, .dropAll, .random(seed: UInt64(count))] {
+                let remains = files.crash(keeping: policy)
+                do throws(StoreError) {
+                    let found = try StoreVerifier.verify(at: Self.directory, fileSystem: remains)
+                    #expect(!found.isDamaged, "\(count), \(policy): \(found.findings)")
+                } catch { #expect(error.code == .notFound, "\(count), \(policy): \(error)") }
+                try await MemoStore.open(at: Self.directory, fileSystem: remains).close()
+            }
+            if isWhole { return }
+        }
+    }
+
     @Test("F17: files that are none of the store's are left alone, whatever their names")
     func foreignFiles() async throws {
         let files = SimulatedFileSystem()

@@ -13,8 +13,9 @@ package struct RawStore: Sendable {
     let identity: StoreIdentity
 
     /// - Throws: ``StoreError/Code/notFound`` or ``StoreError/Code/notAStore`` where there is no file of a store whose
-    ///   header says whose it is, or a store whose making was cut short; ``StoreError/Code/unsupportedVersion`` when
-    ///   that of a later version is all there is; ``StoreError/Code/inputOutput``.
+    ///   header says whose it is, or a store whose making was cut short, by an opening or by a tool;
+    ///   ``StoreError/Code/unsupportedVersion`` when that of a later version is all there is;
+    ///   ``StoreError/Code/inputOutput``.
     package init(at directory: FilePath, fileSystem: any FileSystem = PosixFileSystem()) throws(StoreError) {
         let names: [String]
         do throws(FileError) { names = try fileSystem.list(directory) } catch {
@@ -37,6 +38,7 @@ package struct RawStore: Sendable {
             }
         }
         try UnfinishedStore.refuse(in: directory, fileSystem)
+        try Self.refuseInterruptedCreation(files, in: directory)
         files.sort { ($0.order, $0.number) < ($1.order, $1.number) }
         self.directory = directory
         self.fileSystem = fileSystem
@@ -62,6 +64,20 @@ package struct RawStore: Sendable {
     }
 
     var manifestFile: RawFile? { files.first { $0.kind == .manifest } }
+
+    private static func refuseInterruptedCreation(
+        _ files: [RawFile], in directory: FilePath
+    ) throws(StoreError) {
+        let isAll = files.allSatisfy { file in
+            guard file.obstacle == nil, let (kind, number) = StoreFiles.parse(file.name) else { return false }
+            return InterruptedCreation.leaves(kind, number, size: file.size)
+        }
+        guard isAll, !files.isEmpty else { return }
+        throw StoreError(
+            .notFound,
+            "the creation of a store was cut short here, before anything was in it: the next opening creates it",
+            file: directory)
+    }
 
     private static func identity(of files: [RawFile], in directory: FilePath) throws(StoreError) -> StoreIdentity {
         var votes: [(identity: StoreIdentity, count: Int)] = []

@@ -50,16 +50,13 @@ struct Recovery {
     // MARK: A new store
 
     private func create(_ names: [String]) throws(StoreError) -> Result {
-        // An interrupted creation leaves at most the first log segment, empty, and the first checkpoint. Anything more
-        // is a store that lost its manifest.
         for name in names {
             guard let (kind, number) = StoreFiles.parse(name) else { continue }
             let path = directory.appending(name)
             let size = try wrapping("cannot read a file") { () throws(FileError) in
                 try fileSystem.open(path, .readOnly).size()
             }
-            guard number == 1, kind == .checkpoint || kind == .mirror || (kind == .log && size <= FileHeader.size)
-            else {
+            guard InterruptedCreation.leaves(kind, number, size: size) else {
                 throw StoreError(.damaged, "the manifest is missing", file: path)
             }
         }

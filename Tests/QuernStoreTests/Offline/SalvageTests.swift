@@ -9,7 +9,7 @@ import Testing
 @Suite("What is salvaged of a damaged store (S6)")
 struct SalvageTests {
     /// `QUERN_FLIPS`: how many bytes to damage, one at a time.
-    static let flips = ProcessInfo.processInfo.environment["QUERN_FLIPS"].flatMap { Int($0) } ?? 240
+    static let flips = ProcessInfo.processInfo.environment["QUERN_FLIPS"].flatMap { Int($0) } ?? 120
     static let shares = 4
 
     @Test("S6: a byte that flips takes no child but those in its frame", arguments: 0..<shares)

@@ -5,22 +5,17 @@ import SystemPackage
 import Testing
 
 /// One small piece of work, and each thing that can go wrong in it: every call fails, the power goes at every call and
-/// leaves every subset of what was not synced, and goes again at every call of the recovery. In the suite each test
-/// takes a share of the places; with `QUERN_SIMULATIONS`, which `make simulate` sets, all.
+/// leaves every subset of what was not synced, and goes again at every call of the recovery. Of the places the suite
+/// takes a share (see `FaultPlaces`).
 @Suite("Everything that can go wrong in a small piece of work (T1 to T17, S3 to S7)", .timeLimit(.minutes(600)))
 struct FaultSweepTests {
-    private static let isWhole = LifeSeeds.text("QUERN_SIMULATIONS") != nil
+    private static let isWhole = FaultPlaces.areAllTaken
     private static let seed =
         LifeSeeds.text("QUERN_SEED").flatMap { UInt64($0) } ?? (isWhole ? 1 : .random(in: 0...UInt64(UInt32.max)))
 
     /// Of how many changes that were not synced each subset is left: of the first ones with the others lost, and of the
     /// last ones with those before them lost. `QUERN_UNSYNCED=16` is all there are, which takes 270,000 lives.
     private static let mostUnsynced = LifeSeeds.text("QUERN_UNSYNCED").flatMap { Int($0) } ?? (isWhole ? 8 : 3)
-
-    /// In the suite a life in so many, others each time.
-    private static func isTaken(_ place: Int, oneIn share: Int) -> Bool {
-        isWhole || place % share == Int(seed) % share
-    }
 
     private func live(
         _ sweep: FaultSweep, _ name: String, _ tally: FaultTally = FaultTally()
@@ -38,7 +33,7 @@ struct FaultSweepTests {
         let tally = FaultTally()
         var count = 0
         for ordinal in 1... {
-            guard Self.isTaken(ordinal, oneIn: 40) else { continue }
+            guard FaultPlaces.takes(ordinal, oneIn: 40) else { continue }
             let faults = FaultPlan.failing(nil, at: ordinal, with: errno, repetition)
             let sweep = FaultSweep(faults, isShortage: errno == .noSpace)
             let name = "call \(ordinal) fails with \(errno), \(repetition)"
@@ -58,7 +53,7 @@ struct FaultSweepTests {
     func everySubset() async {
         var (places, lives, largest) = (0, 0, 0)
         for ordinal in 0... {
-            guard Self.isTaken(ordinal, oneIn: 40) else { continue }
+            guard FaultPlaces.takes(ordinal, oneIn: 40) else { continue }
             var subsets: [UInt64] = [0]
             var next = 0
             while next < subsets.count {
@@ -94,7 +89,7 @@ struct FaultSweepTests {
     func recovery(policy: CrashPolicy) async {
         var (places, lives) = (0, 0)
         for ordinal in 0... {
-            guard Self.isTaken(ordinal, oneIn: 25) else { continue }
+            guard FaultPlaces.takes(ordinal, oneIn: 25) else { continue }
             var life: LifeModel.SweptLife
             var again = 0
             repeat {
