@@ -52,9 +52,15 @@ public final class TaskScheduler: Service {
         do {
             var registry = Registry()
             try register(&registry)
+            // Before the first commit, which may have retention begin: that of a type's name.
+            let neededTrees = try await store.pinNeededTrees(configuration.logger)
             let types = try await registry.makeTable(in: store, configuration.options)
             core = SchedulerCore(store: store, types: types, configuration: configuration)
-            guard store.setFirstObserver(core) else { throw taken }
+            guard store.setFirstObserver(core) else {
+                store.unpin(neededTrees.values.flatMap { $0 })
+                throw taken
+            }
+            core.perform { $0.neededTrees = neededTrees }
             try await core.recover()
         } catch {
             if error as? SchedulerError == taken { throw taken }

@@ -29,14 +29,14 @@ extension MemoStore {
     public func dropTreeBlocking(
         _ root: TaskID, endedAt sequence: UInt64? = nil, durability: Durability? = nil
     ) throws(StoreError) {
-        try retryingDrop { (generation) throws(StoreError) in
+        try retryingDrop(heedsPins: false) { (lookUp) throws(StoreError) in
             if shared.committed.withLock({ $0.state.dropped.contains(root) }) { return }
             guard !isLive(root) else { throw StoreError(.rejected, "root task \(root) is live") }
             guard let tree = try endedRoot(root, at: sequence) else {
                 throw StoreError(.rejected, "task \(root) is no ended root task")
             }
             var transaction = Transaction()
-            transaction.drop(tree, generation: generation)
+            transaction.drop(tree, lookUp)
             try appendBlocking(transaction, durability: durability)
         }
     }
@@ -62,28 +62,16 @@ extension MemoStore {
         _ policy: RetentionPolicy, now: Timestamp
     ) throws(StoreError) -> RetentionReport {
         var report = RetentionReport()
-        var isOutdated = true
-        while isOutdated {
-            try retryingDrop { (generation) throws(StoreError) in
-                var walk = try RetentionWalk(policy, now: now, in: shared)
-                isOutdated = false
-                while !isOutdated, let found = try walk.next() {
-                    var transaction = Transaction()
-                    for tree in found.trees { transaction.drop(tree, generation: generation, heedsPins: true) }
-                    do throws(StoreError) { try appendBlocking(transaction) } catch {
-                        guard error.code == .rejected, isAnyPinned(found.trees) else { throw error }
-                        isOutdated = true
-                        continue
-                    }
-                    report += found.report
-                }
+        try retryingDrop(heedsPins: true) { (lookUp) throws(StoreError) in
+            var walk = try RetentionWalk(policy, now: now, in: shared)
+            while let found = try walk.next() {
+                var transaction = Transaction()
+                for tree in found.trees { transaction.drop(tree, lookUp) }
+                try appendBlocking(transaction)
+                report += found.report
             }
         }
         return report
-    }
-
-    private func isAnyPinned(_ trees: [DroppedTree]) -> Bool {
-        shared.committed.withLock { committed in trees.contains { committed.state.pins.contains(root: $0.root) } }
     }
 
     /// Has retention leave the trees of these root tasks alone, until ``unpin(_:)`` or the store is closed. Who drops
@@ -119,13 +107,16 @@ extension MemoStore {
         }
     }
 
-    /// Runs `body`, and runs it again when a compaction forgot trees meanwhile, so that what it found may be gone.
-    private func retryingDrop(_ body: (_ generation: UInt64) throws(StoreError) -> Void) throws(StoreError) {
-        func generation() -> UInt64 { shared.committed.withLock { $0.state.dropped.generation } }
+    /// Runs `body`, and runs it again when a compaction forgot trees meanwhile, so that what it found may be gone, or
+    /// somebody pinned some.
+    private func retryingDrop(
+        heedsPins: Bool, _ body: (DropLookUp) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        func lookUp() -> DropLookUp { shared.committed.withLock { DropLookUp($0.state, heedsPins: heedsPins) } }
         while true {
-            let before = generation()
+            let before = lookUp()
             do throws(StoreError) { return try body(before) } catch {
-                guard error.code == .rejected, generation() != before else { throw error }
+                guard error.code == .rejected, lookUp() != before else { throw error }
             }
         }
     }

@@ -167,10 +167,11 @@ struct CompactionTests {
         // The first trees are in other segments than the victim; with them work comes in the background.
         let roots = forest.ended.prefix(3)
         var transaction = Transaction()
+        let lookUp = DropLookUp(StoreState(), heedsPins: false)
         for root in roots {
             let row = try #require(forest.trees[root]?.row)
             let sequence = try #require(forest.sequences[root])
-            transaction.drop(DroppedTree(root: TaskID(root), sequence: sequence, kind: row.kind), generation: 0)
+            transaction.drop(DroppedTree(root: TaskID(root), sequence: sequence, kind: row.kind), lookUp)
         }
         try await forest.store.append(transaction)
         await forest.store.rest()

@@ -8,6 +8,24 @@ import Testing
 
 @Suite("A cancel that is told late (T10)", .timeLimit(.minutes(5)))
 struct LateCancelTests {
+    @Test("A handler that cancels the Swift task that it runs in leaves that to no other")
+    func cancelsItself() async throws {
+        try await withScheduler(concurrency: 1) {
+            $0.register(
+                StepHandler { step, _ in
+                    if step.number == 0 {
+                        withUnsafeCurrentTask { $0?.cancel() }
+                    } else {
+                        try Task.checkCancellation()
+                    }
+                    return 1
+                })
+        } _: { scheduler in
+            let handles = try await scheduler.submit(contentsOf: (0..<3).map { Step(number: $0) })
+            for handle in handles { #expect(try await handle.memo().value == 1) }
+        }
+    }
+
     @Test("A task never sees the cancel of the one that its worker ran before, however late that one is told")
     func innocent() async throws {
         let journal = Journal()

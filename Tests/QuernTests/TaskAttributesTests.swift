@@ -23,6 +23,29 @@ struct TaskAttributesTests {
         }
     }
 
+    @Test("More kept children than there can be are refused")
+    func keptChildren() throws {
+        var attributes = TaskAttributes()
+        attributes.redrives = RedrivenTask(task: TaskID(1), parent: .none, sequence: 2)
+        attributes.kept = Limits.number
+        #expect(try decode(attributes.encoded()) == attributes)
+        attributes.kept = Limits.number + 1
+        let bytes = try attributes.encoded()
+        #expect(throws: AttributeError.self) { try decode(bytes) }
+    }
+
+    @Test("What a task redrove ended before it: links that go in a circle end with an error")
+    func redriveLinks() throws {
+        for (sequence, isFine) in [(8, true), (9, false), (10, false)] as [(UInt64, Bool)] {
+            var attributes = TaskAttributes()
+            attributes.redrives = RedrivenTask(task: TaskID(1), parent: .none, sequence: sequence)
+            var remains = TaskRemains(priority: 0)
+            remains.attributes = try attributes.encoded()
+            let found = try? remains.earlier(than: RedrivenTask(task: TaskID(1), parent: .none, sequence: 9))
+            #expect(found == (isFine ? attributes.redrives : nil))
+        }
+    }
+
     @Test("Nothing is no bytes")
     func empty() throws {
         #expect(try TaskAttributes().encoded().isEmpty)

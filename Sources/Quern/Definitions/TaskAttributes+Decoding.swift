@@ -54,7 +54,9 @@ extension TaskAttributes {
             let task = TaskID(try value.variable())
             let parent = TaskID(try value.variable())
             redrives = RedrivenTask(task: task, parent: parent, sequence: try value.variable())
-        case Tag.kept: kept = try value.variable()
+        case Tag.kept:
+            kept = try value.variable()
+            guard kept <= Limits.number else { throw AttributeError(description: "more children than there can be") }
         case Tag.retry: retry = try RetryPolicy(decoding: &value)
         case Tag.backward:
             let before = self

@@ -66,10 +66,11 @@ extension OfflineStore {
         }
         if redriven.isEmpty { return roots }
         let before = redrivenRoots
+        var chain: Set<TaskID> = []
         while let task = redriven.popLast() {
-            if roots.insert(task).inserted, let next = before[task] { redriven.append(next) }
+            if chain.insert(task).inserted, let next = before[task] { redriven.append(next) }
         }
-        return roots
+        return roots.union(chain)
     }
 
     /// What ended root tasks redrove.
@@ -88,17 +89,21 @@ extension OfflineStore {
     }
 }
 
-extension SchedulerCore {
+extension MemoStore {
     /// Has retention leave alone what live tasks need of a store that was just opened.
     ///
+    /// - Returns: what takes it back, by the first id of the run that needs it.
     /// - Throws: when what they need may be read later.
-    func retainTrees(_ live: LiveTasks) throws(StoreError) {
-        let pins = try store.pinNeededTrees(of: live) { task, error in
-            logger.warning("what task \(task) redrives cannot be read: \(error)")
+    func pinNeededTrees(_ logger: Logger) async throws(StoreError) -> [TaskID: [TreePin]] {
+        try await ThreadPool.blocking.run { () throws(StoreError) in
+            try self.pinNeededTrees(of: self.liveTasks()) { task, error in
+                logger.warning("what task \(task) redrives cannot be read: \(error)")
+            }
         }
-        if !pins.isEmpty { perform { $0.neededTrees = pins } }
     }
+}
 
+extension SchedulerCore {
     /// Has retention leave alone what new tasks depend on. On the thread that wrote them, so that no drop is written
     /// before that.
     func retainTrees(_ needs: [Dispatcher.Effects.Need]) {

@@ -18,6 +18,18 @@ extension TaskRemains {
     /// The task that it redrove itself.
     var redrives: RedrivenTask? { attributes.isEmpty ? nil : (try? TaskAttributes(decoding: attributes))?.redrives }
 
+    /// The task that the one redrove which left this.
+    ///
+    /// - Throws: `PermanentError` when that did not end before it, as no scheduler writes: who follows such links must
+    ///   come to an end.
+    func earlier(than ended: RedrivenTask) throws(PermanentError) -> RedrivenTask? {
+        guard let before = redrives else { return nil }
+        guard before.sequence < ended.sequence else {
+            throw PermanentError(reason: "redriven tree is out of order", detail: "task \(ended.task)")
+        }
+        return before
+    }
+
     /// What a task redrives that takes the place of the ended one which left this: that one, or what it should have
     /// redriven itself and did not come to; nil when it is to run from the start.
     func next(after ended: RedrivenTask) -> RedrivenTask? { handover == nil ? redrives : ended }
@@ -61,7 +73,7 @@ extension SchedulerCore {
         _ children: ChildSnapshot, of ended: RedrivenTask, _ remains: TaskRemains
     ) throws -> ChildSnapshot {
         var earlier = try store.children(of: ended.task)
-        if let before = remains.redrives {
+        if let before = try remains.earlier(than: ended) {
             earlier = try withEarlier(earlier, of: before, try store.remains(of: before))
         }
         guard let all = children.preceded(by: earlier, leavingOut: remains.rerunKinds) else {
@@ -84,26 +96,23 @@ extension MemoStore {
     }
 
     /// The roots of all trees that a task which redrives `ended` needs.
-    func trees(of ended: RedrivenTask) throws -> [TaskID] {
-        var trees: [TaskID] = []
+    func trees(of ended: RedrivenTask) throws -> [TaskID] { try chain(from: ended).map(\.task) }
+
+    /// What a task redrives, what that one redrove, and so on.
+    private func chain(from ended: RedrivenTask) throws -> [RedrivenTask] {
+        var chain: [RedrivenTask] = []
         var next: RedrivenTask? = ended
         while let current = next {
-            trees.append(current.task)
-            next = try remains(of: current).redrives
+            chain.append(current)
+            next = try remains(of: current).earlier(than: current)
         }
-        return trees
+        return chain
     }
 
     /// How many children that completed a task keeps which redrives `ended`, all that it redrives by that among them.
     ///
     /// - Complexity: O(log blocks) for each. Blocking.
     func completedChildren(keptOf ended: RedrivenTask) throws -> UInt64 {
-        var count: UInt64 = 0
-        var next: RedrivenTask? = ended
-        while let current = next {
-            count += try children(of: current.task).counts.completed
-            next = try remains(of: current).redrives
-        }
-        return count
+        try chain(from: ended).reduce(0) { try $0 + children(of: $1.task).counts.completed }
     }
 }

@@ -79,7 +79,7 @@ final class EventReader: Sendable {
     private struct State {
         var ring: EventRing
         var waiting: CheckedContinuation<TaskEvent?, Never>?
-        /// Whether a handler has asked for an event.
+        /// Whether a handler made the reader, or has asked for an event.
         var isReadInHandler = false
         var endsInHandlers = false
         var isFinished = false
@@ -107,7 +107,9 @@ final class EventReader: Sendable {
         self.types = types
         self.hub = hub
         self.onCancel = onCancel
-        state = Mutex(State(ring: EventRing(capacity: capacity)))
+        var state = State(ring: EventRing(capacity: capacity))
+        state.isReadInHandler = EventHub.ofHandler == hub
+        self.state = Mutex(state)
     }
 
     func add(_ events: [TaskEvent]) {

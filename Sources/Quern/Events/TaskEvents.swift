@@ -10,8 +10,9 @@
 ///
 /// For a handler of the scheduler, and for the Swift tasks that it starts, the sequence ends as soon as the scheduler
 /// begins to stop, behind what has happened by then: the scheduler waits for its handlers, and one that reads to the
-/// end would wait for the scheduler. Everyone else hears of what happens until it has stopped, the ends of the last
-/// handlers too.
+/// end would wait for the scheduler. So it is for everyone who reads a sequence that a handler made or has read from.
+/// A handler that waits for someone else who reads, a detached task or a service, has to end that wait itself, as
+/// with a cancel. All others hear of what happens until the scheduler has stopped, the ends of the last handlers too.
 public struct TaskEvents: AsyncSequence, Sendable {
     public typealias Element = TaskEvent
     public typealias Failure = Never

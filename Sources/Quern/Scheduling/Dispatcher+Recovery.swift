@@ -44,7 +44,7 @@ extension Dispatcher {
                 let id = entry.run.id(at: index)
                 guard let detail = details[id] else { continue }
                 var single = plain.take(1 << UInt64(index))
-                single.attempts = detail.attempts
+                single.attempts = detail.attemptsThatCount
                 single.crashes = detail.crashes
                 if detail.phase != TaskPhase.executing {
                     recoverParent(single, index, detail)
@@ -75,7 +75,7 @@ extension Dispatcher {
 
     private mutating func recoverParent(_ entry: ReadyRun, _ index: Int, _ detail: LiveTasks.Detail) {
         var parent = WaitingParent(entry, index: index)
-        parent.attempts = detail.attempts
+        parent.attempts = detail.attemptsThatCount
         parent.crashes = detail.crashes
         if cancelsChildren(of: entry.run.parent) { doomed.insert(parent.id) }
         if detail.notBefore > now, !doomed.contains(parent.id) {
@@ -85,4 +85,9 @@ extension Dispatcher {
         }
         waiting[parent.id] = parent
     }
+}
+
+extension LiveTasks.Detail {
+    /// More can follow: a store that was imported may say any number.
+    fileprivate var attemptsThatCount: UInt32 { min(attempts, .max / 2) }
 }

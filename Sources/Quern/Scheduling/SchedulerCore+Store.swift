@@ -148,8 +148,6 @@ extension SchedulerCore {
     /// those that were too often (T14).
     func recover() async throws(StoreError) {
         let live = store.liveTasks()
-        // Before the first commit, which may have retention begin.
-        try retainTrees(live)
         try await recoverSchedules()
         let crashes = Dispatcher.crashCounts(of: live)
         let firstStarts = try await firstStarts(live)

@@ -129,8 +129,11 @@ final class SchedulerCore: CommitObserver {
             }
             observe(current, report)
             let final = report
-            // A Swift task stays cancelled, so that the next pull needs another: the dispatcher knows.
+            // A Swift task stays cancelled, so that the next pull needs another: the dispatcher knows of what it
+            // cancels, and not of a handler that cancels the task that it runs in.
+            let isCancelled = Task.isCancelled
             pull = perform { state in
+                if isCancelled { state.dispatcher.cancelledWorkers.insert(worker.id) }
                 state.dispatcher.finished(worker.id, final)
                 return state.dispatcher.next(for: worker.id, at: worker.place)
             }

@@ -107,11 +107,11 @@ struct RetentionWalk {
     static func transaction(
         _ policy: RetentionPolicy, now: Timestamp, in shared: StoreShared
     ) throws(StoreError) -> Transaction {
-        let generation = shared.committed.withLock { $0.state.dropped.generation }
+        let lookUp = shared.committed.withLock { DropLookUp($0.state, heedsPins: true) }
         var walk = try RetentionWalk(policy, now: now, in: shared)
         var transaction = Transaction()
         while transaction.notes.count < Self.dropsAtOnce, let found = try walk.next() {
-            for tree in found.trees { transaction.drop(tree, generation: generation, heedsPins: true) }
+            for tree in found.trees { transaction.drop(tree, lookUp) }
         }
         return transaction
     }

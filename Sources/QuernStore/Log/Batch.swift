@@ -148,9 +148,13 @@ struct Batch: Sendable {
                 try Self.checkSize(tasks.count * MemoryLayout<UInt64>.size)
                 continue
             case .set, .define, .commitStage, .abortStage, .relocateSpawn, .relocateKept: continue
-            case .drop(let tree, let generation, let heedsPins):
-                guard generation == state.dropped.generation, !heedsPins || !state.pins.contains(root: tree.root) else {
-                    throw StoreError(.rejected, "trees were reclaimed or pinned while root \(tree.root) was looked up")
+            case .drop(let tree, let lookUp):
+                guard lookUp.generation == state.dropped.generation else {
+                    throw StoreError(.rejected, "trees were reclaimed while root \(tree.root) was looked up")
+                }
+                guard let pins = lookUp.pins else { continue }
+                guard pins.parents == state.pins.made.parents, !state.pins.contains(root: tree.root) else {
+                    throw StoreError(.rejected, "trees were pinned while root \(tree.root) was looked up")
                 }
                 continue
             }

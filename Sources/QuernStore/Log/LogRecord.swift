@@ -132,7 +132,7 @@ enum LogRecord {
                 old.append(to: &$0)
                 $0.append(contentsOf: value)
             }
-        case .drop(let tree, _, _): append(Kind.drop.rawValue, to: &body) { tree.append(to: &$0) }
+        case .drop(let tree, _): append(Kind.drop.rawValue, to: &body) { tree.append(to: &$0) }
         }
     }
 

@@ -28,7 +28,7 @@ public enum Limits {
     /// Children in a block.
     static let blockRows = 4096
     /// Ids, sequences and counts: more than can ever be reached, and their sums stay far from an overflow.
-    static let number: UInt64 = 1 << 60
+    package static let number: UInt64 = 1 << 60
     /// What the next id and the next sequence can be: none has the number zero.
     static let given: ClosedRange<UInt64> = 1...number
     /// The same in a store that is opened to be written: it cannot come to the end of ``number`` any more.

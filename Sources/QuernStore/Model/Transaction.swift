@@ -85,8 +85,8 @@ public struct Transaction: Sendable {
         case relocateSpawn(SpawnRun, lengths: [UInt32], payloads: [UInt8])
         /// Writes what is in a slot once more, unless it is no longer at its old place.
         case relocateKept(TaskID, slot: UInt8, from: LogPlace, value: [UInt8])
-        /// Drops a tree whose root's row was found when trees had been forgotten `generation` times.
-        case drop(DroppedTree, generation: UInt64, heedsPins: Bool)
+        /// Drops a tree whose root's row was found.
+        case drop(DroppedTree, DropLookUp)
     }
 
     var spawnGroups: [SpawnGroup] = []
@@ -268,17 +268,16 @@ public struct Transaction: Sendable {
         notes.append(.relocateKept(task, slot: slot, from: place, value: value))
     }
 
-    /// Drops a tree whose root's row is known to be there.
-    ///
-    /// - Parameter heedsPins: whether it is refused when the tree is pinned by then.
-    mutating func drop(_ tree: DroppedTree, generation: UInt64, heedsPins: Bool = false) {
-        notes.append(.drop(tree, generation: generation, heedsPins: heedsPins))
-    }
+    /// Drops a tree whose root's row is known to be there. It is refused when trees were forgotten since that was
+    /// looked up, or, where pins are heeded, when it may be pinned by then.
+    mutating func drop(_ tree: DroppedTree, _ lookUp: DropLookUp) { notes.append(.drop(tree, lookUp)) }
 
-    /// Takes out the drops of what was pinned since they were looked up.
-    mutating func leaveOutPinned(_ pins: Pins) {
-        notes.removeAll { note in
-            if case .drop(let tree, _, true) = note { pins.contains(root: tree.root) } else { false }
+    /// Takes out the drops of these trees, which were pinned since they were looked up, and notes that this is known.
+    mutating func leaveOut(pinned: Set<TaskID>, _ pins: Pins.Made) {
+        notes = notes.compactMap { note in
+            guard case .drop(let tree, var lookUp) = note else { return note }
+            lookUp.pins = pins
+            return pinned.contains(tree.root) ? nil : .drop(tree, lookUp)
         }
     }
 

@@ -203,7 +203,9 @@ struct OfflineReplay {
 
     /// The first frame behind damage says what the next id and position were: what is between is missing.
     private mutating func closeGap(_ header: FrameHeader) {
-        guard hasGap, header.firstSequence <= Limits.number, header.firstID <= Limits.number else { return }
+        guard hasGap, header.firstSequence <= Limits.writableNumber, header.firstID <= Limits.writableNumber else {
+            return
+        }
         if let place = openGap {
             gaps.append(
                 LogGap(

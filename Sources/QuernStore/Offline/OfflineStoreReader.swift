@@ -117,13 +117,20 @@ struct OfflineStoreReader {
             return damage(file.name, "no base record", "where the log goes on is not known: all of it is read")
         }
         store.state = decoder.state
-        // A number that no store comes to says nothing; that it is wrong is told below.
-        if !Limits.given.contains(store.state.nextID) { store.state.nextID = 1 }
-        if !Limits.given.contains(store.state.nextSequence) { store.state.nextSequence = 1 }
+        // A number that no store comes to says nothing.
+        let numbers = 1...Limits.writableNumber
+        let counts = numbers.contains(store.state.nextID) && numbers.contains(store.state.nextSequence)
+        if !numbers.contains(store.state.nextID) { store.state.nextID = 1 }
+        if !numbers.contains(store.state.nextSequence) { store.state.nextSequence = 1 }
         // Also where the base record says less: what the log spawns then has ids that are taken.
         store.state.nextID = max(store.state.nextID, store.state.live.endID)
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
         store.checkpointLoss = damageCount > known ? loss : nil
+        if !counts {
+            damage(
+                file.name, "a next id or position that is none, or more than a writer can go on from",
+                "a writer refuses the store; what is there is counted instead")
+        }
         do throws(DecodingFailure) {
             try decoder.check(position)
             if store.checkpointLoss == nil { try decoder.checkFamilies() }

@@ -56,8 +56,7 @@ struct Committed: Sendable {
             state.pins.pin(root: root)
             return .root(root)
         }
-        // Who has looked up what to drop did not know that.
-        if state.pins.pin(endedParent: parent) { state.dropped.outdateLookUps() }
+        state.pins.pin(endedParent: parent)
         return .endedParent(parent)
     }
 

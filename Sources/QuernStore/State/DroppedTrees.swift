@@ -38,6 +38,19 @@ struct DroppedTree: Sendable, Equatable, BitwiseCopyable {
     }
 }
 
+/// What was so when trees to drop were looked up.
+struct DropLookUp: Sendable, Equatable {
+    /// How often trees had been forgotten.
+    var generation: UInt64
+    /// How many pins there had been; nil when they hold nobody back.
+    var pins: Pins.Made?
+
+    init(_ state: StoreState, heedsPins: Bool) {
+        generation = state.dropped.generation
+        pins = heedsPins ? state.pins.made : nil
+    }
+}
+
 /// The trees that were dropped and wait for a compaction to reclaim their blocks.
 ///
 /// Dropping is one entry here, however large the tree is: every block says which root it is below, so that nothing has
@@ -46,8 +59,8 @@ struct DroppedTrees: Sendable {
     /// In the order of their sequences.
     private(set) var trees: [DroppedTree] = []
     private var roots: Set<TaskID> = []
-    /// How often trees were forgotten, or what may be dropped became less. Who found a root's row before that cannot
-    /// tell a tree that is there from one that was dropped and reclaimed since, or is to stay.
+    /// How often trees were forgotten. Who found a root's row before that cannot tell a tree that is there from one
+    /// that was dropped and reclaimed since.
     private(set) var generation: UInt64 = 0
 
     var isEmpty: Bool { trees.isEmpty }
@@ -64,9 +77,6 @@ struct DroppedTrees: Sendable {
         trees.insert(tree, at: trees.lowerBound(of: tree.sequence))
         return true
     }
-
-    /// Who has looked up what to drop looks anew.
-    mutating func outdateLookUps() { generation += 1 }
 
     /// Notes what a compaction reclaimed. `gone` is in no block any more and forgotten.
     mutating func settle(rows reclaimed: Set<TaskID>, gone: Set<TaskID>) {

@@ -98,13 +98,9 @@ extension StoreWriter {
                 try RetentionWalk.transaction(retention.policy, now: retention.now(), in: shared)
             }
         } finish: { writer, result in
-            // What was pinned meanwhile keeps nothing else from being dropped.
-            let pins = shared.committed.withLock { $0.state.pins }
             writer.commit(
-                result.map { found in
-                    var transaction = found
-                    transaction.leaveOutPinned(pins)
-                    return transaction
+                result.flatMap { found in
+                    Result { () throws(StoreError) in try shared.withoutPinned(found) }
                 })
         }
     }
@@ -243,5 +239,17 @@ extension Result where Failure == StoreError {
     /// What `body` returns or throws.
     fileprivate init(_ body: () throws(StoreError) -> Success) {
         do throws(StoreError) { self = .success(try body()) } catch { self = .failure(error) }
+    }
+}
+
+extension StoreShared {
+    /// Drops that were looked up, but for those that were pinned meanwhile: they keep nothing else from being dropped.
+    /// On the writer's thread, where no ended parent is pinned before the drops are written.
+    func withoutPinned(_ drops: Transaction) throws(StoreError) -> Transaction {
+        let setAside = setAside
+        let (pins, contents) = committed.withLock { ($0.state.pins, IndexContents($0, setAside: setAside)) }
+        var drops = drops
+        drops.leaveOut(pinned: try pins.allRoots(contents), pins.made)
+        return drops
     }
 }

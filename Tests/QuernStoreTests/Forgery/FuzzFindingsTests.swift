@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import QuernTesting
+import SystemPackage
 import Testing
 
 @testable import QuernStore
@@ -158,6 +159,17 @@ struct FuzzFindingsTests {
         let found = try StoreVerifier.verify(at: ForgedStore.directory, fileSystem: disk, options: .init(threads: 1))
         #expect(found.isDamaged, "\(found.findings)")
         #expect(ForgedStoreCheck.complaint(disk) == nil)
+    }
+
+    @Test("Of a store whose numbers come to their end all is salvaged", arguments: [Counter.tasks, .outcomes])
+    func salvagesExhausted(counter: Counter) async throws {
+        let disk = try counted(counter, Limits.writableNumber + 1)
+        let before = try MemoReader.openBlocking(at: ForgedStore.directory, fileSystem: disk).children(of: .none).count
+        let damaged = try OfflineStore.read(at: ForgedStore.directory, fileSystem: disk)
+        var contents = try OfflineContents(of: damaged, for: .salvage)
+        try StoreBuilder.build(at: "/repaired", fileSystem: disk, configuration: .init()) { try contents.tell(&$0) }
+        let reader = try MemoReader.openBlocking(at: "/repaired", fileSystem: disk)
+        #expect(try reader.children(of: .none).count == before)
     }
 
     @Test("A row with a number that nobody has is lost, and counted on by nobody", arguments: [true, false])

@@ -6,6 +6,21 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
+/// Types that a later version of a program has.
+private protocol LaterType: Sendable { static var type: TaskType { get } }
+private enum First: LaterType { static let type: TaskType = "test.later.1" }
+private enum Second: LaterType { static let type: TaskType = "test.later.2" }
+private enum Third: LaterType { static let type: TaskType = "test.later.3" }
+
+private struct Later<Kind: LaterType>: DurableTask {
+    static var type: TaskType { Kind.type }
+    typealias Memo = Step.Memo
+
+    struct Handler: TaskHandler {
+        func execute(_ task: Later<Kind>, in context: TaskContext) async throws -> Memo { Memo(value: 0) }
+    }
+}
+
 @Suite("Retention beside tasks that depend on others (T12, T16)", .timeLimit(.minutes(15)))
 struct DependencyRetentionTests {
     private static let nothing = RetentionPolicy(count: 0)
@@ -87,6 +102,34 @@ struct DependencyRetentionTests {
         await test.runUntilIdle()
         #expect(try await kind(of: ready, in: test) == .completed)
         try await test.stop()
+    }
+
+    @Test("So it is where retention begins with the first commits, those of new types' names")
+    func firstCommits() async throws {
+        let first = try await TestScheduler { register(&$0) }
+        let done = try await first.scheduler.submit(Step(number: 1)).id
+        _ = try await first.scheduler.submit(Step(number: 2))
+        await first.runUntilIdle()
+        try await first.scheduler.pause(.everything)
+        let ready = try await first.scheduler.submit(Step(number: 2), options: after(TaskDependency(done))).id
+        await first.runUntilIdle()
+        let files = first.files.crash(keeping: .dropAll)
+        try await first.stop()
+        let second = try await TestScheduler(files: files, now: first.clock.now) {
+            $0.store.checkpointBytes = 1
+            $0.store.startThread = { $0() }
+            $0.store.retention = MemoStore.Retention(Self.nothing) { Timestamp(milliseconds: .max) }
+        } _: {
+            register(&$0)
+            $0.register(Later<First>.Handler())
+            $0.register(Later<Second>.Handler())
+            $0.register(Later<Third>.Handler())
+        }
+        #expect(try second.scheduler.core.store.children(of: .none).outcomes().map(\.id) == [done])
+        try await second.scheduler.resume(.everything)
+        await second.runUntilIdle()
+        #expect(try await kind(of: ready, in: second) == .completed)
+        try await second.stop()
     }
 
     @Test(
