@@ -19,7 +19,7 @@ private struct Splitter: TaskHandler {
     }
 }
 
-@Suite("JSON: tasks and memos that people can read", .timeLimit(.minutes(10)))
+@Suite("JSON: tasks and memos that people can read", .timeLimit(.minutes(20)))
 struct JSONTests {
     @Test("A payload is JSON with sorted keys, and reads other programs' JSON")
     func payload() throws {

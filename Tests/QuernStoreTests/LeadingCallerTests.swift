@@ -36,7 +36,7 @@ private final class Onlooker: CommitObserver {
     var last: String? { threads.value.last }
 }
 
-@Suite("A blocking caller that comes alone writes by itself (S2)", .timeLimit(.minutes(10)))
+@Suite("A blocking caller that comes alone writes by itself (S2)", .timeLimit(.minutes(20)))
 struct LeadingCallerTests {
     private let files = SimulatedFileSystem()
     private let onlooker = Onlooker()

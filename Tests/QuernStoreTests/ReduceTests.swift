@@ -98,7 +98,7 @@ struct ReduceTests {
 
     @Test(
         "While bodies take long, on all threads, other calls go on, a body calls the store, a cancelled one returns",
-        .timeLimit(.minutes(10)))
+        .timeLimit(.minutes(20)))
     func longBodies() async throws {
         let files = SimulatedFileSystem()
         var configuration = MemoStore.Configuration()

@@ -23,7 +23,7 @@ private struct HookedHandler: TaskHandler, CancelHandling {
     }
 }
 
-@Suite("Cancel: transitive, with one outcome each (T10)", .timeLimit(.minutes(10)))
+@Suite("Cancel: transitive, with one outcome each (T10)", .timeLimit(.minutes(20)))
 struct CancelTests {
     private func counts(_ scheduler: TaskScheduler, of id: TaskID) throws -> OutcomeCounts {
         try scheduler.core.store.children(of: id).counts

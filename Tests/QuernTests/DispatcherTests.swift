@@ -95,7 +95,7 @@ extension DispatcherModel {
     }
 }
 
-@Suite("Dispatcher: who does what next", .timeLimit(.minutes(10)))
+@Suite("Dispatcher: who does what next", .timeLimit(.minutes(20)))
 struct DispatcherTests {
     @Test(
         "Whatever happens in whatever order, each task has one owner and one outcome", arguments: 1...40,

@@ -29,7 +29,7 @@ private struct Numbers: AsyncSequence, Sendable {
     }
 }
 
-@Suite("Children that are spawned ahead of their parent's commit (T3, T6)", .timeLimit(.minutes(10)))
+@Suite("Children that are spawned ahead of their parent's commit (T3, T6)", .timeLimit(.minutes(20)))
 struct EarlySpawnTests {
     private let journal = Journal()
 

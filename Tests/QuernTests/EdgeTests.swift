@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Values at the edges of their ranges and beyond", .timeLimit(.minutes(10)))
+@Suite("Values at the edges of their ranges and beyond", .timeLimit(.minutes(20)))
 struct EdgeTests {
     private struct Blob: Codable, Sendable { var bytes: [UInt8] }
 

@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Events, statistics, metrics, progress", .timeLimit(.minutes(10)))
+@Suite("Events, statistics, metrics, progress", .timeLimit(.minutes(20)))
 struct EventTests {
     private func event(_ number: UInt64) -> TaskEvent {
         TaskEvent(kind: .spawned, task: TaskID(number), parent: .none, type: "t", time: Timestamp(milliseconds: 0))

@@ -38,7 +38,7 @@ private struct FragileHandler: TaskHandler {
     }
 }
 
-@Suite("Failure: partial failure, retries, policies", .timeLimit(.minutes(10)))
+@Suite("Failure: partial failure, retries, policies", .timeLimit(.minutes(20)))
 struct FailureTests {
     @Test("Some failures of many are a line in the summary, and the parent may succeed (T8)")
     func tolerate() async throws {

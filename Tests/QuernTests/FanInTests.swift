@@ -84,7 +84,7 @@ struct FullDiskFanInTests {
     }
 }
 
-@Suite("Fan-in: aggregates that go on after a crash (T3, T4)", .timeLimit(.minutes(10)))
+@Suite("Fan-in: aggregates that go on after a crash (T3, T4)", .timeLimit(.minutes(20)))
 struct AggregateTests {
     private func run<Result>(
         _ files: SimulatedFileSystem, clock: (any WallClock)? = nil, _ register: (inout Registry) throws -> Void,

@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("TaskHandle: whom it answers, and when", .timeLimit(.minutes(10)))
+@Suite("TaskHandle: whom it answers, and when", .timeLimit(.minutes(20)))
 struct HandleTests {
     @Test("A task whose outcome is being written is not unknown")
     func outcomeUnderWay() async throws {

@@ -44,7 +44,7 @@ private struct TreeHandler: OrchestratorHandler {
     }
 }
 
-@Suite("Hierarchy: parents, children and what they leave", .timeLimit(.minutes(10)))
+@Suite("Hierarchy: parents, children and what they leave", .timeLimit(.minutes(20)))
 struct HierarchyTests {
     @Test(
         "A parent's finalize sees the memo of every child and the hand-over (T2, T3, T5)",

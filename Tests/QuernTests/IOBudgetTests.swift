@@ -43,7 +43,7 @@ private struct Uploads: TaskDomain {
     }
 }
 
-@Suite("Budgets of reads and writes (T16)", .timeLimit(.minutes(10)))
+@Suite("Budgets of reads and writes (T16)", .timeLimit(.minutes(20)))
 struct IOBudgetTests {
     private func expectedBytes(_ scheduler: TaskScheduler, _ id: TaskID) throws -> IOEstimate? {
         let run = try #require(scheduler.core.store.liveTasks().runs.first { $0.run.firstID == id })

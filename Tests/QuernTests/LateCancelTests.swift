@@ -6,7 +6,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("A cancel that is told late (T10)", .timeLimit(.minutes(5)))
+@Suite("A cancel that is told late (T10)", .timeLimit(.minutes(20)))
 struct LateCancelTests {
     @Test("A handler that cancels the Swift task that it runs in leaves that to no other")
     func cancelsItself() async throws {

@@ -23,7 +23,7 @@ private struct Upper: OrchestratorHandler {
     func finalize(_ task: Work, handover: NoHandover, in context: FinalizeContext) async throws -> NoMemo { NoMemo() }
 }
 
-@Suite("No task is left that neither runs nor ends", .timeLimit(.minutes(10)))
+@Suite("No task is left that neither runs nor ends", .timeLimit(.minutes(20)))
 struct LimboTests {
     /// Leaves a tree whose plan has had its children and has not been finalized: it waits for its next attempt, or
     /// its first one was cut short by a crash.

@@ -6,7 +6,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Limits, rates, pauses and preemption (T16)", .timeLimit(.minutes(10)))
+@Suite("Limits, rates, pauses and preemption (T16)", .timeLimit(.minutes(20)))
 struct LimitsTests {
     private func dispatcher(_ facts: [TypeFacts?], _ limits: Dispatcher.Limits) -> Dispatcher {
         var dispatcher = Dispatcher(facts: facts, limits: limits)

@@ -67,7 +67,7 @@ private struct BoughHandler: OrchestratorHandler {
     }
 }
 
-@Suite("Redrive: only what failed runs again, then finalize on the whole (T12a)", .timeLimit(.minutes(10)))
+@Suite("Redrive: only what failed runs again, then finalize on the whole (T12a)", .timeLimit(.minutes(20)))
 struct RedriveTests {
     private static let policies: [ChildFailurePolicy] = [.tolerate, .failFast, .budget(count: 1)]
 

@@ -8,7 +8,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Restart: what a stop or a crash leaves", .timeLimit(.minutes(10)))
+@Suite("Restart: what a stop or a crash leaves", .timeLimit(.minutes(20)))
 struct RestartTests {
     private func register(_ registry: inout Registry, journal: Journal = Journal(), fails: Bool = false) {
         registry.register(

@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("TaskScheduler: registration, submission, running", .timeLimit(.minutes(10)))
+@Suite("TaskScheduler: registration, submission, running", .timeLimit(.minutes(20)))
 struct SchedulerTests {
     @Test("Two handlers for a type, or a bad name, are refused")
     func registration() async throws {

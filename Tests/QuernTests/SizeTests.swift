@@ -46,7 +46,7 @@ extension ChildOutcome {
 }
 
 /// The largest of everything, at its border and beyond: the table in RELIABILITY.md.
-@Suite("Sizes at their limits (T13)", .timeLimit(.minutes(10)))
+@Suite("Sizes at their limits (T13)", .timeLimit(.minutes(20)))
 struct SizeTests {
     @Test("A payload above its limit is refused by name, and nothing else is")
     func payloads() async throws {

@@ -49,7 +49,7 @@ private struct BlobPlanHandler: OrchestratorHandler {
     }
 }
 
-@Suite("T6: what a task spawns beyond what belongs in memory is staged", .timeLimit(.minutes(10)))
+@Suite("T6: what a task spawns beyond what belongs in memory is staged", .timeLimit(.minutes(20)))
 struct SpawnStagingTests {
     private let journal = Journal()
 

@@ -144,7 +144,7 @@ private struct StemHandler: OrchestratorHandler {
 }
 
 @Suite(
-    "A storm of calls from many threads leaves nothing behind (T3, T8, T9, T10)", .serialized, .timeLimit(.minutes(10)))
+    "A storm of calls from many threads leaves nothing behind (T3, T8, T9, T10)", .serialized, .timeLimit(.minutes(20)))
 struct StormTests {
     static let seeds = (ProcessInfo.processInfo.environment["QUERN_STORMS"].flatMap(UInt64.init) ?? 2)
 

@@ -8,7 +8,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Pressure and what is held back for it (T16)", .timeLimit(.minutes(10)))
+@Suite("Pressure and what is held back for it (T16)", .timeLimit(.minutes(20)))
 struct ThrottleTests {
     private func makeTest(
         _ sources: [any PressureSource], interval: Duration = .seconds(1), aging: Duration? = nil,

@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Schedules and pauses in a scheduler", .timeLimit(.minutes(10)))
+@Suite("Schedules and pauses in a scheduler", .timeLimit(.minutes(30)))
 struct SchedulerScheduleTests {
     private final class Ticks: Sendable {
         private let state = Mutex<[Int64]>([])

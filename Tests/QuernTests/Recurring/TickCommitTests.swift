@@ -7,7 +7,7 @@ import Testing
 @testable import Quern
 @testable import QuernStore
 
-@Suite("Ticks whose commit takes its time", .timeLimit(.minutes(10)))
+@Suite("Ticks whose commit takes its time", .timeLimit(.minutes(20)))
 final class TickCommitTests: Sendable {
     private let files = HeldLog()
     private let clock = ManualClock()
