@@ -130,7 +130,7 @@ simulate: prerequisites ## Live SEEDS lives (default 10,000) on disks that fail 
 	@export QUERN_SIMULATIONS="$(or $(SEEDS),$${QUERN_SEED:+1})"; \
 	export QUERN_SIMULATIONS="$${QUERN_SIMULATIONS:-10000}"; \
 	swift test --disable-xctest --configuration release --scratch-path $(SOAK) -Xswiftc -enable-testing \
-	    --filter $(if $(QUERN_SEED),SimulationTests,'SimulationTests|FaultSweepTests|CrashTests|CompactionInPlaceTests')
+	    --filter $(if $(QUERN_SEED),SimulationTests,'SimulationTests|FaultSweepTests|CrashTests|StoreFaultTests|CompactionInPlaceTests')
 
 mutants: prerequisites ## Break promises on purpose and let the simulator find each (SEEDS=n, ARGS='skipped-sync')
 	@Tests/Mutants/run "$$PWD/$(MUTANTS)" $(ARGS)

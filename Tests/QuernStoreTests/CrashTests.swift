@@ -29,12 +29,12 @@ import Testing
         "S6: so it is when checkpoints are written while others commit",
         arguments: [Workload.Checkpoints.later, .beside], 0..<shares)
     func keepsWhatWasAcknowledgedBesideCheckpoints(_ checkpoints: Workload.Checkpoints, share: Int) async throws {
-        let count = try await Self.crashEverywhere(.everything, share, checkpoints, oneIn: 4)
+        let count = try await Self.crashEverywhere(.everything, share, checkpoints, oneIn: 8)
         #expect(count > 100, "the workload made \(count) changing calls")
     }
 
     static func crashEverywhere(
-        _ kind: Workload.Kind, _ share: Int, _ checkpoints: Workload.Checkpoints = .inPlace, oneIn places: Int = 2
+        _ kind: Workload.Kind, _ share: Int, _ checkpoints: Workload.Checkpoints = .inPlace, oneIn places: Int = 4
     ) async throws -> Int {
         let expected = try await Workload.facts(kind)
         var count = share

@@ -38,12 +38,13 @@ import Testing
         let stride = fault.errno == .ioError || fault.errno == .noSpace && fault.call == .write ? 6 : 13
         var turn = 1 + (fault.repetition == .once ? 0 : stride / 2)
         while true {
+            defer { turn += stride }
+            guard FaultPlaces.takes(turn / stride, oneIn: 2) else { continue }
             let files = SimulatedFileSystem()
             files.faults = .failing(fault.call, at: turn, with: fault.errno, fault.repetition)
             var run = Run(
                 fault: fault, files: files, expected: expected, place: "\(fault.testDescription), turn \(turn)")
             guard try await run.go() else { break }
-            turn += stride
         }
     }
 

@@ -272,6 +272,12 @@ public struct Transaction: Sendable {
     /// looked up, or, where pins are heeded, when it may be pinned by then.
     mutating func drop(_ tree: DroppedTree, _ lookUp: DropLookUp) { notes.append(.drop(tree, lookUp)) }
 
+    /// How many pins there had been when its drops were looked up; nil when there are none that heed pins.
+    var dropPins: Pins.Made? {
+        for case .drop(_, let lookUp) in notes { return lookUp.pins }
+        return nil
+    }
+
     /// Takes out the drops of these trees, which were pinned since they were looked up, and notes that this is known.
     mutating func leaveOut(pinned: Set<TaskID>, _ pins: Pins.Made) {
         notes = notes.compactMap { note in

@@ -57,8 +57,7 @@ struct Pins: Sendable {
         }
         guard isComplete || found.count == parents.count else {
             throw StoreError(
-                .damaged, "what live tasks need may be below any root: a directory of the index is damaged",
-                file: contents.setAside.first)
+                .damaged, "what live tasks need may be below any root: a directory of the index is damaged")
         }
         return all
     }

@@ -244,8 +244,10 @@ extension Result where Failure == StoreError {
 
 extension StoreShared {
     /// Drops that were looked up, but for those that were pinned meanwhile: they keep nothing else from being dropped.
-    /// On the writer's thread, where no ended parent is pinned before the drops are written.
+    /// What is pinned after this has them refused, and looked up again behind the next checkpoint.
     func withoutPinned(_ drops: Transaction) throws(StoreError) -> Transaction {
+        // Most of the time nobody pinned anything, or nothing is to be dropped.
+        guard let known = drops.dropPins, known != committed.withLock({ $0.state.pins.made }) else { return drops }
         let setAside = setAside
         let (pins, contents) = committed.withLock { ($0.state.pins, IndexContents($0, setAside: setAside)) }
         var drops = drops
