@@ -258,7 +258,10 @@ import Testing
                 do throws(StoreError) {
                     let found = try StoreVerifier.verify(at: Self.directory, fileSystem: remains)
                     #expect(!found.isDamaged, "\(count), \(policy): \(found.findings)")
-                } catch { #expect(error.code == .notFound, "\(count), \(policy): \(error)") }
+                    _ = try MemoReader.openBlocking(at: Self.directory, fileSystem: remains)
+                } catch {
+                    #expect(error.code == .notFound && store == nil, "\(count), \(policy): \(error)")
+                }
                 try await MemoStore.open(at: Self.directory, fileSystem: remains).close()
             }
             if isWhole { return }

@@ -107,9 +107,7 @@ final class EventReader: Sendable {
         self.types = types
         self.hub = hub
         self.onCancel = onCancel
-        var state = State(ring: EventRing(capacity: capacity))
-        state.isReadInHandler = EventHub.ofHandler == hub
-        self.state = Mutex(state)
+        state = Mutex(State(ring: EventRing(capacity: capacity), isReadInHandler: EventHub.ofHandler == hub))
     }
 
     func add(_ events: [TaskEvent]) {

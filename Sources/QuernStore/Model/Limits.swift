@@ -33,6 +33,8 @@ public enum Limits {
     static let given: ClosedRange<UInt64> = 1...number
     /// The same in a store that is opened to be written: it cannot come to the end of ``number`` any more.
     static let writableNumber: UInt64 = number / 2
+    /// What the next id and the next sequence can be in such a store, and what is given out in it.
+    static let writable: ClosedRange<UInt64> = 1...writableNumber
     /// Numbers of log and index segments in a checkpoint: as many more can follow before they overflow.
     static let segments: UInt32 = 1 << 31
     /// The same in a store that is opened to be written.

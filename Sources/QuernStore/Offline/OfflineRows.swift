@@ -256,7 +256,7 @@ extension ChildBlock {
     /// Checks that all ids and commit positions, which must have been read, are such as a store gives out: right
     /// checksums do not say so, and a repair that counts on from them must come to numbers that a writer takes.
     func checkNumbers() throws(DecodingFailure) {
-        let numbers = 1...Limits.writableNumber
+        let numbers = Limits.writable
         guard rows.allSatisfy({ numbers.contains($0.outcome.task) && numbers.contains($0.outcome.sequence) }) else {
             throw DecodingFailure("a number that nobody has")
         }

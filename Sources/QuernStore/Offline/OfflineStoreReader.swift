@@ -118,15 +118,15 @@ struct OfflineStoreReader {
         }
         store.state = decoder.state
         // A number that no store comes to says nothing.
-        let numbers = 1...Limits.writableNumber
-        let counts = numbers.contains(store.state.nextID) && numbers.contains(store.state.nextSequence)
-        if !numbers.contains(store.state.nextID) { store.state.nextID = 1 }
-        if !numbers.contains(store.state.nextSequence) { store.state.nextSequence = 1 }
+        let countsID = Limits.writable.contains(store.state.nextID)
+        let countsSequence = Limits.writable.contains(store.state.nextSequence)
+        if !countsID { store.state.nextID = 1 }
+        if !countsSequence { store.state.nextSequence = 1 }
         // Also where the base record says less: what the log spawns then has ids that are taken.
         store.state.nextID = max(store.state.nextID, store.state.live.endID)
         if let start = lostFrom { loss.ids.append(start..<max(start, decoder.state.nextID)) }
         store.checkpointLoss = damageCount > known ? loss : nil
-        if !counts {
+        if !countsID || !countsSequence {
             damage(
                 file.name, "a next id or position that is none, or more than a writer can go on from",
                 "a writer refuses the store; what is there is counted instead")

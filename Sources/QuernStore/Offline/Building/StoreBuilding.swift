@@ -38,8 +38,7 @@ struct StoreBuilding {
 
     private static func check(_ head: StoreHead) throws(StoreError) {
         // What is built can be opened to be written.
-        let numbers = 1...Limits.writableNumber
-        guard numbers.contains(head.nextID), numbers.contains(head.nextSequence) else {
+        guard Limits.writable.contains(head.nextID), Limits.writable.contains(head.nextSequence) else {
             throw rejected("next id \(head.nextID), next position \(head.nextSequence)")
         }
         guard head.names.allSatisfy({ (1...Limits.nameBytes).contains($0.utf8.count) }) else {
